@@ -1,0 +1,1 @@
+export type { DType } from "./core/dtype.js";

@@ -1,0 +1,74 @@
+import type { DType } from "../core/dtype.js";
+import type { Node } from "../ir/node.js";
+import type { Device, DeviceOptions } from "../runtime/device.js";
+import type { KernelCode, TargetKey } from "../runtime/program.js";
+import type { Group } from "./group.js";
+import type { Kernel, MatrixUnit } from "./kernel.js";
+
+/** A backend is one folder exporting one of these. */
+export interface Backend {
+  readonly name: string;
+  /** Why this backend cannot work on this machine, or undefined. Cheap; loads no native code. */
+  unavailable(): string | undefined;
+  codegen(options?: DeviceOptions): Codegen;
+  open(options?: DeviceOptions): Promise<Device>;
+}
+
+/** The compile-time half of a backend: pure, needs no device, testable on any machine. */
+export interface Codegen {
+  readonly name: string;
+  readonly key: TargetKey;
+  readonly target: Target;
+  /** Text that precedes the kernels of a compilation unit. */
+  readonly prelude: string;
+  render(kernel: Kernel): KernelCode;
+  /** Templates that may take a node before it is decomposed, best first. */
+  readonly claims: readonly Template[];
+}
+
+/** What differs between devices, as data. The compiler looks at these fields and never at a backend's name. */
+export interface Target {
+  readonly dtypes: ReadonlySet<DType>;
+  /** False: no kernels at all; every node becomes a host step (the reference interpreter). */
+  readonly kernels: boolean;
+  /** Most threads per grid point; 1 on a CPU. */
+  readonly threads: number;
+  /** f32 lanes of one vector value (CPU) or of one memory access (GPU). */
+  readonly lanes: number;
+  /** Lanes may be native vector values (C), or are written one by one. */
+  readonly vectors: "native" | "unrolled";
+  /** Vector registers (CPU) or 32-bit registers per thread (GPU). */
+  readonly registers: number;
+  /** Bytes: L1 and L2 of one core (CPU), nothing (GPU). */
+  readonly caches: readonly number[];
+  /** Bytes of `shared` storage that one grid point may have. */
+  readonly sharedBytes: number;
+  /** Grid points that run at once. */
+  readonly parallel: number;
+  readonly units: readonly MatrixUnit[];
+  /** Global buffers that one kernel may bind, and whether one of them may be bound twice. */
+  readonly maxBuffers: number;
+  readonly aliasing: boolean;
+  /** Most grid points of a launch. */
+  readonly maxGrid: number;
+  /** Largest single buffer binding in bytes. */
+  readonly maxBinding: number;
+  /** Narrowest store in bytes that does not race with its neighbours. */
+  readonly storeBytes: number;
+  readonly atomics: ReadonlySet<DType>;
+  /** NaN, infinities and -0 follow IEEE 754 in generated code. */
+  readonly ieee: boolean;
+}
+
+/** A way to compute a node that builds Kernels itself: matmul, scan, sort, scatter. Prologue and epilogue are ordinary nodes of the group. */
+export interface Template {
+  readonly name: string;
+  /** True, or the reason why not. */
+  match(node: Node, target: Target): true | string;
+  /** Whether elementwise and movement producers of input `i` may be evaluated where the template reads it; a string is the reason why not. */
+  prologue(node: Node, input: number, target: Target): true | string;
+  /** Whether elementwise consumers may be evaluated where results leave; a string is the reason why not. */
+  epilogue(node: Node, target: Target): true | string;
+  /** The group's kernels, in order. Several share `scratch` buffers that the group declares. */
+  lower(group: Group, target: Target): readonly Kernel[];
+}

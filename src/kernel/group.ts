@@ -1,0 +1,31 @@
+import type { Dim } from "../core/expr.js";
+import type { Node } from "../ir/node.js";
+import type { Template } from "./codegen.js";
+
+/** What one step of a program computes: a connected set of nodes with the values that leave it. */
+export interface Group {
+  readonly name: string;
+  readonly kind: "kernel" | "claimed" | "copy" | "host";
+  /** Inputs before users. Leaves and other groups' outputs are not among them. */
+  readonly nodes: readonly Node[];
+  /** Values that come from buffers: leaves, and outputs of earlier groups. */
+  readonly inputs: readonly Node[];
+  /** Values that later groups or the caller read, each with its own buffer. */
+  readonly outputs: readonly Node[];
+  /** claimed: the node that the template computes, and the template. */
+  readonly root?: Node;
+  readonly template?: Template;
+  /** Why it was made so: tier, what was fused, and what refused. */
+  readonly why: readonly string[];
+}
+
+/** Groups in execution order. */
+export interface Schedule {
+  readonly groups: readonly Group[];
+}
+
+/** A buffer that lives only between the kernels of one group. */
+export interface Scratch {
+  readonly name: string;
+  readonly bytes: Dim;
+}

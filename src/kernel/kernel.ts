@@ -1,0 +1,153 @@
+/**
+ * One device function as a loop nest. Its meaning is scalar everywhere: lanes, threads and matrix units are axes, never value
+ * types, so a kernel can be interpreted, and one lowering serves every target. A Kernel is plain data: it can be printed, hashed,
+ * compared byte for byte and saved.
+ */
+import type { DType } from "../core/dtype.js";
+import { type Dim, hi, variable } from "../core/expr.js";
+import type { Test } from "../ir/node.js";
+import type { ScalarOp } from "../ops/scalar.js";
+
+export type { Test } from "../ir/node.js";
+
+export interface Kernel {
+  readonly name: string;
+  /** Global ones are the arguments, in order. */
+  readonly buffers: readonly Buffer[];
+  /** Symbolic sizes, passed as integers: every free variable except `pid` and `tid`. */
+  readonly dims: readonly Dim[];
+  /** How many grid points; each reads its number as `pid`. */
+  readonly grid: Dim;
+  /** Threads of one grid point (1 on a CPU); each reads its number as `tid`. */
+  readonly threads: number;
+  readonly body: readonly Stmt[];
+}
+
+/**
+ * Storage. A value loaded from a half float is an f32; a store rounds once.
+ * shared: seen by all threads of one grid point (on a CPU: the thread's own scratch). reg: one thread's registers, matrix
+ * fragments too. signal: shared-memory barriers that count arrivals.
+ */
+export interface Buffer {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly space: "global" | "shared" | "reg" | "signal";
+  readonly size: Dim;
+  readonly writes?: boolean;
+}
+
+/** `loop` runs, `unroll` is repeated by the printer, `vector` is lanes: at most one around a statement. */
+export interface Axis {
+  readonly name: string;
+  readonly size: Dim;
+  readonly kind: "loop" | "unroll" | "vector";
+}
+
+/** A place in a buffer, by the buffer's name. */
+export interface Ref {
+  readonly buffer: string;
+  readonly index: Dim;
+}
+
+export type Combiner = "add" | "mul" | "max" | "min" | "or" | "and";
+
+export type Stmt =
+  | { readonly kind: "for"; readonly axis: Axis; readonly body: readonly Stmt[] }
+  /** Predication: inside a vector axis the test holds per lane. */
+  | { readonly kind: "if"; readonly test: Test; readonly body: readonly Stmt[]; readonly else?: readonly Stmt[] }
+  /** Predication by data. Not inside a vector axis. */
+  | { readonly kind: "when"; readonly test: Value; readonly body: readonly Stmt[]; readonly else?: readonly Stmt[] }
+  /** A name for a value, once per scope. */
+  | { readonly kind: "let"; readonly name: string; readonly value: Value }
+  /** A name for an integer value that indices, tests and loop bounds may use as a Dim: clamped to [min, max], so it is never trusted. */
+  | { readonly kind: "letIndex"; readonly name: string; readonly value: Value; readonly min: number; readonly max: Dim }
+  | { readonly kind: "store"; readonly buffer: string; readonly index: Dim; readonly value: Value; readonly hint?: "stream" }
+  /** Read, combine and write back as one step that no other thread can come between. */
+  | { readonly kind: "atomic"; readonly op: Combiner; readonly buffer: string; readonly index: Dim; readonly value: Value }
+  /** Reduces `value` over lanes (`axes`, and over `threads` neighbouring threads), the result in register `into` of every thread. */
+  | { readonly kind: "combine"; readonly op: Combiner; readonly axes: readonly Axis[]; readonly threads: number; readonly value: Value; readonly into: Ref }
+  | { readonly kind: "barrier"; readonly warp?: true }
+  /** `count` contiguous elements, global to shared, possibly in the background; `commit` closes a group, `wait` leaves at most `pending` groups. */
+  | { readonly kind: "copy"; readonly to: Ref; readonly from: Ref; readonly count: number }
+  | { readonly kind: "commit" }
+  | { readonly kind: "wait"; readonly pending: number }
+  /** A whole tile in the background, by one thread; its bytes arrive at `signal`. The launcher makes a descriptor of `from` (rows x columns, box). */
+  | { readonly kind: "copyTile"; readonly to: Ref; readonly from: string; readonly origin: readonly [Dim, Dim]; readonly box: readonly [number, number]; readonly signal: Ref }
+  /** arm: arrivals; expect: bytes; arrive; await: phase. */
+  | { readonly kind: "signal"; readonly op: "arm" | "expect" | "arrive" | "await"; readonly on: Ref; readonly amount: Dim }
+  /** A matrix unit's operations on fragments: registers whose layout over lanes `unit` describes. */
+  | { readonly kind: "fill"; readonly unit: MatrixUnit; readonly acc: Ref }
+  | { readonly kind: "fetch"; readonly unit: MatrixUnit; readonly into: Ref; readonly from: Ref; readonly stride: Dim; readonly count: number; readonly transposed: boolean }
+  | { readonly kind: "mma"; readonly unit: MatrixUnit; readonly acc: Ref; readonly a: Ref; readonly b: Ref }
+  | { readonly kind: "spill"; readonly unit: MatrixUnit; readonly acc: Ref; readonly to: Ref; readonly stride: Dim }
+  /** Operations that run in the background are issued as one group; `settle` leaves at most `pending` groups running. */
+  | { readonly kind: "issue"; readonly unit: MatrixUnit; readonly body: readonly Stmt[] }
+  | { readonly kind: "settle"; readonly unit: MatrixUnit; readonly pending: number };
+
+/**
+ * A scalar. `dtype` is never f16 or bf16 except for `cast`, which rounds to it and yields the f32 of that value, and for `const`.
+ * Small integers wrap at every operation; bool is 0 or 1.
+ */
+export type Value =
+  | { readonly kind: "const"; readonly dtype: DType; readonly value: number | bigint }
+  | { readonly kind: "index"; readonly dtype: DType; readonly expr: Dim }
+  | { readonly kind: "load"; readonly dtype: DType; readonly buffer: string; readonly index: Dim }
+  | { readonly kind: "ref"; readonly dtype: DType; readonly name: string }
+  /** One of two values, by index tests alone: the one not taken is not evaluated, so its loads may be out of bounds there. */
+  | { readonly kind: "select"; readonly dtype: DType; readonly tests: readonly Test[]; readonly then: Value; readonly else: Value }
+  | { readonly kind: "op"; readonly dtype: DType; readonly op: ScalarOp; readonly args: readonly Value[] };
+
+/** What a matrix unit multiplies: acc[m,n] += a[m,k] * b[k,n]. Data, so that a tiling can be computed from it. */
+export interface MatrixUnit {
+  readonly name: string;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** Threads that issue it together. */
+  readonly lanes: number;
+  /** Where a and b must be. */
+  readonly operands: "registers" | "shared";
+  readonly input: DType;
+  /** Registers per lane; acc 0 means opaque: the fragment leaves through `spill`. */
+  readonly regs: { readonly a: number; readonly b: number; readonly acc: number };
+  /** Where a lane's accumulators lie; absent when opaque. */
+  readonly layout?: FragmentLayout;
+}
+
+/**
+ * Row and column of accumulator `i` of a lane, as digits: each entry adds `by * ((source / over) % size)` to the row or the
+ * column, where the source is the lane number or the accumulator's own number.
+ */
+export interface FragmentLayout {
+  readonly row: readonly Digit[];
+  readonly column: readonly Digit[];
+}
+export interface Digit {
+  readonly of: "lane" | "register";
+  readonly over: number;
+  readonly size: number;
+  readonly by: number;
+}
+
+// Builders, so that lowerings read like the loops they write.
+export const axis = (name: string, size: Dim, kind: Axis["kind"]): Axis => ({ name, size, kind });
+/** The position on an axis, with the axis' bounds. */
+export const at = (a: Axis): Dim => variable(a.name, 0, Math.max(0, hi(a.size) - 1));
+export const constant = (value: number | bigint, dtype: DType): Value => ({ kind: "const", dtype, value });
+export const indexValue = (expr: Dim, dtype: DType): Value => ({ kind: "index", dtype, expr });
+/** What a load of this storage dtype yields. */
+export const loaded = (dtype: DType): DType => (dtype === "f16" || dtype === "bf16" ? "f32" : dtype);
+export const load = (buffer: Buffer, index: Dim): Value => ({ kind: "load", dtype: loaded(buffer.dtype), buffer: buffer.name, index });
+export const apply = (op: ScalarOp, dtype: DType, ...args: readonly Value[]): Value => ({ kind: "op", dtype, op, args });
+export const store = (buffer: Buffer, index: Dim, value: Value, hint?: "stream"): Stmt => ({
+  kind: "store",
+  buffer: buffer.name,
+  index,
+  value,
+  ...(hint && { hint }),
+});
+export const ref = (buffer: Buffer, index: Dim): Ref => ({ buffer: buffer.name, index });
+export const below = (a: Dim, b: Dim): Test => ({ a, op: "<", b });
+/** Wraps a body in axes, outermost first. */
+export const loops = (axes: readonly Axis[], body: readonly Stmt[]): readonly Stmt[] =>
+  axes.reduceRight<readonly Stmt[]>((inner, a) => [{ kind: "for", axis: a, body: inner }], body);

@@ -1,0 +1,72 @@
+import type { HostFunctions, Program, TargetKey } from "./program.js";
+
+export interface DeviceOptions {
+  /** Worker threads; default: one per core. */
+  readonly threads?: number;
+  /** Which of several devices of the kind. */
+  readonly index?: number;
+}
+
+/** Memory on a device. Opaque; freed once by `Device.free`. */
+export interface Allocation {
+  readonly bytes: number;
+  readonly freed: boolean;
+}
+
+/** One program loaded on one device. */
+export interface Loaded {
+  readonly program: Program;
+  /** Gives back what loading took; idempotent. */
+  unload(): void;
+}
+
+/** One call: `buffers[i]` belongs to `program.buffers[i]` (undefined for constants and temps), `dims[i]` to `program.dims[i]`. */
+export interface Call {
+  readonly buffers: readonly (Allocation | undefined)[];
+  readonly dims: readonly number[];
+}
+
+export interface LoadOptions {
+  readonly host?: HostFunctions;
+  readonly signal?: AbortSignal;
+}
+
+/** Exact counts, for tests and `memory.report()`. */
+export interface Counters {
+  /** Bytes held now, and the most ever held. Arenas and constants count. */
+  bytes: number;
+  peakBytes: number;
+  allocations: number;
+  /** Native submissions, kernels launched, host steps run. */
+  submissions: number;
+  launches: number;
+  hostSteps: number;
+  /** Kernels built from source (a disk-cache hit does not count). */
+  builds: number;
+}
+
+/** The runtime half of a backend. A device runs one program at a time, in the order of submission. */
+export interface Device {
+  readonly name: string;
+  readonly key: TargetKey;
+  readonly counters: Readonly<Counters>;
+  /** True if `submitSync` and `readSync` work. */
+  readonly blocking: boolean;
+  /** Throws OutOfMemoryError. Contents are undefined. */
+  alloc(bytes: number): Allocation;
+  /** Freed once nothing submitted uses it any more. */
+  free(a: Allocation): void;
+  /** Ordered after everything submitted so far. */
+  write(to: Allocation, offset: number, data: Uint8Array): void;
+  copy(from: Allocation, to: Allocation, bytes: number): void;
+  read(from: Allocation, offset: number, bytes: number): Promise<Uint8Array>;
+  readSync(from: Allocation, offset: number, bytes: number): Uint8Array;
+  load(program: Program, options?: LoadOptions): Promise<Loaded>;
+  loadSync(program: Program, options?: LoadOptions): Loaded;
+  /** The whole program as one submission. Resolves when it has run; an abort rejects and leaves outputs undefined. */
+  submit(loaded: Loaded, call: Call, signal?: AbortSignal): Promise<void>;
+  submitSync(loaded: Loaded, call: Call): void;
+  /** Resolves when everything submitted has run. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,103 @@
+import type { DType } from "../core/dtype.js";
+import type { Dim } from "../core/expr.js";
+import type { TensorType } from "../core/type.js";
+
+/** What a program was compiled for. A device meets a key when backend and format are equal and it has every feature. */
+export interface TargetKey {
+  readonly backend: string;
+  /** Instruction set or SM, e.g. "x86-64" or "sm_90"; "any" where text is portable. */
+  readonly arch: string;
+  /** CPU or GPU features that the code uses. */
+  readonly features: readonly string[];
+  readonly format: number;
+}
+
+/** A compiled method: plain data. Saving it is serialising it; running it needs a Device and nothing else. */
+export interface Program {
+  readonly version: 1;
+  readonly name: string;
+  readonly key: TargetKey;
+  /** Symbolic dims; the caller's input shapes bind them. */
+  readonly dims: readonly DimRange[];
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /** Values that live between calls, by name; steps may write them in place. */
+  readonly state: readonly Port[];
+  readonly buffers: readonly BufferPlan[];
+  /** Bytes of the arena for one call; offsets of temporaries lie inside. */
+  readonly arena: Dim;
+  readonly prelude: string;
+  readonly kernels: readonly KernelCode[];
+  readonly steps: readonly Step[];
+}
+export interface DimRange {
+  readonly name: string;
+  readonly min: number;
+  readonly max: number;
+}
+/** A named value that crosses the program's border, and the buffer that holds it. */
+export interface Port {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly buffer: number;
+}
+export interface BufferPlan {
+  /** constant: bytes that travel with the program. temp: in the arena at `offset`. alias: another buffer, whole. */
+  readonly role: "input" | "output" | "state" | "constant" | "temp";
+  readonly dtype: DType;
+  /** Elements. */
+  readonly size: Dim;
+  /** temp: byte offset into the arena; temps overlap when their lifetimes do not. */
+  readonly offset?: Dim;
+  /** constant: little-endian contents. */
+  readonly data?: Uint8Array;
+}
+/** One kernel as text or bytes. `entry` is its symbol; equal kernels of a program are stored once. */
+export interface KernelCode {
+  readonly entry: string;
+  readonly source: string | Uint8Array;
+  readonly threads: number;
+  /** Dynamic shared memory (GPU) or scratch per thread (CPU), in bytes. */
+  readonly sharedBytes: Dim;
+  /** Which arguments the kernel writes, in order of its buffers. */
+  readonly writes: readonly boolean[];
+  /** Tiles that a launcher describes to the device when buffers are bound. */
+  readonly tiles?: readonly { readonly buffer: number; readonly box: readonly [number, number] }[];
+}
+export type Step =
+  | {
+      readonly kind: "launch";
+      readonly kernel: number;
+      readonly buffers: readonly number[];
+      readonly dims: readonly Dim[];
+      readonly grid: Dim;
+      /** What it computes and why it is one kernel, for `explain`. */
+      readonly note?: StepNote;
+    }
+  | { readonly kind: "copy"; readonly from: number; readonly to: number; readonly note?: StepNote }
+  /** The reference implementation, on the host: `call` names the op, `payload` holds its attributes in canonical form. */
+  | {
+      readonly kind: "host";
+      readonly call: string;
+      readonly payload: string;
+      readonly inputs: readonly number[];
+      readonly outputs: readonly number[];
+      readonly inputTypes: readonly TensorType[];
+      readonly outputTypes: readonly TensorType[];
+      readonly note?: StepNote;
+    };
+export interface StepNote {
+  readonly tier: "claimed" | "generated" | "interpreted" | "copy";
+  readonly label: string;
+  readonly ops: readonly string[];
+  readonly why: readonly string[];
+  /** Bytes read and written. */
+  readonly bytes: Dim;
+}
+/** Runs a host step on bytes: the full package passes its interpreter, the small runtime passes none. */
+export type HostFunction = (
+  payload: string,
+  inputs: readonly { readonly type: TensorType; readonly bytes: Uint8Array }[],
+  outputs: readonly TensorType[],
+) => readonly Uint8Array[];
+export type HostFunctions = (call: string) => HostFunction | undefined;
