@@ -1,0 +1,25 @@
+// Runs the whole test suite and ends with one line: N passed, N failed (, N skipped).
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const dir = mkdtempSync(join(tmpdir(), "treepie-test-"));
+const report = join(dir, "report.json");
+const args = ["vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...process.argv.slice(2)];
+const { status } = spawnSync("npx", args, { stdio: "inherit", shell: process.platform === "win32" });
+let result;
+try {
+  result = JSON.parse(readFileSync(report, "utf8"));
+} catch {
+  console.error("the test runner wrote no report");
+  process.exit(status || 1);
+} finally {
+  rmSync(dir, { recursive: true, force: true });
+}
+const skipped = result.numPendingTests + result.numTodoTests;
+// A file that does not even load has no tests, so it must count by itself.
+const broken = result.testResults.filter((f) => f.status === "failed" && f.assertionResults.length === 0).length;
+const failed = result.numFailedTests + broken;
+console.log(`${result.numPassedTests} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
+process.exit(status || failed ? 1 : 0);

@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
+    // Each file is its own process: native devices and their threads must not outlive or disturb a neighbour.
+    pool: "forks",
+    maxWorkers: 2,
+  },
+});
