@@ -1,6 +1,8 @@
 import type { Dim } from "../core/expr.js";
+import { numel } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import type { Template } from "./codegen.js";
+import type { Buffer } from "./kernel.js";
 
 /** What one step of a program computes: a connected set of nodes with the values that leave it. */
 export interface Group {
@@ -28,4 +30,16 @@ export interface Schedule {
 export interface Scratch {
   readonly name: string;
   readonly bytes: Dim;
+}
+
+/**
+ * The global buffers of a group, by convention of name: `in0`, `in1`, ... for its inputs and `out0`, ... for its outputs, in order;
+ * a group with several kernels passes values between them in `tmp0`, ... A kernel lists the ones it uses; link binds them by name.
+ * `out0` may be the same memory as an input that is only read at the index where the output is written (donation).
+ */
+export function groupBuffers(group: Group): ReadonlyMap<Node, Buffer> {
+  const buffers = new Map<Node, Buffer>();
+  group.inputs.forEach((n, i) => buffers.set(n, { name: `in${i}`, dtype: n.type.dtype, space: "global", size: numel(n.type.shape) }));
+  group.outputs.forEach((n, i) => buffers.set(n, { name: `out${i}`, dtype: n.type.dtype, space: "global", size: numel(n.type.shape), writes: true }));
+  return buffers;
 }
