@@ -1,5 +1,5 @@
 import type { Dim } from "../core/expr.js";
-import { numel } from "../core/type.js";
+import { numel, type Shape } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import type { Template } from "./codegen.js";
 import type { Buffer } from "./kernel.js";
@@ -8,17 +8,41 @@ import type { Buffer } from "./kernel.js";
 export interface Group {
   readonly name: string;
   readonly kind: "kernel" | "claimed" | "copy" | "host";
-  /** Inputs before users. Leaves and other groups' outputs are not among them. */
+  /**
+   * Inputs before users. `constant` and `iota` leaves and views are among them (they are computed where they are read), other leaves
+   * and other groups' outputs are not. A cheap producer may be in several groups.
+   */
   readonly nodes: readonly Node[];
-  /** Values that come from buffers: leaves, and outputs of earlier groups. */
+  /** Values that come from buffers: leaves, and outputs of earlier groups. Never a view. */
   readonly inputs: readonly Node[];
-  /** Values that later groups or the caller read, each with its own buffer. */
+  /** Values that later groups or the caller read, each with its own buffer. Some node of the group may read an output too. */
   readonly outputs: readonly Node[];
+  /** kernel: the elements that it runs over. */
+  readonly space?: Space;
+  /** Outputs that are written over an input: `groupBuffers` gives both the output's buffer. */
+  readonly inPlace?: readonly Donation[];
   /** claimed: the node that the template computes, and the template. */
   readonly root?: Node;
   readonly template?: Template;
   /** Why it was made so: tier, what was fused, and what refused. */
   readonly why: readonly string[];
+}
+
+/**
+ * The iteration space of a kernel group: `axes` of `shape` are reduced (none: a map). Every reduction of the group reduces a value
+ * that has these elements in this row-major order, over the same axes, though its own shape may split or merge neighbours (as
+ * [8, 16, 64] over [2] and [128, 64] over [1] are the same rows). Every output has either all of the elements or those of the kept
+ * axes, in row-major order; a reduction's result is only read at the row it belongs to. Axes of size 1 do not count.
+ */
+export interface Space {
+  readonly shape: Shape;
+  readonly axes: readonly number[];
+}
+
+/** `input` is dead or is the state that `output` replaces; it is read only at the position where `output` is written, or earlier in that row. */
+export interface Donation {
+  readonly output: Node;
+  readonly input: Node;
 }
 
 /** Groups in execution order. */
@@ -35,11 +59,12 @@ export interface Scratch {
 /**
  * The global buffers of a group, by convention of name: `in0`, `in1`, ... for its inputs and `out0`, ... for its outputs, in order;
  * a group with several kernels passes values between them in `tmp0`, ... A kernel lists the ones it uses; link binds them by name.
- * `out0` may be the same memory as an input that is only read at the index where the output is written (donation).
+ * An output that is written in place is one buffer with its input: load all that a position needs before any store to it.
  */
 export function groupBuffers(group: Group): ReadonlyMap<Node, Buffer> {
   const buffers = new Map<Node, Buffer>();
   group.inputs.forEach((n, i) => buffers.set(n, { name: `in${i}`, dtype: n.type.dtype, space: "global", size: numel(n.type.shape) }));
   group.outputs.forEach((n, i) => buffers.set(n, { name: `out${i}`, dtype: n.type.dtype, space: "global", size: numel(n.type.shape), writes: true }));
+  for (const { output, input } of group.inPlace ?? []) buffers.set(input, buffers.get(output)!);
   return buffers;
 }
