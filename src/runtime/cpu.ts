@@ -1,0 +1,94 @@
+/** What the processor of this machine can do, from what the system tells without native code. */
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { arch, availableParallelism, cpus, platform } from "node:os";
+
+export interface Cpu {
+  /** "x86-64", "arm64", or Node's name for it. */
+  readonly arch: string;
+  readonly model: string;
+  /** Instruction-set extensions in the C compilers' spelling (avx2, avx512f, amx-bf16; neon, fp16, dotprod, bf16, i8mm), sorted. */
+  readonly features: readonly string[];
+  readonly cores: number;
+}
+
+let found: Cpu | undefined;
+
+/** The processor of this machine. */
+export function cpu(): Cpu {
+  found ??= {
+    arch: { x64: "x86-64", arm64: "arm64" }[arch() as string] ?? arch(),
+    model: cpus()[0]?.model.trim() ?? "unknown",
+    features: detect(),
+    cores: availableParallelism(),
+  };
+  return found;
+}
+
+/** The extensions that generated code may use, by the kernel's spelling; what is not here is not looked for. */
+const x86: Readonly<Record<string, string>> = {
+  sse4_2: "sse4.2",
+  avx: "avx",
+  avx2: "avx2",
+  fma: "fma",
+  f16c: "f16c",
+  avx512f: "avx512f",
+  avx512bw: "avx512bw",
+  avx512dq: "avx512dq",
+  avx512vl: "avx512vl",
+  avx512_bf16: "avx512bf16",
+  avx512_fp16: "avx512fp16",
+  avx512_vnni: "avx512vnni",
+  amx_tile: "amx-tile",
+  amx_bf16: "amx-bf16",
+  amx_int8: "amx-int8",
+};
+const arm: Readonly<Record<string, string>> = {
+  asimd: "neon",
+  fphp: "fp16",
+  asimdhp: "fp16",
+  asimddp: "dotprod",
+  bf16: "bf16",
+  i8mm: "i8mm",
+};
+
+function detect(): string[] {
+  try {
+    if (platform() === "linux") {
+      const text = readFileSync("/proc/cpuinfo", "utf8");
+      const flags = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(text)?.[1]?.split(/\s+/) ?? [];
+      return named(flags, arch() === "arm64" ? arm : x86);
+    }
+    if (platform() === "darwin")
+      return arch() === "arm64"
+        ? apple()
+        : named(sysctl("machdep.cpu.features", "machdep.cpu.leaf7_features").toLowerCase().replaceAll("avx1.0", "avx").split(/\s+/), x86);
+  } catch {
+    // No extensions known: code for the plain architecture runs everywhere.
+  }
+  return arch() === "arm64" ? ["neon"] : [];
+}
+const named = (flags: readonly string[], table: Readonly<Record<string, string>>): string[] =>
+  [...new Set(flags.flatMap((f) => table[f] ?? []))].sort();
+
+function apple(): string[] {
+  const has = (name: string): boolean => sysctl(`hw.optional.arm.FEAT_${name}`).trim() === "1";
+  const optional: readonly (readonly [string, string])[] = [
+    ["fp16", "FP16"],
+    ["dotprod", "DotProd"],
+    ["bf16", "BF16"],
+    ["i8mm", "I8MM"],
+  ];
+  return ["neon", ...optional.filter(([, name]) => has(name)).map(([feature]) => feature)].sort();
+}
+function sysctl(...keys: readonly string[]): string {
+  return keys
+    .map((key) => {
+      try {
+        return execFileSync("sysctl", ["-n", key], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+      } catch {
+        return "";
+      }
+    })
+    .join(" ");
+}
