@@ -71,6 +71,8 @@ export interface Sample {
   readonly dtypes?: readonly (DType | null)[];
   /** Inputs are drawn from this range (default [-2, 2]); integers are drawn from it whole. One range for all inputs, or one each. */
   readonly range?: readonly [number, number] | readonly (readonly [number, number])[];
+  /** Inputs are multiples of this (discontinuous ops: 1/8, so that no rounding error crosses a step). */
+  readonly grid?: number;
   /** dtypes under test; default: what the op's family says. */
   readonly test?: readonly DType[];
   /** Not checked by finite differences (discontinuous at the samples), with the reason. */

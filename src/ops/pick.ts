@@ -1,0 +1,1 @@
+export { pick, pickOp, picks } from "../ir/pick.js";
