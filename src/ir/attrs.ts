@@ -48,7 +48,7 @@ function writeList(list: readonly Attr[], ranges: boolean): string {
 }
 function writeNumber(x: number): string {
   if (x === 0) return Object.is(x, -0) ? "-0" : "0";
-  return Number.isFinite(x) ? `${x}` : x !== x ? "nan" : x > 0 ? "inf" : "-inf";
+  return Number.isFinite(x) ? `${x}` : Number.isNaN(x) ? "nan" : x > 0 ? "inf" : "-inf";
 }
 
 /** A place in a text that is being read. */

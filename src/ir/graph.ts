@@ -19,9 +19,9 @@ export interface Update {
 /** Every value a graph computes for its caller. */
 export const roots = (g: Graph): readonly Node[] => [...g.outputs, ...g.updates.map((u) => u.value)];
 
-/** Nodes that the roots need, inputs before users; iterative, so depth does not matter. */
-export function topo(roots: readonly Node[]): Node[] {
-  const seen = new Set<Node>();
+/** Nodes that the roots need, inputs before users; iterative, so depth does not matter. `border` nodes are neither entered nor listed. */
+export function topo(roots: readonly Node[], border?: ReadonlySet<Node>): Node[] {
+  const seen = new Set<Node>(border);
   const out: Node[] = [];
   const stack: Node[] = [];
   const next: number[] = [];

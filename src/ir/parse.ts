@@ -87,7 +87,8 @@ function readNode(r: Reader, ref: () => Node): Node {
     while (accept(r, ","));
     expect(r, ")");
   }
-  const attrs: Attrs = accept(r, "{") ? (r.at--, readAttrs(r)) : {};
+  space(r);
+  const attrs: Attrs = r.text[r.at] === "{" ? readAttrs(r) : {};
   let n: Node;
   try {
     n = make(op, inputs, attrs);

@@ -62,7 +62,8 @@ function checkTypes(n: Node, fail: (m: string) => never): void {
       n.attrs,
     );
   } catch (e) {
-    return fail(`${n.op.name}: ${(e as Error).message}`);
+    fail(`${n.op.name}: ${(e as Error).message}`);
+    return;
   }
   const list: readonly TensorType[] = "dtype" in inferred ? [inferred] : inferred;
   const have = n.tuple ?? [n.type];
