@@ -1,0 +1,115 @@
+/** The life of the accumulators: they start at zero or at earlier partial sums, and leave as partial sums or through the epilogue. */
+import { bytesOf, isFloat } from "../../../core/dtype.js";
+import { add, type Dim, div, divides, mod, mul, sub } from "../../../core/expr.js";
+import type { Shape } from "../../../core/type.js";
+import type { Node } from "../../../ir/node.js";
+import { at, axis, below, constant, load, loops, type MatrixUnit, ref, type Stmt, store, type Value } from "../../kernel.js";
+import { fragmentAt } from "../../units.js";
+import type { Contract, State } from "./contract.js";
+
+type Then = (m: Dim, n: Dim, v: Value, into: Stmt[]) => void;
+
+export function accumulate(x: Contract, st: State, inner: readonly Stmt[]): readonly Stmt[] {
+  const { unit, I, J, L, cell, acc, t, total, dtype } = x;
+  const nothing = constant(isFloat(dtype) || bytesOf(dtype) < 8 ? 0 : 0n, dtype);
+  const zero = unit ? loops([I, J], [{ kind: "fill", unit, acc: ref(acc, cell) }]) : loops([I, J, L], [store(acc, cell, nothing)]);
+  const epilogue =
+    unit && t.leave === "regrouped"
+      ? regrouped(x, st, unit)
+      : each(x, st, (m, n, v, into) => {
+          const e = x.evaluator(new Map([[x.root, () => v]])).scope();
+          const values = x.group.outputs.map((o) => e.value(o, outputIndex(x, o.type.shape, m, n), into));
+          values.forEach((value, i) => into.push(store(x.outs[i]!, flat(x, m, n), value)));
+        });
+  const outer = t.levels.slice(0, t.accumulate).find((l) => l.axis === "k" && l.on === "loop");
+  if (!outer || (typeof total.k === "number" && total.k <= outer.tile)) return [...zero, ...inner, ...epilogue];
+  // k is cut into blocks: sums wait in scratch from one block to the next.
+  const place = add(mul(add(x.inGridPoint(st, "m"), at(I)), x.partialWidth), x.inGridPoint(st, "n"), mul(at(J), x.vector), at(L));
+  const resume = loops([I, J, L], [store(acc, cell, load(x.partial, place))]);
+  const keep = loops([I, J, L], [store(x.partial, place, load(acc, cell))]);
+  return [
+    { kind: "if", test: below(st.off.k, 1), body: zero, else: resume },
+    ...inner,
+    { kind: "if", test: below(add(st.off.k, outer.tile), total.k), body: keep, else: epilogue },
+  ];
+}
+
+const flat = (x: Contract, m: Dim, n: Dim): Dim => add(mul(add(mul(x.batchFlat, x.total.m), m), x.total.n), n);
+/** The index of an output that has the product's elements in the product's order, though perhaps with other leading dims. */
+function outputIndex(x: Contract, shape: Shape, m: Dim, n: Dim): Dim[] {
+  const split = (value: Dim, dims: Shape): Dim[] => {
+    const out: Dim[] = [];
+    let rest = value;
+    for (let i = dims.length - 1; i >= 0; i--) {
+      out.unshift(i === 0 ? rest : mod(rest, dims[i]!));
+      rest = div(rest, dims[i]!);
+    }
+    return out;
+  };
+  const last = shape.length - 1;
+  if (shape[last] !== x.total.n) return split(flat(x, m, n), shape);
+  if (last > 0 && shape[last - 1] === x.total.m) return [...split(x.batchFlat, shape.slice(0, -2)), m, n];
+  return [...split(add(mul(x.batchFlat, x.total.m), m), shape.slice(0, -1)), n];
+}
+
+/** Runs `then` for every accumulator that this thread holds and that lies inside the result. */
+function each(x: Contract, st: State, then: Then): readonly Stmt[] {
+  const { unit, I, J, L, cell, acc, t, total, vector } = x;
+  const tile = (a: "m" | "n"): number => t.levels.findLast((l) => l.axis === a)!.tile;
+  const inside = (m: Dim, n: Dim, s: readonly Stmt[]): readonly Stmt[] => {
+    const byColumn: readonly Stmt[] = divides(tile("n"), total.n) ? s : [{ kind: "if", test: below(n, total.n), body: s }];
+    return divides(tile("m"), total.m) ? byColumn : [{ kind: "if", test: below(m, total.m), body: byColumn }];
+  };
+  if (!unit) {
+    const m = add(st.off.m, at(I));
+    const n = add(st.off.n, mul(at(J), vector), at(L));
+    const body: Stmt[] = [];
+    then(m, n, load(acc, cell), body);
+    // The row test stands outside the lanes, so that only the column test is per lane.
+    const columns = loops([J, L], divides(tile("n"), total.n) ? body : [{ kind: "if", test: below(n, total.n), body }]);
+    return loops([I], divides(tile("m"), total.m) ? columns : [{ kind: "if", test: below(m, total.m), body: columns }]);
+  }
+  // The layout of the fragment is known: straight from registers, two neighbours at a time.
+  const pairs = Array.from({ length: x.perLane / 2 }, (_, h) => {
+    const pair = axis(`h${h}`, 2, "vector");
+    const [r, c] = fragmentAt(unit.layout!, x.lane, 2 * h);
+    const m = add(st.off.m, mul(at(I), unit.m), r);
+    const n = add(st.off.n, mul(at(J), unit.n), c, at(pair));
+    const one: Stmt[] = [];
+    then(m, n, load(acc, add(cell, 2 * h, at(pair))), one);
+    return loops([pair], inside(m, n, one));
+  });
+  return loops([I, J], pairs.flat());
+}
+
+/** Epilogue in registers, then 16 rows x 64 columns at a time through a warp's own corner of shared memory, so that stores are 16 bytes. */
+function regrouped(x: Contract, st: State, unit: MatrixUnit): readonly Stmt[] {
+  const width = 64;
+  const pitch = width + 8;
+  const held = (width * 16) / 32;
+  const { I, corners } = x;
+  const corner = mul(div(x.tid, 32), 16 * pitch);
+  const first = mul(div(x.lane, 32), 16);
+  const chunk = axis("chunk", (x.nr / unit.n) * (unit.n / width), "unroll");
+  const start = add(mul(at(I), (x.nr / unit.n) * x.perLane), mul(at(chunk), held));
+  const q = axis("q", (16 * width) / (32 * 8), "unroll");
+  const l = axis("l", 8, "vector");
+  const position = mul(add(mul(at(q), 32), mod(x.tid, 32)), 8);
+  const row = div(position, width);
+  const column = add(mod(position, width), at(l));
+  const m0 = add(st.off.m, mul(at(I), unit.m));
+  const n0 = add(st.off.n, mul(at(chunk), width));
+  return x.group.outputs.flatMap((o: Node, which) => {
+    const fill = Array.from({ length: held / 2 }, (_, h) => {
+      const pair = axis(`h${h}`, 2, "vector");
+      const [r, c0] = fragmentAt(unit.layout!, x.lane, 2 * h);
+      const c = add(c0, at(pair));
+      const body: Stmt[] = [];
+      const v = load(x.acc, add(start, 2 * h, at(pair)));
+      const value = x.evaluator(new Map([[x.root, () => v]])).value(o, outputIndex(x, o.type.shape, add(m0, r), add(n0, c)), body);
+      return loops([pair], [...body, store(corners, add(corner, mul(sub(r, first), pitch), c), value)]);
+    }).flat();
+    const out = store(x.outs[which]!, flat(x, add(m0, first, row), add(n0, column)), load(corners, add(corner, mul(row, pitch), column)));
+    return loops([I, chunk], [...fill, { kind: "barrier", warp: true }, ...loops([q, l], [out]), { kind: "barrier", warp: true }]);
+  });
+}

@@ -1,0 +1,240 @@
+/** What every part of a matmul's lowering shares: the sizes, the buffers, and where elements lie. */
+import { computeDType, type DType } from "../../../core/dtype.js";
+import { add, ceilDiv, type Dim, div, divides, max, mod, mul, stride, sub, variable, xor } from "../../../core/expr.js";
+import { numel, type Shape } from "../../../core/type.js";
+import type { Node } from "../../../ir/node.js";
+import { type Evaluator, makeEvaluator } from "../../evaluate.js";
+import { type Group, groupBuffers } from "../../group.js";
+import { type Axis, at, axis, type Buffer, type Stmt, type Value } from "../../kernel.js";
+import type { ContractTiling, Level, Name, PerAxis, Role } from "./tiling.js";
+
+/** Where the current tile starts, and how large it is. */
+export interface State {
+  readonly off: PerAxis<Dim>;
+  readonly size: PerAxis<Dim>;
+}
+
+/** Sizes of a `dot` node. */
+export interface DotShape {
+  readonly batch: Shape;
+  readonly total: PerAxis<Dim>;
+  /** What accumulators hold. */
+  readonly dtype: DType;
+}
+export function dotShape(root: Node): DotShape {
+  const [a, b] = root.inputs as readonly [Node, Node];
+  const r = a.type.shape.length;
+  const total = { m: a.type.shape[r - 2]!, n: b.type.shape[r - 1]!, k: a.type.shape[r - 1]! };
+  return { batch: a.type.shape.slice(0, -2), total, dtype: computeDType(root.type.dtype) };
+}
+/** Which axis of the product runs across a role's rows or columns; the other one is k. */
+export const across = (role: Role): Name => (role === "a" ? "m" : "n");
+
+export type Contract = ReturnType<typeof contract>;
+
+export function contract(group: Group, t: ContractTiling) {
+  const root = group.root!;
+  const { batch, total, dtype } = dotShape(root);
+  const operands: Readonly<Record<Role, Node>> = { a: root.inputs[0]!, b: root.inputs[1]! };
+  const buffers = groupBuffers(group);
+
+  const { unit, m: mr, n: nr, vector } = t.micro;
+  const perLane = unit ? unit.regs.acc : 1;
+  const tid = variable("tid", 0, t.threads - 1);
+  const lane = mod(tid, unit?.lanes ?? 1);
+  const cells = unit ? (mr / unit.m) * (nr / unit.n) * perLane : mr * nr;
+  const acc: Buffer = { name: "acc", dtype: unit ? "f32" : dtype, space: "reg", size: cells };
+  const I = axis("i", unit ? mr / unit.m : mr, "unroll");
+  const J = axis("j", unit ? nr / unit.n : nr / vector, "unroll");
+  const L = axis("l", vector, "vector");
+  /** The accumulator of (I, J, L): the first register of a fragment, or one lane of a vector. */
+  const cell = unit ? mul(add(mul(at(I), nr / unit.n), at(J)), perLane) : add(mul(at(I), nr), mul(at(J), vector), at(L));
+
+  const { digits, points, batchFlat } = parallel(t, total, numel(batch), tid, unit?.lanes ?? 1);
+  const batchIndex = unravel(batchFlat, batch);
+
+  /** Threads fill a stage together, so their own levels do not shrink it. */
+  const staging = (role: Role, x: Name): readonly Level[] => t.levels.slice(0, t[role]!.after).filter((l) => l.axis === x && l.on !== "threads");
+  const tileOf = (role: Role, x: Name): number => staging(role, x).at(-1)!.tile;
+  const sizeBefore = (i: number): Dim => t.levels.slice(0, i).findLast((l) => l.axis === t.levels[i]!.axis)?.tile ?? total[t.levels[i]!.axis];
+  /** The loop of level i; its bounds must be equal wherever it is named, or differences do not cancel. */
+  const loopAt = (i: number): Axis => axis(`${t.levels[i]!.axis}${i}`, max(1, ceilDiv(sizeBefore(i), t.levels[i]!.tile)), "loop");
+  const origin = (role: Role, x: Name): Dim =>
+    staging(role, x).reduce<Dim>((o, l) => add(o, mul(l.on === "loop" ? at(loopAt(t.levels.indexOf(l))) : digits.get(l)!, l.tile)), 0);
+  /** Offset of the current tile inside a stage: what levels after the stage added. */
+  const relative = (role: Role, st: State, x: Name): Dim => sub(st.off[x], origin(role, x));
+  /** Offset of the current tile inside its grid point's tile. */
+  const inGridPoint = (st: State, x: Name): Dim =>
+    t.levels.filter((l) => l.axis === x && l.on === "grid").reduce<Dim>((o, l) => sub(o, mul(digits.get(l)!, l.tile)), st.off[x]);
+
+  /** A staged operand whose rows run along k; a row-major b has rows along n. */
+  const kInner = (role: Role): boolean => role === "a" || !rowsAlongN;
+  const rowsAlongN = contiguous(group, buffers, operands.b, batch, total) === "n";
+
+  const stages = new Map<Role, { readonly buffer: Buffer; readonly size: number }>();
+  for (const role of ["a", "b"] as const) {
+    const stage = t[role];
+    if (!stage) continue;
+    const n = tileOf(role, across(role));
+    const k = tileOf(role, "k");
+    const size =
+      stage.layout.kind === "panels"
+        ? Math.ceil(n / stage.layout.width) * stage.layout.width * k
+        : stage.layout.kind === "swizzled"
+          ? n * k
+          : kInner(role)
+            ? n * (k + stage.layout.pad)
+            : k * (n + stage.layout.pad);
+    stages.set(role, { buffer: { name: `${role}Stage`, dtype: stage.dtype, space: "shared", size: size * t.depth }, size });
+  }
+  /** Where element (i across, k) of a staged operand lies. */
+  function place(role: Role, i: Dim, k: Dim, slot: Dim): Dim {
+    const base = mul(slot, stages.get(role)!.size);
+    const kTile = tileOf(role, "k");
+    const { layout } = t[role]!;
+    switch (layout.kind) {
+      case "panels":
+        return add(base, mul(div(i, layout.width), layout.width * kTile), mul(k, layout.width), mod(i, layout.width));
+      case "rows":
+        return kInner(role) ? add(base, mul(i, kTile + layout.pad), k) : add(base, mul(k, tileOf(role, "n") + layout.pad), i);
+      case "swizzled":
+        return add(base, mul(i, kTile), mul(xor(div(k, 8), mod(i, 8)), 8), mod(k, 8));
+      default:
+        return layout satisfies never;
+    }
+  }
+  const evaluator = (given?: ReadonlyMap<Node, (index: readonly Dim[]) => Value>): Evaluator => makeEvaluator(group, buffers, given);
+  const operandIndex = (role: Role, i: Dim, k: Dim): readonly Dim[] => [...batchIndex, ...(role === "a" ? [i, k] : [k, i])];
+  /** An operand element, computed from the group's inputs (the prologue). */
+  const operand = (role: Role, i: Dim, k: Dim, into: Stmt[]): Value => evaluator().value(operands[role], operandIndex(role, i, k), into);
+  /** The buffer that a plain operand lies in, and where its element (i, k) is. */
+  function address(role: Role, i: Dim, k: Dim): { readonly buffer: string; readonly index: Dim } {
+    const v = operand(role, i, k, []);
+    if (v.kind !== "load") throw new Error(`operand ${role} of ${group.name} is not a view of a buffer`);
+    return { buffer: v.buffer, index: v.index };
+  }
+  /** Operand is bytes of a buffer as they stand: it can be copied without being computed. */
+  const isPlain = (role: Role): boolean => plainView(group, buffers, operands[role], operandIndex(role, variable("i", 0, 1 << 20), variable("k", 0, 1 << 20))) !== undefined;
+  const partialWidth = t.levels.findLast((l) => l.axis === "n" && l.on === "grid")?.tile ?? nr;
+  const partialHeight = t.levels.findLast((l) => l.axis === "m" && l.on === "grid")?.tile ?? mr;
+  return {
+    group,
+    t,
+    root,
+    batch,
+    batchFlat,
+    total,
+    dtype,
+    operands,
+    buffers,
+    outs: group.outputs.map((o) => buffers.get(o)!),
+    unit,
+    mr,
+    nr,
+    vector,
+    perLane,
+    tid,
+    lane,
+    acc,
+    I,
+    J,
+    L,
+    cell,
+    digits,
+    points,
+    tileOf,
+    loopAt,
+    origin,
+    relative,
+    inGridPoint,
+    kInner,
+    stages,
+    place,
+    evaluator,
+    operand,
+    address,
+    isPlain,
+    /** Partial sums of a grid point's tile, when k is cut into blocks. */
+    partial: { name: "partial", dtype, space: "shared", size: partialHeight * partialWidth } as Buffer,
+    partialWidth,
+    corners: { name: "corners", dtype: "bf16", space: "shared", size: Math.ceil(t.threads / 32) * 16 * 72 } as Buffer,
+    full: { name: "full", dtype: "u32", space: "signal", size: t.depth } as Buffer,
+    empty: { name: "empty", dtype: "u32", space: "signal", size: t.depth } as Buffer,
+  };
+}
+
+/** Row-major position as an index into `shape`; the outermost digit needs no remainder. */
+function unravel(flat: Dim, shape: Shape): Dim[] {
+  const out: Dim[] = [];
+  let rest = flat;
+  for (let i = shape.length - 1; i >= 0; i--) {
+    out.unshift(i === 0 ? rest : mod(rest, shape[i]!));
+    rest = div(rest, shape[i]!);
+  }
+  return out;
+}
+
+/** The address of an operand that is only a view of a buffer: no arithmetic, no masks, nothing read for its index. */
+export function plainView(group: Group, buffers: ReadonlyMap<Node, Buffer>, node: Node, index: readonly Dim[]): (Value & { kind: "load" }) | undefined {
+  const into: Stmt[] = [];
+  const v = makeEvaluator(group, buffers).value(node, index, into);
+  return into.length === 0 && v.kind === "load" ? v : undefined;
+}
+
+/** Along which of its axes an operand b [k, n] is contiguous in memory, if it is a plain affine view. */
+export function contiguous(group: Group, buffers: ReadonlyMap<Node, Buffer>, b: Node, batch: Shape, total: PerAxis<Dim>): "n" | "k" | undefined {
+  const s = strides(group, buffers, b, batch, ["k", "n"], total);
+  return s?.[1] === 1 ? "n" : s?.[0] === 1 ? "k" : undefined;
+}
+
+/** Strides of a plain operand along its two matrix axes, or undefined where it is not a plain affine view. */
+export function strides(
+  group: Group,
+  buffers: ReadonlyMap<Node, Buffer>,
+  node: Node,
+  batch: Shape,
+  names: readonly [Name, Name],
+  total: PerAxis<Dim>,
+): readonly [number, number] | undefined {
+  const index = [...batch.map((d, i) => at(axis(`b${i}`, d, "loop"))), ...names.map((x) => at(axis(x, total[x], "loop")))];
+  const v = plainView(group, buffers, node, index);
+  if (!v) return undefined;
+  const by = names.map((x) => stride(v.index, x));
+  return by.every((s) => s !== undefined) ? (by as [number, number]) : undefined;
+}
+
+/** Grid and thread levels as digits of pid and tid; batches are the outermost digit of pid. */
+function parallel(t: ContractTiling, total: PerAxis<Dim>, batches: Dim, tid: Dim, unitLanes: number): { digits: ReadonlyMap<Level, Dim>; points: Dim; batchFlat: Dim } {
+  const grid = t.levels.filter((l) => l.on === "grid");
+  const counts = grid.map((l) => ceilDiv(total[l.axis], l.tile));
+  const product = (xs: readonly Dim[]): Dim => xs.reduce<Dim>(mul, 1);
+  const each = product(counts);
+  const points = mul(batches, each);
+  const pid = variable("pid", 0, Math.max(0, (typeof points === "number" ? points : points.max) - 1));
+  const digits = new Map<Level, Dim>();
+  const inner = batches === 1 ? pid : mod(pid, each);
+  if (grid.length === 2 && t.band > 1 && divides(t.band, counts[0]!)) {
+    const band = mul(counts[1]!, t.band);
+    digits.set(grid[0]!, add(mul(div(inner, band), t.band), mod(inner, t.band)));
+    digits.set(grid[1]!, div(mod(inner, band), t.band));
+  } else {
+    let rest = inner;
+    grid.forEach((l, i) => {
+      const below = product(counts.slice(i + 1));
+      digits.set(l, div(rest, below));
+      rest = mod(rest, below);
+    });
+  }
+  const outer = (l: Level): number => t.levels.slice(0, t.levels.indexOf(l)).findLast((x) => x.axis === l.axis)!.tile;
+  t.levels
+    .filter((l) => l.on === "threads")
+    .reduceRight<Dim>(
+      (rest, l) => {
+        const count = outer(l) / l.tile;
+        digits.set(l, mod(rest, count));
+        return div(rest, count);
+      },
+      div(tid, unitLanes),
+    );
+  return { digits, points, batchFlat: batches === 1 ? 0 : div(pid, each) };
+}

@@ -1,0 +1,123 @@
+/**
+ * Group around one `dot` -> one Kernel, for every target. A tiling is an ordered list of levels that cut m, n and k, the places
+ * where operands are staged, and the micro tile. The prologue is evaluated where an operand is staged or read; the epilogue where
+ * an accumulator leaves its registers.
+ */
+import { add, ceilDiv, type Dim, divides, lo, max, min, mul, sub, variable, variables } from "../../../core/expr.js";
+import { isStatic, numel } from "../../../core/type.js";
+import { is, type Node } from "../../../ir/node.js";
+import { dotOp } from "../../../ops/matmul.js";
+import type { Target, Template } from "../../codegen.js";
+import { type Group, groupBuffers } from "../../group.js";
+import { at, axis, below, type Kernel, loops, type MatrixUnit, ref, type Stmt } from "../../kernel.js";
+import { accumulate } from "./accumulate.js";
+import { type Contract, contract, dotShape, type State, strides } from "./contract.js";
+import { micro } from "./micro.js";
+import { fedByWarp, pipelined, synchronous } from "./stage.js";
+import { type ContractTiling, type Problem, tileCpu, tileThreads, tileUnit } from "./tiling.js";
+
+/** Matrix products: CPUs, GPUs without matrix units, and GPUs with them. */
+export const contractTemplate: Template = {
+  name: "contract",
+  match(node, target) {
+    if (!is(node, dotOp)) return "not a dot";
+    const { total } = dotShape(node);
+    if (total.k === 0) return "an empty inner dim is a fill with zeros";
+    if (total.m === 1 || total.n === 1) return "a matrix-vector product reads its matrix once: a reduction does that at memory speed";
+    if (!target.dtypes.has(node.type.dtype)) return `the target has no ${node.type.dtype}`;
+    return true;
+  },
+  prologue: () => true,
+  epilogue: () => true,
+  lower: (group, target) => [lowerContract(group, tile(group, target))],
+};
+
+/** The tiling for a group on a target. */
+export function tile(group: Group, target: Target): ContractTiling {
+  const { batch, total, dtype } = dotShape(group.root!);
+  const buffers = groupBuffers(group);
+  const [a, b] = group.root!.inputs as readonly [Node, Node];
+  const ofA = strides(group, buffers, a, batch, ["m", "k"], total);
+  const ofB = strides(group, buffers, b, batch, ["k", "n"], total);
+  const problem: Problem = { batch: numel(batch), total, dtype, plain: { a: !!ofA, b: !!ofB }, contiguousB: ofB?.[1] === 1 };
+  if (target.threads === 1) return tileCpu(problem, target);
+  const unit = target.units.find((u) => fits(u, problem, group, [a, b]));
+  if (unit) {
+    const shared = unit.operands === "shared";
+    return shared ? tileUnit(unit, { m: 128, n: unit.n, k: 64 }, [2, 1], 4, 8) : tileUnit(unit, { m: 128, n: 128, k: 64 }, [2, 4], 3, 8);
+  }
+  return tileThreads(problem, target);
+}
+/** Whether a matrix unit takes this product: its dtype, whole blocks, operands that are copied and not computed. */
+function fits(u: MatrixUnit, p: Problem, group: Group, [a, b]: readonly [Node, Node]): boolean {
+  const { m, n, k } = p.total;
+  const whole = divides(128, m) && divides(u.operands === "shared" ? u.n : 128, n) && divides(64, k) && isStatic([m, n, k]);
+  return whole && a.type.dtype === u.input && b.type.dtype === u.input && p.plain.a && p.plain.b && group.root!.type.dtype === u.input;
+}
+
+/** Builds the kernel that a tiling describes. */
+export function lowerContract(group: Group, t: ContractTiling): Kernel {
+  const x = contract(group, t);
+  const { total } = x;
+  let producer: readonly Stmt[] = [];
+  const level = (i: number, st: State, slot: Dim): readonly Stmt[] => (i === t.accumulate ? accumulate(x, st, cut(i, st, slot)) : cut(i, st, slot));
+  function cut(i: number, st: State, slot: Dim): readonly Stmt[] {
+    const l = t.levels[i];
+    if (!l) return micro(x, st, slot);
+    const whole = st.size[l.axis];
+    // The micro tile is always whole: its edges are padded, clamped or masked.
+    const innermost = i === t.levels.findLastIndex((y) => y.axis === l.axis);
+    const advance = (d: Dim): State => ({
+      off: { ...st.off, [l.axis]: add(st.off[l.axis], mul(d, l.tile)) },
+      size: {
+        ...st.size,
+        [l.axis]: divides(l.tile, whole) || (l.axis !== "k" && innermost) ? l.tile : min(l.tile, sub(whole, mul(d, l.tile))),
+      },
+    });
+    if (l.on !== "loop") return level(i + 1, advance(x.digits.get(l)!), slot);
+    const count = ceilDiv(whole, l.tile);
+    // An inner dim that may be empty still runs one (empty) block, so that results are written.
+    const loop = { ...x.loopAt(i), size: l.axis === "k" && lo(whole) === 0 ? max(1, count) : count };
+    const roles = (["a", "b"] as const).filter((r) => t[r]?.after === i + 1);
+    const inner = (d: Dim, s: Dim): readonly Stmt[] => level(i + 1, advance(d), s);
+    if (!roles.length || t.depth === 1) return synchronous(x, roles, loop, advance, inner, slot);
+    if (t.feed !== "warp") return pipelined(x, roles, loop, advance, inner);
+    const both = fedByWarp(x, roles, loop, advance, inner);
+    producer = both.producer;
+    return both.consumer;
+  }
+  const body = level(0, { off: { m: 0, n: 0, k: 0 }, size: total }, 0);
+  return t.feed === "warp" ? withProducer(x, body, producer) : kernelOf(x, body);
+}
+
+function kernelOf(x: Contract, body: readonly Stmt[]): Kernel {
+  const stages = [...x.stages.values()].map((s) => s.buffer);
+  const corners = x.t.leave === "regrouped" ? [x.corners] : [];
+  const partial = x.t.levels.some((l) => l.axis === "k" && x.t.levels.indexOf(l) < x.t.accumulate && !(typeof x.total.k === "number" && x.total.k <= l.tile)) ? [x.partial] : [];
+  const globals = [...new Map([...x.buffers.values()].map((b) => [b.name, b])).values()];
+  const sizes = [...x.batch, ...Object.values(x.total), ...globals.map((b) => b.size)];
+  const dims = [...sizes.reduce<Map<string, Dim>>((found, d) => variables(d, found), new Map()).values()];
+  return { name: x.group.name, buffers: [...globals, ...stages, ...corners, ...partial], dims, grid: x.points, threads: x.t.threads, body };
+}
+
+/** One more warp moves the tiles while the others multiply. */
+function withProducer(x: Contract, body: readonly Stmt[], producer: readonly Stmt[]): Kernel {
+  const { t } = x;
+  const kernel = kernelOf(x, body);
+  const thread = variable("tid", 0, t.threads + 31);
+  const slot = axis("slot", t.depth, "unroll");
+  const arm = loops(
+    [slot],
+    [
+      { kind: "signal", op: "arm", on: ref(x.full, at(slot)), amount: 1 },
+      { kind: "signal", op: "arm", on: ref(x.empty, at(slot)), amount: t.threads / 32 },
+    ],
+  );
+  const feed: Stmt = { kind: "if", test: { a: thread, op: "==", b: t.threads }, body: producer };
+  return {
+    ...kernel,
+    threads: t.threads + 32,
+    buffers: [...kernel.buffers, x.full, x.empty],
+    body: [{ kind: "if", test: below(thread, 1), body: arm }, { kind: "barrier" }, { kind: "if", test: below(thread, t.threads), body, else: [feed] }],
+  };
+}

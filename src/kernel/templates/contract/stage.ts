@@ -1,0 +1,130 @@
+/** Operands on their way into shared storage: copied or computed, at once, in the background, or by a warp of their own. */
+import { bytesOf, isFloat } from "../../../core/dtype.js";
+import { add, ceilDiv, type Dim, div, divides, hi, mod, mul, sub } from "../../../core/expr.js";
+import { type Axis, at, axis, below, constant, loops, ref, type Stmt, store } from "../../kernel.js";
+import { across, type Contract, type State } from "./contract.js";
+import type { Role } from "./tiling.js";
+
+export type Advance = (i: Dim) => State;
+export type Inner = (i: Dim, slot: Dim) => readonly Stmt[];
+
+function stage(x: Contract, role: Role, st: State, slot: Dim): readonly Stmt[] {
+  const { t, total } = x;
+  const { buffer } = x.stages.get(role)!;
+  const { layout, dtype } = t[role]!;
+  const name = across(role);
+  const base = x.origin(role, name);
+  const into: Stmt[] = [];
+  if (layout.kind === "panels") return panels(x, role, st, layout.width);
+  const width = x.tileOf(role, name);
+  const kTile = x.tileOf(role, "k");
+  const kInner = x.kInner(role);
+  const inner = kInner ? kTile : width;
+  const whole = divides(width, total[name]) && divides(kTile, total.k);
+  const plain = whole && x.isPlain(role) && x.operands[role].type.dtype === dtype;
+  const v = plain && t.depth > 1 ? 16 / bytesOf(dtype) : Math.min(4, x.vector);
+  const u = axis(`copy_${role}`, (width * kTile) / (t.threads * v), "unroll");
+  const l = axis(`lane_${role}`, v, "vector");
+  const flat = add(mul(at(u), t.threads), x.tid);
+  const minor = mul(mod(flat, inner / v), v);
+  const major = div(flat, inner / v);
+  const [i, k] = kInner ? [major, minor] : [minor, major];
+  const to = x.place(role, i, k, slot);
+  if (plain && t.depth > 1) {
+    const from = x.address(role, add(base, i), add(st.off.k, k));
+    return loops([u], [{ kind: "copy", to: ref(buffer, to), from, count: v }]);
+  }
+  const [ei, ek] = [add(base, kInner ? i : add(i, at(l))), add(st.off.k, kInner ? add(k, at(l)) : k)];
+  into.push(store(buffer, add(to, at(l)), x.operand(role, ei, ek, into)));
+  return loops([u, l], guarded(into, [store(buffer, add(to, at(l)), zero(x))], [...(whole ? [] : [below(ei, total[name]), below(ek, total.k)])]));
+}
+const zero = (x: Contract): ReturnType<typeof constant> => constant(isFloat(x.dtype) || bytesOf(x.dtype) < 8 ? 0 : 0n, x.dtype);
+const guarded = (body: readonly Stmt[], otherwise: readonly Stmt[], tests: readonly ReturnType<typeof below>[]): readonly Stmt[] =>
+  tests.reduceRight<readonly Stmt[]>((b, test) => [{ kind: "if", test, body: b, else: otherwise }], body);
+
+/** A CPU packs panels, zero beyond the edge; the axis that is contiguous in memory runs along vector lanes where it can. */
+function panels(x: Contract, role: Role, st: State, width: number): readonly Stmt[] {
+  const { buffer } = x.stages.get(role)!;
+  const name = across(role);
+  const kTile = x.tileOf(role, "k");
+  const base = x.origin(role, name);
+  const lanes = role === "b" && width % x.vector === 0 ? x.vector : 1;
+  const p = axis(`p${role}`, ceilDiv(st.size[name], width), "loop");
+  const k = axis(`k${role}`, st.size.k, "loop");
+  const i = axis(`i${role}`, width / lanes, "unroll");
+  const l = axis(`l${role}`, lanes, "vector");
+  const within = lanes > 1 ? add(mul(at(i), lanes), at(l)) : at(i);
+  const element = add(base, mul(at(p), width), within);
+  const to = add(mul(at(p), width * kTile), mul(at(k), width), within);
+  const into: Stmt[] = [];
+  into.push(store(buffer, to, x.operand(role, element, add(st.off.k, at(k)), into)));
+  const edge = divides(width, x.total[name]) ? [] : [below(element, x.total[name])];
+  return loops([p, k, i, l], guarded(into, [store(buffer, to, zero(x))], edge));
+}
+
+/** Fill, use, repeat. */
+export function synchronous(x: Contract, roles: readonly Role[], loop: Axis, advance: Advance, inner: Inner, slot: Dim): readonly Stmt[] {
+  const fence: readonly Stmt[] = roles.length && x.t.threads > 1 ? [{ kind: "barrier" }] : [];
+  return loops([loop], [...fence, ...roles.flatMap((r) => stage(x, r, advance(at(loop)), 0)), ...fence, ...inner(at(loop), slot)]);
+}
+
+/** Software pipeline: background copies run `ahead` tiles in front. A unit that reads shared memory in the background needs one more slot. */
+export function pipelined(x: Contract, roles: readonly Role[], loop: Axis, advance: Advance, inner: Inner): readonly Stmt[] {
+  const { t, unit } = x;
+  const background = unit?.operands === "shared";
+  const ahead = t.depth - (background ? 2 : 1);
+  const i = at(loop);
+  const next = add(i, ahead);
+  const use = inner(i, mod(i, t.depth));
+  const fill = (to: Dim): readonly Stmt[] => roles.flatMap((r) => stage(x, r, advance(to), mod(to, t.depth)));
+  const start = (s: number): readonly Stmt[] => (s < hi(loop.size) ? [{ kind: "if", test: below(s, loop.size), body: fill(s) }] : []);
+  const first = Array.from({ length: ahead }, (_, s): readonly Stmt[] => [...start(s), { kind: "commit" }]).flat();
+  const fetch: readonly Stmt[] = [{ kind: "if", test: below(next, loop.size), body: fill(next) }, { kind: "commit" }];
+  const settle = (pending: number): readonly Stmt[] => (background ? [{ kind: "settle", unit, pending }] : []);
+  const order = background ? [...use, ...fetch] : [...fetch, ...use];
+  return [...first, ...loops([loop], [{ kind: "wait", pending: ahead - 1 }, { kind: "barrier" }, ...order, ...settle(1)]), ...settle(0)];
+}
+
+/** A warp of its own moves whole tiles; `full` and `empty` signals pass the slots back and forth. */
+export function fedByWarp(
+  x: Contract,
+  roles: readonly Role[],
+  loop: Axis,
+  advance: Advance,
+  inner: Inner,
+): { readonly consumer: readonly Stmt[]; readonly producer: readonly Stmt[] } {
+  const { t, full, empty } = x;
+  const unit = x.unit!;
+  const k = at(loop);
+  const slot = (i: Dim): Dim => mod(i, t.depth);
+  const turn = (i: Dim): Dim => mod(div(i, t.depth), 2);
+  const after = (n: number, body: readonly Stmt[]): Stmt => ({ kind: "if", test: below(n, k), body });
+  const tile = (r: Role): Stmt => ({
+    kind: "copyTile",
+    to: ref(x.stages.get(r)!.buffer, mul(slot(k), x.stages.get(r)!.size)),
+    from: x.address(r, 0, 0).buffer,
+    origin: [x.origin(r, across(r)), advance(k).off.k],
+    box: [x.tileOf(r, across(r)), x.tileOf(r, "k")],
+    signal: ref(full, slot(k)),
+  });
+  const bytes = roles.reduce((sum, r) => sum + x.stages.get(r)!.size * bytesOf(t[r]!.dtype), 0);
+  const release: Stmt = {
+    kind: "if",
+    test: below(mod(x.tid, 32), 1),
+    body: [{ kind: "signal", op: "arrive", on: ref(empty, slot(sub(k, 1))), amount: 1 }],
+  };
+  return {
+    producer: loops(
+      [loop],
+      [
+        after(t.depth - 1, [{ kind: "signal", op: "await", on: ref(empty, slot(k)), amount: turn(sub(k, t.depth)) }]),
+        { kind: "signal", op: "expect", on: ref(full, slot(k)), amount: bytes },
+        ...roles.map(tile),
+      ],
+    ),
+    consumer: [
+      ...loops([loop], [{ kind: "signal", op: "await", on: ref(full, slot(k)), amount: turn(k) }, ...inner(k, slot(k)), { kind: "settle", unit, pending: 1 }, after(0, [release])]),
+      { kind: "settle", unit, pending: 0 },
+    ],
+  };
+}

@@ -1,0 +1,172 @@
+/** All decisions about one matmul kernel, as plain data, and the heuristics that compute them from a Target. */
+import type { DType } from "../../../core/dtype.js";
+import { bytesOf } from "../../../core/dtype.js";
+import { type Dim, hi } from "../../../core/expr.js";
+import type { Target } from "../../codegen.js";
+import type { MatrixUnit } from "../../kernel.js";
+
+/** acc[m, n] += a[m, k] * b[k, n] */
+export type Name = "m" | "n" | "k";
+export type Role = "a" | "b";
+export type PerAxis<T> = Readonly<Record<Name, T>>;
+
+/** One cut of one dimension. Grid and thread levels are digits of pid and tid; loop levels are loops. */
+export interface Level {
+  readonly axis: Name;
+  readonly tile: number;
+  readonly on: "grid" | "threads" | "loop";
+}
+
+/** Where an operand is copied to `shared` storage on its way to the arithmetic. */
+export interface Stage {
+  /** Staged once this many levels are fixed. */
+  readonly after: number;
+  readonly dtype: DType;
+  readonly layout: StageLayout;
+}
+export type StageLayout =
+  /** [tile / width][k][width]: what a register block reads in order. */
+  | { readonly kind: "panels"; readonly width: number }
+  /** Row-major with padding. */
+  | { readonly kind: "rows"; readonly pad: number }
+  /** 16-byte pieces of a 128-byte row exchanged by xor, as Hopper's matrix unit reads them. */
+  | { readonly kind: "swizzled" };
+
+export interface ContractTiling {
+  /** Outermost first. */
+  readonly levels: readonly Level[];
+  /** Absent: read where it lies. */
+  readonly a?: Stage;
+  readonly b?: Stage;
+  /** Accumulators live inside this many levels; a k level outside of them keeps partial sums in scratch. */
+  readonly accumulate: number;
+  /** Stages in flight; 1 = synchronous. */
+  readonly depth: number;
+  readonly micro: { readonly m: number; readonly n: number; readonly k: number; readonly vector: number; readonly unit?: MatrixUnit };
+  readonly threads: number;
+  /** Who fills the stages: the same threads, or one extra warp that moves whole tiles. */
+  readonly feed?: "threads" | "warp";
+  /** How results leave a fragment: each lane stores what it holds, or a warp regroups them in shared memory for 16-byte stores. */
+  readonly leave?: "direct" | "regrouped";
+  /** Grid points that share an m band run together, for the L2 cache. */
+  readonly band: number;
+}
+
+/** What the heuristics need to know about a product. */
+export interface Problem {
+  readonly batch: Dim;
+  readonly total: PerAxis<Dim>;
+  /** What accumulators hold. */
+  readonly dtype: DType;
+  /** The operand is a plain affine view of a buffer: nothing to compute, no masks, no division in its index. */
+  readonly plain: Readonly<Record<Role, boolean>>;
+  /** Neighbouring n of b are neighbours in memory. */
+  readonly contiguousB: boolean;
+}
+
+const roundUp = (x: number, to: number): number => Math.ceil(x / to) * to;
+const clamp = (x: number, least: number, most: number): number => Math.max(least, Math.min(most, x));
+/** Most of a size, bounded so that an unbounded symbolic dim gives sensible blocks. */
+const most = (d: Dim): number => Math.min(hi(d), 1 << 20);
+/** Equal blocks of at most `limit`, each a multiple of `unit`. */
+const balanced = (size: number, limit: number, unit: number): number => roundUp(Math.ceil(size / Math.ceil(size / limit)), unit);
+
+/** One thread per grid point: a register block of mr x nr vectors, b in panels that stay in L2, a read where it lies if it can be. */
+export function tileCpu(p: Problem, t: Target): ContractTiling {
+  const { m, n, k } = { m: most(p.total.m), n: most(p.total.n), k: most(p.total.k) };
+  const size = bytesOf(p.dtype);
+  const native = t.vectors === "native";
+  const lanes = native ? Math.max(1, Math.floor((t.lanes * 4) / size)) : 1;
+  const columns = native ? (n > lanes ? 2 : 1) : Math.min(4, n);
+  const nr = lanes * columns;
+  const mrMost = native ? clamp(Math.floor((t.registers - 2 - columns) / columns), 1, 12) : 4;
+  const mr = microRows(m, mrMost);
+  const l2 = (t.caches[1] ?? 1 << 20) / 2;
+
+  const kc = k <= 1024 ? k : balanced(k, 512, 8);
+  const ncMost = Math.max(nr, Math.floor(l2 / size / kc / nr) * nr);
+  let nc = n <= ncMost ? roundUp(n, nr) : balanced(n, ncMost, nr);
+  // Enough grid points for balanced tails, but m blocks that amortise what is packed for each of them.
+  const wanted = m * n * k * most(p.batch) < 1 << 18 ? 1 : 4 * t.parallel;
+  const blocksOf = (nc_: number): number => Math.ceil(wanted / (most(p.batch) * Math.ceil(n / nc_)));
+  const mcLeast = Math.min(roundUp(m, mr), mr * 8);
+  let mc = Math.max(mcLeast, roundUp(Math.ceil(m / blocksOf(nc)), mr));
+  if (!p.plain.a) mc = Math.max(mr, Math.min(mc, Math.floor(l2 / size / kc / mr) * mr));
+  while (most(p.batch) * Math.ceil(m / mc) * Math.ceil(n / nc) < Math.min(wanted, 2 * t.parallel) && nc > 2 * nr) nc = roundUp(nc / 2, nr);
+  if (typeof p.total.m !== "number") mc = Math.min(mc, mr * 32);
+
+  const packB = !p.plain.b || !p.contiguousB || mc / mr >= 16 || !(typeof p.total.n === "number" && p.total.n % nr === 0);
+  const panels = (width: number): Stage => ({ after: 3, dtype: p.dtype, layout: { kind: "panels", width } });
+  return {
+    levels: [
+      { axis: "m", tile: mc, on: "grid" },
+      { axis: "n", tile: nc, on: "grid" },
+      { axis: "k", tile: kc, on: "loop" },
+      { axis: "n", tile: nr, on: "loop" },
+      { axis: "m", tile: mr, on: "loop" },
+    ],
+    accumulate: 5,
+    ...(!p.plain.a && { a: panels(mr) }),
+    ...(packB && { b: panels(nr) }),
+    depth: 1,
+    micro: { m: mr, n: nr, k: 1, vector: lanes },
+    threads: 1,
+    band: 1,
+  };
+}
+/** The register block's rows: as many as fit, but few rows of padding in the last block. */
+function microRows(m: number, limit: number): number {
+  if (m <= limit) return m;
+  let best = limit;
+  for (let r = limit; r >= Math.ceil((limit * 2) / 3); r--) if (Math.ceil(m / r) * r < Math.ceil(m / best) * best) best = r;
+  return best;
+}
+
+/** Shared-memory tiles and a register block per thread, for GPUs without a matrix unit for the dtype. */
+export function tileThreads(p: Problem, t: Target): ContractTiling {
+  const per = 4;
+  const side = clamp(Math.floor(Math.sqrt(t.threads)), 4, 16);
+  const bm = side * per;
+  const bk = 16;
+  const rows = (pad: number): Stage => ({ after: 5, dtype: p.dtype, layout: { kind: "rows", pad } });
+  return {
+    levels: [
+      { axis: "m", tile: bm, on: "grid" },
+      { axis: "n", tile: bm, on: "grid" },
+      { axis: "m", tile: per, on: "threads" },
+      { axis: "n", tile: per, on: "threads" },
+      { axis: "k", tile: bk, on: "loop" },
+    ],
+    accumulate: 4,
+    a: rows(1),
+    b: rows(4),
+    depth: 1,
+    micro: { m: per, n: per, k: 1, vector: t.lanes > 1 ? 4 : 1 },
+    threads: side * side,
+    band: 1,
+  };
+}
+
+/** Tensor cores fed through shared memory by background copies; needs sizes that are multiples of the block. */
+export function tileUnit(u: MatrixUnit, block: PerAxis<number>, warps: readonly [number, number], depth: number, band = 1): ContractTiling {
+  const [mr, nr] = [block.m / warps[0], block.n / warps[1]];
+  const layout: StageLayout = u.operands === "shared" ? { kind: "swizzled" } : { kind: "rows", pad: 8 };
+  const stage: Stage = { after: 5, dtype: u.input, layout };
+  return {
+    levels: [
+      { axis: "m", tile: block.m, on: "grid" },
+      { axis: "n", tile: block.n, on: "grid" },
+      { axis: "m", tile: mr, on: "threads" },
+      { axis: "n", tile: nr, on: "threads" },
+      { axis: "k", tile: block.k, on: "loop" },
+    ],
+    accumulate: 4,
+    a: stage,
+    b: stage,
+    depth,
+    micro: { m: mr, n: nr, k: u.k, vector: 1, unit: u },
+    threads: warps[0] * warps[1] * u.lanes,
+    leave: u.operands === "shared" ? "regrouped" : "direct",
+    band,
+  };
+}

@@ -1,0 +1,56 @@
+/** The matrix units that generated kernels use, as data. */
+import { add, type Dim, div, mod, mul } from "../core/expr.js";
+import type { Digit, FragmentLayout, MatrixUnit } from "./kernel.js";
+
+/** NVIDIA tensor cores from sm_80 on: one warp, operands in registers (PTX ISA, mma.m16n8k16). */
+export const mmaSync: MatrixUnit = {
+  name: "mma.sync",
+  m: 16,
+  n: 8,
+  k: 16,
+  lanes: 32,
+  operands: "registers",
+  input: "bf16",
+  regs: { a: 4, b: 2, acc: 4 },
+  layout: {
+    row: [
+      { of: "lane", over: 4, size: 8, by: 1 },
+      { of: "register", over: 2, size: 2, by: 8 },
+    ],
+    column: [
+      { of: "lane", over: 1, size: 4, by: 2 },
+      { of: "register", over: 1, size: 2, by: 1 },
+    ],
+  },
+};
+
+/** Hopper's asynchronous tensor cores: four warps, operands in shared memory (PTX ISA, wgmma.m64nNk16). */
+export const wgmma = (n: number): MatrixUnit => ({
+  name: "wgmma",
+  m: 64,
+  n,
+  k: 16,
+  lanes: 128,
+  operands: "shared",
+  input: "bf16",
+  regs: { a: 0, b: 0, acc: n / 2 },
+  layout: {
+    row: [
+      { of: "lane", over: 32, size: 4, by: 16 },
+      { of: "lane", over: 4, size: 8, by: 1 },
+      { of: "register", over: 2, size: 2, by: 8 },
+    ],
+    column: [
+      { of: "lane", over: 1, size: 4, by: 2 },
+      { of: "register", over: 4, size: n / 8, by: 8 },
+      { of: "register", over: 1, size: 2, by: 1 },
+    ],
+  },
+});
+
+/** Row and column of accumulator `register` of a lane. */
+export function fragmentAt(layout: FragmentLayout, lane: Dim, register: number): readonly [Dim, Dim] {
+  const sum = (digits: readonly Digit[]): Dim =>
+    add(0, ...digits.map((d) => mul(mod(div(d.of === "lane" ? lane : register, d.over), d.size), d.by)));
+  return [sum(layout.row), sum(layout.column)];
+}
