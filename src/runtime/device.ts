@@ -5,6 +5,8 @@ export interface DeviceOptions {
   readonly threads?: number;
   /** Which of several devices of the kind. */
   readonly index?: number;
+  /** Puts marked bytes around every buffer and checks them when it is freed and at `sync` (for tests). */
+  readonly guard?: boolean;
 }
 
 /** Memory on a device. Opaque; freed once by `Device.free`. */
@@ -36,6 +38,9 @@ export interface Counters {
   /** Bytes held now, and the most ever held. Arenas and constants count. */
   bytes: number;
   peakBytes: number;
+  /** Bytes of freed blocks kept for reuse, not among `bytes`. */
+  cachedBytes: number;
+  /** Blocks taken from the system; a reused block does not count. */
   allocations: number;
   /** Native submissions, kernels launched, host steps run. */
   submissions: number;

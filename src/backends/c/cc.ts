@@ -1,0 +1,150 @@
+/** The system's C compiler: finding it, its flags, and turning texts into shared libraries, several at a time. */
+import { type ExecFileException, execFile, execFileSync } from "node:child_process";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { platform } from "node:os";
+import { CompileError } from "../../core/errors.js";
+import { cpu } from "../../runtime/cpu.js";
+import type { TargetKey } from "../../runtime/program.js";
+
+export interface Compiler {
+  /** Program and leading arguments. */
+  readonly command: readonly string[];
+  /** First line of `--version`. */
+  readonly version: string;
+}
+/** One text to compile: `path` names the files beside each other, without extension. */
+export interface Job {
+  readonly path: string;
+  readonly source: string;
+}
+
+const remedy: Readonly<Record<string, string>> = {
+  linux: "install one (Debian and Ubuntu: apt install gcc; Fedora: dnf install gcc; Alpine: apk add gcc musl-dev)",
+  darwin: "install the command line tools (xcode-select --install)",
+};
+const found = new Map<string, Compiler | string>();
+
+/** The compiler that $CC names, or gcc, clang or cc; a string says why there is none and what would help. */
+export function findCompiler(): Compiler | string {
+  const wanted = process.env["CC"];
+  const known = found.get(wanted ?? "");
+  if (known) return known;
+  const result = look(wanted);
+  found.set(wanted ?? "", result);
+  return result;
+}
+
+function look(wanted: string | undefined): Compiler | string {
+  const help = remedy[platform()] ?? "set the environment variable CC to a gcc or clang";
+  if (platform() === "win32") return "the c backend does not work on Windows yet";
+  if (wanted !== undefined && /^(false|none|0|)$/.test(wanted.trim()))
+    return `the environment variable CC turns the C compiler off (CC=${wanted}); unset it`;
+  if (wanted !== undefined) {
+    const command = wanted.trim().split(/\s+/);
+    const version = ask(command);
+    return version ? { command, version } : `CC=${wanted} does not run; unset CC, or ${help}`;
+  }
+  // Without the tools, cc on a Mac is a stub that opens a dialog: ask for the tools first.
+  if (platform() === "darwin" && !answers("xcode-select", ["-p"])) return `no C compiler found: ${help}`;
+  for (const name of ["gcc", "clang", "cc"]) {
+    const version = ask([name]);
+    if (version) return { command: [name], version };
+  }
+  return `no C compiler found: ${help}`;
+}
+const answers = (file: string, args: readonly string[]): string | undefined => {
+  try {
+    return execFileSync(file, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], timeout: 20_000 });
+  } catch {
+    return undefined;
+  }
+};
+const ask = ([file, ...args]: readonly string[]): string | undefined =>
+  answers(file!, [...args, "--version"])
+    ?.split("\n")[0]
+    ?.trim() || undefined;
+
+/** Flags for code that runs on this machine only, or (`key`) on every machine that has the key's features. */
+export function flagsFor(key?: TargetKey): readonly string[] {
+  const { arch, features } = key ?? cpu();
+  return [
+    "-O3",
+    ...(key ? portable(arch, features) : [platform() === "darwin" && arch === "arm64" ? "-mcpu=native" : "-march=native"]),
+    ...(arch === "x86-64" && features.includes("avx512f") ? ["-mprefer-vector-width=512"] : []),
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+    "-fno-strict-aliasing",
+    "-w",
+    "-fPIC",
+    "-shared",
+    "-pthread",
+  ];
+}
+function portable(arch: string, features: readonly string[]): readonly string[] {
+  if (arch === "x86-64") return ["-march=x86-64", ...features.map((f) => `-m${f}`)];
+  if (arch === "arm64")
+    return [
+      `-march=armv8.2-a${features
+        .filter((f) => f !== "neon")
+        .map((f) => `+${f}`)
+        .join("")}`,
+    ];
+  return [];
+}
+
+/** Compiles every job to `<path>.so`, at most one process per core at a time; the event loop goes on. */
+export async function compileAll(compiler: Compiler, flags: readonly string[], jobs: readonly Job[], signal?: AbortSignal): Promise<void> {
+  const waiting = [...jobs];
+  const lane = async (): Promise<void> => {
+    for (let job = waiting.shift(); job; job = waiting.shift()) await compileOne(compiler, flags, job, signal);
+  };
+  const ends = await Promise.allSettled(Array.from({ length: Math.min(cpu().cores, jobs.length) }, lane));
+  for (const job of jobs) rmSync(`${job.path}.c`, { force: true });
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+}
+function compileOne(compiler: Compiler, flags: readonly string[], job: Job, signal?: AbortSignal): Promise<void> {
+  const [file, ...args] = commandFor(compiler, flags, job);
+  return new Promise((resolve, reject) => {
+    execFile(file!, args, { maxBuffer: 1 << 24, ...(signal && { signal }) }, (error, _out, err) => {
+      if (error) reject(signal?.aborted ? signal.reason : failure(compiler, error, err));
+      else resolve();
+    });
+  });
+}
+
+/** The same, blocking: a shell starts the compilers side by side and waits for all of them. */
+export function compileAllSync(compiler: Compiler, flags: readonly string[], jobs: readonly Job[]): void {
+  const quote = (s: string): string => `'${s.replaceAll("'", "'\\''")}'`;
+  const lanes = Array.from({ length: Math.min(cpu().cores, jobs.length) }, (_, lane) => jobs.filter((_, i) => i % cpu().cores === lane));
+  const script = lanes.map(
+    (lane) =>
+      `(${lane.map((j) => `${commandFor(compiler, flags, j).map(quote).join(" ")} 2>${quote(`${j.path}.log`)}`).join(" && ")}) & p="$p $!"`,
+  );
+  try {
+    execFileSync("sh", ["-c", `p=''; ${script.join("\n")}\ns=0; for q in $p; do wait $q || s=1; done; exit $s`], { stdio: "ignore" });
+  } catch (error) {
+    const logs = jobs.map((j) => readText(`${j.path}.log`)).filter(Boolean);
+    throw failure(compiler, error as Error, logs.join("\n"));
+  } finally {
+    for (const job of jobs) for (const end of [".c", ".log"]) rmSync(job.path + end, { force: true });
+  }
+}
+const readText = (path: string): string => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+};
+function commandFor(compiler: Compiler, flags: readonly string[], job: Job): string[] {
+  writeFileSync(`${job.path}.c`, job.source);
+  return [...compiler.command, ...flags, "-o", `${job.path}.so`, `${job.path}.c`, "-lm"];
+}
+function failure(compiler: Compiler, error: ExecFileException | Error, text: string): CompileError {
+  const lines = text.split("\n").filter((l) => l.trim());
+  const shown = lines.slice(0, 12).join("\n");
+  return new CompileError(`${compiler.command.join(" ")} (${compiler.version}) refused generated code:\n${shown || error.message}`, {
+    cause: error,
+  });
+}

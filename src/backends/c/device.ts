@@ -1,0 +1,436 @@
+/** The CPU device for compiled C: one native call runs a whole program on a persistent pool of threads. */
+import { ArgumentError, DeviceError, InternalError, OutOfMemoryError } from "../../core/errors.js";
+import { cpu } from "../../runtime/cpu.js";
+import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "../../runtime/device.js";
+import { checkAlive, concrete, hostSteps } from "../../runtime/encode.js";
+import { Memory, noCounters } from "../../runtime/memory.js";
+import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
+import { breathe, inTurn, type Job, Queue } from "../../runtime/queue.js";
+import { type Built, build, buildSync, unitsOf } from "./build.js";
+import { type Native, native } from "./native.js";
+import { type Places, Table, type Words } from "./table.js";
+
+/** Native memory. */
+class Block implements Allocation {
+  readonly bytes: number;
+  readonly address: bigint;
+  /** What the memory pool gave, guard bands included. */
+  readonly base: bigint;
+  freed = false;
+  constructor(bytes: number, base: bigint, address: bigint) {
+    this.bytes = bytes;
+    this.base = base;
+    this.address = address;
+  }
+}
+
+class CLoaded implements Loaded {
+  readonly program: Program;
+  readonly table: Table;
+  readonly host: ReadonlyMap<string, HostFunction>;
+  readonly device: CDevice;
+  readonly #give: () => void;
+  unloaded = false;
+  /** Expected run time in nanoseconds at the dims of the last call. */
+  expected = Number.POSITIVE_INFINITY;
+  dims: readonly number[] | undefined;
+  constructor(device: CDevice, program: Program, table: Table, host: ReadonlyMap<string, HostFunction>, give: () => void) {
+    this.device = device;
+    this.program = program;
+    this.table = table;
+    this.host = host;
+    this.#give = give;
+  }
+  unload(): void {
+    if (this.unloaded) return;
+    this.unloaded = true;
+    this.device.later(this.#give);
+  }
+}
+
+/** Programs shorter than this run on the calling thread: handing them to another costs about as much. */
+const shortNs = 200_000;
+const guardBytes = 256;
+const guardMark = 0xa5;
+
+/** Opens the device. Compiles its native half on first use. */
+export async function openC(key: TargetKey, options: DeviceOptions = {}): Promise<Device> {
+  const threads = options.threads ?? cpu().cores;
+  if (!Number.isInteger(threads) || threads < 1 || threads > 1024)
+    throw new ArgumentError(`a pool of ${threads} threads cannot be made; threads is a whole number from 1 to 1024`);
+  return new CDevice(await native(), key, threads, options.guard ?? false);
+}
+
+class CDevice implements Device {
+  readonly name = "c";
+  readonly blocking = true;
+  readonly key: TargetKey;
+  readonly counters: Counters = noCounters();
+  readonly #native: Native;
+  readonly #memory: Memory<bigint>;
+  readonly #queue = new Queue();
+  readonly #pool: bigint;
+  readonly #threads: number;
+  readonly #control: { address: bigint; flag: Int32Array; numbers: Float64Array };
+  readonly #empty: bigint;
+  readonly #guarded: Set<Block> | undefined;
+  readonly #places: Places;
+  #arena: { address: bigint; bytes: number } = { address: 0n, bytes: 0 };
+  #scratch = 0;
+  #ticket = 0;
+  #fault: InternalError | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(n: Native, key: TargetKey, threads: number, guard: boolean) {
+    this.#native = n;
+    this.key = key;
+    this.#memory = new Memory<bigint>(
+      "the c device",
+      { take: (bytes) => n.alloc(bytes) || undefined, give: (address) => n.free(address) },
+      this.counters,
+    );
+    const control = n.alloc(64);
+    const view = n.ffi.view(control, 64);
+    this.#control = { address: control, flag: new Int32Array(view, 0, 1), numbers: new Float64Array(view) };
+    this.#control.numbers.fill(0);
+    this.#empty = n.alloc(64);
+    this.#pool = n.open(threads, control);
+    this.#threads = n.threads(this.#pool);
+    this.#guarded = guard ? new Set() : undefined;
+    this.#places = {
+      of: (a) => (a as Block).address,
+      arena: (bytes) => this.#arenaOf(bytes),
+      words: (words, old) => this.#words(words, old),
+      copy: n.copy,
+    };
+  }
+
+  alloc(bytes: number): Allocation {
+    this.#open();
+    if (bytes === 0) return new Block(0, 0n, this.#empty);
+    if (!this.#guarded) {
+      const base = this.#memory.take(bytes);
+      return new Block(bytes, base, base);
+    }
+    const base = this.#memory.take(bytes + 2 * guardBytes);
+    this.#native.fill(base, guardMark, guardBytes);
+    this.#native.fill(base + BigInt(guardBytes + bytes), guardMark, guardBytes);
+    const block = new Block(bytes, base, base + BigInt(guardBytes));
+    this.#guarded.add(block);
+    return block;
+  }
+
+  free(a: Allocation): void {
+    const block = this.#own(a);
+    if (block.freed) return;
+    block.freed = true;
+    if (block.bytes === 0) return;
+    this.later(() => {
+      if (!this.#guarded) return this.#memory.give(block.base, block.bytes);
+      this.#guarded.delete(block);
+      this.#fault ??= this.#overrun(block);
+      this.#memory.give(block.base, block.bytes + 2 * guardBytes);
+    });
+  }
+
+  write(to: Allocation, offset: number, data: Uint8Array): void {
+    const block = this.#alive(to, offset, data.length);
+    if (data.length === 0) return;
+    const copy = this.#queue.idle ? data : data.slice();
+    this.later(() => this.#native.move(block.address + BigInt(offset), copy, copy.length));
+  }
+
+  copy(from: Allocation, to: Allocation, bytes: number): void {
+    const [a, b] = [this.#alive(from, 0, bytes), this.#alive(to, 0, bytes)];
+    this.later(() => this.#native.move(b.address, a.address, bytes));
+  }
+
+  async read(from: Allocation, offset: number, bytes: number): Promise<Uint8Array> {
+    const block = this.#alive(from, offset, bytes);
+    return inTurn(this.#queue, () => this.#bytes(block.address + BigInt(offset), bytes));
+  }
+  readSync(from: Allocation, offset: number, bytes: number): Uint8Array {
+    const block = this.#alive(from, offset, bytes);
+    this.#queue.drain();
+    return this.#bytes(block.address + BigInt(offset), bytes);
+  }
+
+  async load(program: Program, options: LoadOptions = {}): Promise<Loaded> {
+    const host = this.#check(program, options);
+    return this.#loaded(
+      program,
+      host,
+      await build(
+        unitsOf(program).map((u) => u.source),
+        options.signal,
+      ),
+    );
+  }
+  loadSync(program: Program, options: LoadOptions = {}): Loaded {
+    const host = this.#check(program, options);
+    return this.#loaded(program, host, buildSync(unitsOf(program).map((u) => u.source)));
+  }
+
+  submit(loaded: Loaded, call: Call, signal?: AbortSignal): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      signal?.throwIfAborted();
+      const job = this.#job(loaded, call, resolve, reject, signal);
+      this.#queue.push(job);
+    }).then(breathe);
+  }
+  submitSync(loaded: Loaded, call: Call): void {
+    let failure: { error: unknown } | undefined;
+    const job = this.#job(
+      loaded,
+      call,
+      () => {},
+      (error) => {
+        failure = { error };
+      },
+    );
+    this.#queue.drain();
+    this.#queue.push({ ...job, step: () => job.step(true, () => {}) });
+    if (failure) throw failure.error;
+  }
+
+  sync(): Promise<void> {
+    return inTurn(this.#queue, () => {
+      for (const block of this.#guarded ?? []) this.#fault ??= this.#overrun(block);
+      const fault = this.#fault;
+      this.#fault = undefined;
+      if (fault) throw fault;
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= inTurn(this.#queue, () => {
+      if (this.#arena.bytes) this.#memory.give(this.#arena.address, this.#arena.bytes);
+      this.#arena = { address: 0n, bytes: 0 };
+      this.counters.bytes -= this.#threads * this.#scratch;
+      this.#memory.trim(0);
+      this.#native.close(this.#pool);
+      this.#native.free(this.#control.address);
+      this.#native.free(this.#empty);
+      this.#native.held.release();
+    });
+    return this.#closed;
+  }
+
+  /** Does something once everything submitted so far has run. */
+  later(work: () => void): void {
+    if (this.#queue.idle) return work();
+    this.#queue.push({
+      step() {
+        work();
+        return "done";
+      },
+      done() {},
+      fail: (error) => {
+        this.#fault ??= new InternalError(`work after a program failed: ${(error as Error).message}`, { cause: error });
+      },
+    });
+  }
+
+  #check(program: Program, options: LoadOptions): ReadonlyMap<string, HostFunction> {
+    this.#open();
+    options.signal?.throwIfAborted();
+    return hostSteps(program, options.host);
+  }
+  #loaded(program: Program, host: ReadonlyMap<string, HostFunction>, built: Built): Loaded {
+    this.#open();
+    this.counters.builds += built.compiled;
+    const constants: { address: bigint; bytes: number }[] = [];
+    let table: Table | undefined;
+    const give = (): void => {
+      for (const c of constants) this.#memory.give(c.address, c.bytes);
+      if (table?.words) this.#memory.give(table.words.address, table.words.view.byteLength);
+      for (const l of built.libraries) l.release();
+    };
+    try {
+      const where = new Map<string, bigint>();
+      unitsOf(program).forEach((unit, i) => {
+        for (const entry of unit.entries) {
+          if (where.has(entry)) throw new InternalError(`${program.name} has two kernels called ${entry}`);
+          where.set(entry, built.libraries[i]!.library.symbol(entry));
+        }
+      });
+      const places = program.buffers.map((b): bigint | undefined => {
+        if (b.role !== "constant") return undefined;
+        const data = b.data ?? new Uint8Array();
+        if (!data.length) return this.#empty;
+        const address = this.#memory.take(data.length, "constants");
+        constants.push({ address, bytes: data.length });
+        this.#native.move(address, data, data.length);
+        return address;
+      });
+      table = new Table(
+        program,
+        program.kernels.map((k) => where.get(k.entry)!),
+        places,
+      );
+      return new CLoaded(this, program, table, host, give);
+    } catch (error) {
+      give();
+      throw error;
+    }
+  }
+
+  #job(loaded: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
+    this.#open();
+    if (!(loaded instanceof CLoaded) || loaded.device !== this || loaded.unloaded)
+      throw new DeviceError("the program is not loaded on this device");
+    checkAlive(loaded.program, call);
+    let at = 0;
+    let begun = false;
+    let ended: { error: Error | null; result: unknown } | undefined;
+    let waiting = 0;
+    const stop = (): void => {
+      if (begun) this.#control.flag[0] = 1;
+      else if (this.#queue.remove(job)) reject(signal!.reason);
+    };
+    signal?.addEventListener("abort", stop, { once: true });
+    const account = (): void => {
+      const { error, result } = ended!;
+      ended = undefined;
+      this.counters.launches += this.#control.numbers[1]!;
+      const ns = this.#control.numbers[2]!;
+      loaded.expected = ns < loaded.expected ? ns : 0.8 * loaded.expected + 0.2 * ns;
+      if (error) throw new DeviceError(`${loaded.program.name} could not run: ${error.message}`, { cause: error });
+      if (result === 1) throw signal?.reason ?? new DeviceError(`${loaded.program.name} was stopped`);
+      if (result === 2)
+        throw new OutOfMemoryError(
+          `${loaded.program.name} has no memory for the kernels' scratch: ${loaded.table.scratchBytes} bytes on each of ${this.#threads} threads`,
+        );
+    };
+    const job: Job = {
+      step: (blocking, wake) => {
+        if (!begun) {
+          begun = true;
+          signal?.throwIfAborted();
+          this.#control.flag[0] = 0;
+          loaded.table.prepare(call, this.#places);
+          this.#reserve(loaded.table.scratchBytes);
+          if (loaded.dims !== call.dims && String(loaded.dims) !== String(call.dims)) loaded.expected = Number.POSITIVE_INFINITY;
+          loaded.dims = call.dims;
+          this.counters.submissions++;
+        }
+        if (ended) {
+          account();
+          at++;
+        }
+        const { segments, words } = loaded.table;
+        const segment = segments[at];
+        if (!segment) return "done";
+        if (segment.kind === "host") {
+          this.#host(loaded, segment.step);
+          at++;
+          signal?.throwIfAborted();
+          return "more";
+        }
+        const args = [
+          this.#pool,
+          words!.address + BigInt(segment.at * 8),
+          segment.words,
+          loaded.table.scratchBytes,
+          ++this.#ticket,
+        ] as const;
+        if (blocking || loaded.expected < shortNs) {
+          ended = { error: null, result: this.#native.run(...args) };
+          account();
+          return ++at === segments.length ? "done" : "more";
+        }
+        waiting = this.#ticket;
+        this.#native.run.later(args, (error, result) => {
+          if (waiting !== args[4]) return;
+          waiting = 0;
+          ended = { error, result };
+          wake();
+        });
+        return "waiting";
+      },
+      block: () => {
+        this.#native.wait(this.#pool, waiting);
+        waiting = 0;
+        ended = { error: null, result: this.#control.numbers[3] };
+      },
+      done: () => {
+        signal?.removeEventListener("abort", stop);
+        resolve();
+      },
+      fail: (error) => {
+        signal?.removeEventListener("abort", stop);
+        reject(error);
+      },
+    };
+    return job;
+  }
+
+  #host(loaded: CLoaded, step: Extract<Program["steps"][number], { kind: "host" }>): void {
+    const { table } = loaded;
+    const inputs = step.inputs.map((b, i) => ({
+      type: concrete(step.inputTypes[i]!, table.sizes),
+      bytes: this.#bytes(table.address(b, this.#places), table.bytes[b]!),
+    }));
+    const outputs = step.outputTypes.map((t) => concrete(t, table.sizes));
+    const results = loaded.host.get(step.call)!(step.payload, inputs, outputs);
+    this.counters.hostSteps++;
+    step.outputs.forEach((b, i) => {
+      const bytes = results[i];
+      if (!bytes || bytes.length !== table.bytes[b])
+        throw new DeviceError(
+          `the host function ${step.call} gave ${bytes?.length ?? "no"} bytes for result ${i}, ${table.bytes[b]} are needed`,
+        );
+      this.#native.move(table.address(b, this.#places), bytes, bytes.length);
+    });
+  }
+
+  #bytes(address: bigint, bytes: number): Uint8Array {
+    const out = new Uint8Array(bytes);
+    if (bytes) this.#native.move(out, address, bytes);
+    return out;
+  }
+  #arenaOf(bytes: number): bigint {
+    if (bytes <= this.#arena.bytes) return this.#arena.address;
+    const old = this.#arena;
+    this.#arena = { address: 0n, bytes: 0 };
+    if (old.bytes) this.#memory.give(old.address, old.bytes);
+    const grown = old.bytes ? Math.max(bytes, Math.ceil(old.bytes * 1.25)) : bytes;
+    this.#arena = { address: this.#memory.take(grown, "the arena of temporaries"), bytes: grown };
+    return this.#arena.address;
+  }
+  #words(words: number, old: Words | undefined): Words {
+    if (old && old.view.length >= words) return old;
+    const bytes = words * 8;
+    const address = this.#memory.take(bytes, "a program's table");
+    if (old) this.#memory.give(old.address, old.view.byteLength);
+    return { address, view: new BigInt64Array(this.#native.ffi.view(address, bytes)) };
+  }
+  #reserve(scratch: number): void {
+    if (scratch <= this.#scratch) return;
+    this.counters.bytes += this.#threads * (scratch - this.#scratch);
+    this.counters.peakBytes = Math.max(this.counters.peakBytes, this.counters.bytes);
+    this.#scratch = scratch;
+  }
+  /** What a kernel wrote outside a buffer. */
+  #overrun(block: Block): InternalError | undefined {
+    const before = this.#native.differs(block.base, guardMark, guardBytes);
+    if (before >= 0) return new InternalError(`a kernel wrote ${guardBytes - before} bytes before a buffer of ${block.bytes} bytes`);
+    const after = this.#native.differs(block.address + BigInt(block.bytes), guardMark, guardBytes);
+    return after < 0 ? undefined : new InternalError(`a kernel wrote at byte ${block.bytes + after} of a buffer of ${block.bytes} bytes`);
+  }
+  #own(a: Allocation): Block {
+    if (!(a instanceof Block)) throw new DeviceError("the buffer belongs to another device");
+    return a;
+  }
+  #alive(a: Allocation, offset: number, bytes: number): Block {
+    this.#open();
+    const block = this.#own(a);
+    if (block.freed) throw new DeviceError(`a buffer of ${block.bytes} bytes was used after it was freed`);
+    if (!(offset >= 0 && bytes >= 0 && offset + bytes <= block.bytes))
+      throw new DeviceError(`bytes ${offset} to ${offset + bytes} of a buffer of ${block.bytes} bytes`);
+    return block;
+  }
+  #open(): void {
+    if (this.#closed) throw new DeviceError("the device is closed");
+  }
+}

@@ -1,0 +1,60 @@
+/** The native half of the device as typed calls. */
+import { DeviceError } from "../../core/errors.js";
+import { type Ffi, ffi, type NativeFunction, type NativeLibrary } from "../../runtime/ffi.js";
+import { build, type Held } from "./build.js";
+import { poolSource } from "./pool.js";
+
+export interface Native {
+  readonly ffi: Ffi;
+  readonly held: Held;
+  readonly compiled: number;
+  alloc(bytes: number): bigint;
+  free(address: bigint): void;
+  move(to: bigint | Uint8Array, from: bigint | Uint8Array, bytes: number): void;
+  fill(to: bigint, byte: number, bytes: number): void;
+  /** Offset of the first byte that differs, or -1. */
+  differs(address: bigint, byte: number, bytes: number): number;
+  /** Address of the kernel that copies. */
+  readonly copy: bigint;
+  open(threads: number, control: bigint): bigint;
+  threads(pool: bigint): number;
+  close(pool: bigint): void;
+  readonly run: NativeFunction;
+  wait(pool: bigint, ticket: number): void;
+}
+
+/** Compiles (or finds) and loads the native half. */
+export async function native(): Promise<Native> {
+  const { libraries, compiled } = await build([poolSource]);
+  const held = libraries[0]!;
+  const lib: NativeLibrary = held.library;
+  const alloc = lib.func("tp_alloc", "pointer", ["i64"]);
+  const free = lib.func("tp_free", "void", ["pointer"]);
+  const move = lib.func("tp_move", "void", ["pointer", "pointer", "i64"]);
+  const fill = lib.func("tp_fill", "void", ["pointer", "i32", "i64"]);
+  const differs = lib.func("tp_differs", "i64", ["pointer", "i32", "i64"]);
+  const open = lib.func("tp_open", "pointer", ["i32", "pointer"]);
+  const threads = lib.func("tp_threads", "i32", ["pointer"]);
+  const close = lib.func("tp_close", "void", ["pointer"]);
+  const wait = lib.func("tp_wait", "void", ["pointer", "i64"]);
+  return {
+    ffi: ffi(),
+    held,
+    compiled,
+    alloc: (bytes) => (alloc(bytes) as bigint | null) ?? 0n,
+    free: (address) => void free(address),
+    move: (to, from, bytes) => void move(to, from, bytes),
+    fill: (to, byte, bytes) => void fill(to, byte, bytes),
+    differs: (address, byte, bytes) => Number(differs(address, byte, bytes)),
+    copy: lib.symbol("tp_copy"),
+    open(count, control) {
+      const pool = open(count, control) as bigint | null;
+      if (!pool) throw new DeviceError(`no thread pool of ${count} threads could be made`);
+      return pool;
+    },
+    threads: (pool) => threads(pool) as number,
+    close: (pool) => void close(pool),
+    run: lib.func("tp_run", "i32", ["pointer", "pointer", "i64", "i64", "i64"]),
+    wait: (pool, ticket) => void wait(pool, ticket),
+  };
+}

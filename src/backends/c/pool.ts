@@ -1,0 +1,211 @@
+/**
+ * The native half of the device, as C text: memory, the thread pool, and the loop that walks a program's steps. It is compiled once
+ * and cached like the kernels.
+ *
+ * A program is a table of 64-bit words, one record per launch: [words, kernel, grid, count of dims, dims..., argument addresses...].
+ * The threads share the points of a launch: each takes a share of what is left, never less than one, so tails balance. A thread that
+ * sleeps or was never scheduled takes nothing and is not waited for.
+ */
+export const poolSource = `#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <sys/mman.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define PAUSE() _mm_pause()
+#elif defined(__aarch64__)
+#define PAUSE() __asm__ __volatile__("yield")
+#else
+#define PAUSE() ((void)0)
+#endif
+
+typedef void (*kernel_t)(void* const* args, const long long* dims, long long begin, long long end, char* scratch);
+typedef struct { kernel_t kernel; void* const* args; const long long* dims; long long grid; } job_t;
+typedef struct pool pool_t;
+typedef struct { pool_t* pool; char* scratch; long long scratch_bytes; pthread_t thread; } worker_t;
+struct pool {
+  job_t job;
+  _Alignas(128) _Atomic long long left;      /* points of the current launch that nobody has taken */
+  _Alignas(128) _Atomic long long finished;  /* points of it that have run */
+  _Alignas(128) _Atomic int sleepers;
+  _Atomic int stop, busy;
+  _Atomic long long completed;               /* ticket of the last program that ended */
+  _Atomic int failed;
+  volatile int32_t* abort_flag;              /* the control block: abort flag; as doubles: launches, nanoseconds and result of the last program */
+  pthread_mutex_t lock;
+  pthread_cond_t work, ended;
+  int threads;
+  long long scratch_bytes;
+  worker_t workers[];
+};
+
+static int64_t now_ns(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec; }
+
+void* tp_alloc(int64_t bytes) {
+  void* p = 0;
+  size_t align = bytes >= (2 << 20) ? (size_t)2 << 20 : 64;
+  if (posix_memalign(&p, align, (size_t)bytes)) return 0;
+#if defined(MADV_HUGEPAGE)
+  if (bytes >= (2 << 20)) madvise(p, (size_t)bytes, MADV_HUGEPAGE);
+#endif
+  return p;
+}
+void tp_free(void* p) { free(p); }
+void tp_move(void* to, const void* from, int64_t bytes) { if (bytes > 0) memmove(to, from, (size_t)bytes); }
+void tp_fill(void* to, int32_t byte, int64_t bytes) { if (bytes > 0) memset(to, byte, (size_t)bytes); }
+/* Offset of the first byte that is not the given one, or -1. */
+int64_t tp_differs(const unsigned char* p, int32_t byte, int64_t bytes) { for (int64_t i = 0; i < bytes; i++) if (p[i] != (unsigned char)byte) return i; return -1; }
+/* A copy as a kernel: points are blocks of 256 KiB. */
+void tp_copy(void* const* args, const long long* dims, long long begin, long long end, char* scratch) {
+  (void)scratch;
+  long long from = begin << 18, to = end << 18;
+  if (to > dims[0]) to = dims[0];
+  if (to > from) memmove((char*)args[1] + from, (const char*)args[0] + from, (size_t)(to - from));
+}
+
+static int scratch_for(worker_t* w) {
+  if (w->scratch_bytes >= w->pool->scratch_bytes) return 1;
+  free(w->scratch);
+  w->scratch = tp_alloc(w->pool->scratch_bytes);
+  w->scratch_bytes = w->scratch ? w->pool->scratch_bytes : 0;
+  return w->scratch != 0;
+}
+/* Takes points until none are left. Thread 0 also looks at the abort flag, and then drops what nobody has taken. */
+static void take(worker_t* w, int first) {
+  pool_t* p = w->pool;
+  long long left = atomic_load_explicit(&p->left, memory_order_acquire);
+  while (left > 0) {
+    if (first && *p->abort_flag) { long long dropped = atomic_exchange(&p->left, 0); atomic_fetch_add(&p->finished, dropped); return; }
+    long long n = left / (p->threads * 8);
+    if (n < 1) n = 1;
+    if (!atomic_compare_exchange_weak_explicit(&p->left, &left, left - n, memory_order_acq_rel, memory_order_acquire)) continue;
+    job_t job = p->job;
+    long long begin = job.grid - left;
+    if (scratch_for(w)) job.kernel(job.args, job.dims, begin, begin + n, w->scratch);
+    else { atomic_store(&p->failed, 1); *p->abort_flag = 1; }
+    atomic_fetch_add_explicit(&p->finished, n, memory_order_release);
+    left = atomic_load_explicit(&p->left, memory_order_acquire);
+  }
+}
+static void* worker(void* arg) {
+  worker_t* w = arg;
+  pool_t* p = w->pool;
+  for (;;) {
+    int64_t since = now_ns();
+    for (int i = 1; atomic_load_explicit(&p->left, memory_order_acquire) <= 0; i++) {
+      if (atomic_load_explicit(&p->stop, memory_order_relaxed)) return 0;
+      PAUSE();
+      if (i % 64) continue;
+      if (now_ns() - since > (atomic_load_explicit(&p->busy, memory_order_relaxed) ? 1000000 : 50000)) {
+        pthread_mutex_lock(&p->lock);
+        atomic_fetch_add(&p->sleepers, 1);
+        while (atomic_load(&p->left) <= 0 && !atomic_load(&p->stop)) pthread_cond_wait(&p->work, &p->lock);
+        atomic_fetch_sub(&p->sleepers, 1);
+        pthread_mutex_unlock(&p->lock);
+        since = now_ns();
+      }
+    }
+    take(w, 0);
+  }
+}
+
+void* tp_open(int32_t threads, int32_t* abort_flag) {
+#if defined(__linux__) && defined(__x86_64__)
+  syscall(SYS_arch_prctl, 0x1023, 18); /* matrix tiles: asked for once per process, refused where there are none */
+#endif
+  pool_t* p = 0;
+  if (threads < 1 || posix_memalign((void**)&p, 128, sizeof(pool_t) + (size_t)threads * sizeof(worker_t))) return 0;
+  memset(p, 0, sizeof(pool_t) + (size_t)threads * sizeof(worker_t));
+  p->abort_flag = abort_flag;
+  p->threads = threads;
+  pthread_mutex_init(&p->lock, 0);
+  pthread_cond_init(&p->work, 0);
+  pthread_cond_init(&p->ended, 0);
+  pthread_attr_t attr;
+  pthread_attr_init(&attr);
+  pthread_attr_setstacksize(&attr, 4 << 20);
+  for (int i = 0; i < threads; i++) {
+    p->workers[i].pool = p;
+    if (i && pthread_create(&p->workers[i].thread, &attr, worker, &p->workers[i])) { p->threads = i; break; }
+  }
+  pthread_attr_destroy(&attr);
+  return p;
+}
+int32_t tp_threads(pool_t* p) { return p->threads; }
+void tp_close(pool_t* p) {
+  pthread_mutex_lock(&p->lock);
+  atomic_store(&p->stop, 1);
+  pthread_cond_broadcast(&p->work);
+  pthread_mutex_unlock(&p->lock);
+  for (int i = 0; i < p->threads; i++) { if (i) pthread_join(p->workers[i].thread, 0); free(p->workers[i].scratch); }
+  pthread_mutex_destroy(&p->lock);
+  pthread_cond_destroy(&p->work);
+  pthread_cond_destroy(&p->ended);
+  free(p);
+}
+
+static void launch(pool_t* p, const int64_t* step) {
+  worker_t* self = &p->workers[0];
+  kernel_t f = (kernel_t)(intptr_t)step[1];
+  const long long* dims = (const long long*)(step + 4);
+  void* const* args = (void* const*)(step + 4 + step[3]);
+  long long grid = step[2];
+  if (grid == 1 || p->threads == 1) {
+    long long n = p->threads == 1 && grid > 16 ? grid / 16 : 1;
+    for (long long at = 0; at < grid && !*p->abort_flag; at += n) f(args, dims, at, at + n < grid ? at + n : grid, self->scratch);
+    return;
+  }
+  p->job = (job_t){ f, args, dims, grid };
+  atomic_store_explicit(&p->finished, 0, memory_order_relaxed);
+  atomic_store(&p->left, grid);
+  if (atomic_load(&p->sleepers) > 0) {
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_broadcast(&p->work);
+    pthread_mutex_unlock(&p->lock);
+  }
+  take(self, 1);
+  for (int i = 1; atomic_load_explicit(&p->finished, memory_order_acquire) != grid; i++) { PAUSE(); if (i % 4096 == 0) sched_yield(); }
+}
+/* Runs the records of [table, table + words). 0: done; 1: aborted; 2: no memory for scratch. */
+int32_t tp_run(pool_t* p, const int64_t* table, int64_t words, int64_t scratch, int64_t ticket) {
+  atomic_store(&p->busy, 1);
+  atomic_store(&p->failed, 0);
+  if (scratch > p->scratch_bytes) p->scratch_bytes = scratch;
+  int64_t since = now_ns();
+  double launches = 0;
+  int result = scratch_for(&p->workers[0]) ? 0 : 2;
+  for (const int64_t* step = table; result == 0 && step < table + words; step += step[0]) {
+    if (*p->abort_flag) { result = 1; break; }
+    launch(p, step);
+    launches++;
+  }
+  if (result == 0 && *p->abort_flag) result = 1;
+  if (atomic_load(&p->failed)) result = 2;
+  atomic_store(&p->busy, 0);
+  ((volatile double*)p->abort_flag)[1] = launches;
+  ((volatile double*)p->abort_flag)[2] = (double)(now_ns() - since);
+  ((volatile double*)p->abort_flag)[3] = result;
+  pthread_mutex_lock(&p->lock);
+  atomic_store(&p->completed, ticket);
+  pthread_cond_broadcast(&p->ended);
+  pthread_mutex_unlock(&p->lock);
+  return result;
+}
+/* Waits on this thread until the program with that ticket has ended. */
+void tp_wait(pool_t* p, int64_t ticket) {
+  pthread_mutex_lock(&p->lock);
+  while (atomic_load(&p->completed) < ticket) pthread_cond_wait(&p->ended, &p->lock);
+  pthread_mutex_unlock(&p->lock);
+}
+`;
+/** Changes when the way that kernels are called changes. Part of every cache key. */
+export const abiVersion = 1;

@@ -1,0 +1,69 @@
+/** Helpers that every device uses to turn a program and a call into numbers. */
+import { bytesOf } from "../core/dtype.js";
+import { DeviceError, ShapeError, UnsupportedError } from "../core/errors.js";
+import { type Dim, evaluate } from "../core/expr.js";
+import type { TensorType } from "../core/type.js";
+import type { Call } from "./device.js";
+import type { HostFunction, HostFunctions, Program, Step } from "./program.js";
+
+export type HostStep = Extract<Step, { kind: "host" }>;
+/** The values of a program's dims by name. */
+export type Sizes = Readonly<Record<string, number>>;
+
+/** Names the dims of a call; every value lies in its declared range. */
+export function sizesOf(program: Program, dims: readonly number[]): Sizes {
+  if (dims.length !== program.dims.length)
+    throw new ShapeError(`${program.name} has ${program.dims.length} dims, the call gives ${dims.length}`);
+  const sizes: Record<string, number> = {};
+  program.dims.forEach((d, i) => {
+    const n = dims[i]!;
+    if (!Number.isInteger(n) || n < d.min || n > d.max)
+      throw new ShapeError(`${program.name}: dim ${d.name} = ${n} is outside [${d.min}, ${d.max}]`);
+    sizes[d.name] = n;
+  });
+  return sizes;
+}
+
+/** A size, count or offset of one call: a non-negative integer. */
+export function valueOf(d: Dim, sizes: Sizes, what: string): number {
+  const n = evaluate(d, sizes);
+  if (!Number.isSafeInteger(n) || n < 0) throw new DeviceError(`${what} comes to ${n}`);
+  return n;
+}
+
+/** Bytes of every buffer of a call. */
+export const bufferBytes = (program: Program, sizes: Sizes): number[] =>
+  program.buffers.map((b, i) => valueOf(b.size, sizes, `the size of buffer ${i} of ${program.name}`) * bytesOf(b.dtype));
+
+/** Checks that the caller's buffers are there, alive and large enough. */
+export function checkBuffers(program: Program, call: Call, bytes: readonly number[]): void {
+  program.buffers.forEach((b, i) => {
+    if (b.role === "constant" || b.role === "temp") return;
+    const a = call.buffers[i];
+    if (!a) throw new DeviceError(`${program.name}: the call has no memory for ${b.role} buffer ${i}`);
+    if (a.bytes < bytes[i]!) throw new DeviceError(`${program.name}: ${b.role} buffer ${i} has ${a.bytes} bytes and needs ${bytes[i]}`);
+  });
+}
+export function checkAlive(program: Program, call: Call): void {
+  for (const a of call.buffers) if (a?.freed) throw new DeviceError(`${program.name} was called with a buffer that has been freed`);
+}
+
+/** The host functions of a program's host steps, by the step's name. */
+export function hostSteps(program: Program, host: HostFunctions | undefined): ReadonlyMap<string, HostFunction> {
+  const found = new Map<string, HostFunction>();
+  for (const s of program.steps) {
+    if (s.kind !== "host" || found.has(s.call)) continue;
+    const f = host?.(s.call);
+    if (!f)
+      throw new UnsupportedError(
+        `${program.name} computes ${s.call} on the host, and no host function for it was given; open it with the full package, or export it for a target that generates ${s.call}`,
+      );
+    found.set(s.call, f);
+  }
+  return found;
+}
+
+/** The type with numbers for dims. */
+export const concrete = (t: TensorType, sizes: Sizes): TensorType => ({ dtype: t.dtype, shape: t.shape.map((d) => evaluate(d, sizes)) });
+
+export const sameNumbers = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((x, i) => x === b[i]);
