@@ -1,4 +1,5 @@
-import { computeDType, type DType } from "../core/dtype.js";
+import { computeDType, type DType, isWide } from "../core/dtype.js";
+import { roundValue } from "../core/convert.js";
 import { UnsupportedError } from "../core/errors.js";
 import { type Dim, hi, lo, stride, sub, substitute, variable, variables } from "../core/expr.js";
 import type { Node, Source, Test } from "../ir/node.js";
@@ -23,9 +24,11 @@ export interface Evaluator {
 export interface LoopScope {
   readonly axes: readonly Axis[];
   readonly before: Stmt[];
+  /** Names live in registers of this size at this index: for a scope whose statements end up in several loop nests. */
+  readonly slot?: { readonly size: number; readonly index: Dim };
 }
-/** What a lowering gives in place of a node: a reduction's register, an accumulator. */
-export type Given = ReadonlyMap<Node, (index: readonly Dim[]) => Value>;
+/** What a lowering gives in place of a node: a reduction's register, an accumulator. Undefined: compute it after all. */
+export type Given = ReadonlyMap<Node, (index: readonly Dim[]) => Value | undefined>;
 
 /** `buffers` holds the storage of the nodes that are read from memory (`groupBuffers`). The nodes of the group are computed, never read. */
 export type MakeEvaluator = (group: Group, buffers: ReadonlyMap<Node, Buffer>, given?: Given) => Evaluator;
@@ -38,13 +41,23 @@ const maxBranch = 48;
 /** Shared by all scopes of one evaluator. */
 interface World {
   readonly buffers: ReadonlyMap<Node, Buffer>;
+  /** Their names. */
+  readonly global: ReadonlySet<string>;
   readonly given: Given;
   readonly uses: ReadonlyMap<Node, number>;
   readonly locals: Buffer[];
   readonly depth: WeakMap<Value, number>;
   /** Nodes that reach no buffer: they may be computed anywhere. */
   readonly pure: Map<Node, boolean>;
+  /** Symbolic sizes, whose names are not to be used again. */
+  readonly taken: ReadonlySet<string>;
   names: number;
+}
+function fresh(w: World, stem: string): string {
+  for (;;) {
+    const label = `${stem}${w.names++}`;
+    if (!w.taken.has(label)) return label;
+  }
 }
 /** One block of statements. `within` is the enclosing block, whose names are visible. */
 interface Block {
@@ -60,6 +73,7 @@ interface Block {
   readonly budget: { left: number } | undefined;
   /** A branch: the enclosing block's statements, for what is safe to compute on both paths. */
   readonly around?: Stmt[];
+  readonly slot?: LoopScope["slot"];
 }
 
 /** Makes the evaluator of a group. */
@@ -69,14 +83,31 @@ export const makeEvaluator: MakeEvaluator = (group, buffers, given = new Map()) 
   for (const n of group.outputs) uses.set(n, (uses.get(n) ?? 0) + 1);
   const inside = new Set(group.nodes);
   const stored = new Map([...buffers].filter(([n]) => !inside.has(n)));
-  const world: World = { buffers: stored, given, uses, locals: [], depth: new WeakMap(), pure: new Map(), names: 0 };
+  const world: World = {
+    buffers: stored,
+    global: new Set([...stored.values()].map((b) => b.name)),
+    given,
+    uses,
+    locals: [],
+    depth: new WeakMap(),
+    pure: new Map(),
+    taken: sizeNames(group),
+    names: 0,
+  };
   return evaluatorOf(world, newBlock(undefined, [], undefined, undefined));
 };
+
+/** Names of the symbolic sizes in a group's types. */
+export function sizeNames(group: Group): Set<string> {
+  const found = new Map<string, Dim>();
+  for (const n of [...group.nodes, ...group.inputs]) for (const d of n.type.shape) variables(d, found);
+  return new Set(found.keys());
+}
 
 function evaluatorOf(world: World, block: Block): Evaluator {
   return {
     value: (node, index, into) => evaluateIn(world, block, node, index, into),
-    scope: (loop) => evaluatorOf(world, newBlock(block, loop?.axes ?? [], loop?.before, undefined)),
+    scope: (loop) => evaluatorOf(world, newBlock(block, loop?.axes ?? [], loop?.before, undefined, undefined, loop?.slot)),
     locals: world.locals,
   };
 }
@@ -141,8 +172,8 @@ function begin(w: World, block: Block, node: Node, index: readonly Dim[], into: 
     return name(w, block.within, node, key, evaluateIn(w, block.within, node, index, block.before), block.before);
   }
   if (block.within && block.around && pure(w, node)) return evaluateIn(w, block.within, node, index, block.around);
-  const given = w.given.get(node);
-  if (given) return given(index);
+  const given = w.given.get(node)?.(index);
+  if (given) return given;
   const buffer = w.buffers.get(node);
   const { op } = node;
   if (buffer) return keep(w, block, node, index, load(buffer, flatten(index, node.type.shape)), into);
@@ -159,7 +190,7 @@ function begin(w: World, block: Block, node: Node, index: readonly Dim[], into: 
     }
     return keep(w, block, node, index, choose(w, block, node, sources, into), into);
   }
-  if (op.name === "constant") return constant(node.attrs.value as number | bigint, dtype);
+  if (op.name === "constant") return literal(node.attrs.value as number | bigint, node.type.dtype);
   if (op.name === "iota") return rounded(node.type.dtype, indexValue(index[0]!, dtype));
   throw new UnsupportedError(
     `${op.name} has no value inside a generated kernel: it is neither elementwise, movement, nor read from a buffer`,
@@ -167,6 +198,9 @@ function begin(w: World, block: Block, node: Node, index: readonly Dim[], into: 
 }
 
 const isHalf = (dtype: DType): boolean => computeDType(dtype) !== dtype;
+/** The value of a constant in the dtype that it computes in. */
+const literal = (value: number | bigint, dtype: DType): Value =>
+  constant(isHalf(dtype) ? roundValue(dtype, value) : value, computeDType(dtype));
 /** A value that half floats may not hold exactly takes their rounding. */
 const rounded = (dtype: DType, v: Value): Value => (isHalf(dtype) ? apply("cast", dtype, v) : v);
 
@@ -196,8 +230,16 @@ function keep(w: World, block: Block, node: Node, index: readonly Dim[], v: Valu
   return remember(block, node, key, v);
 }
 function name(w: World, block: Block, node: Node, key: string, v: Value, into: Stmt[]): Value {
-  if (v.kind !== "op" && v.kind !== "load" && v.kind !== "select") return remember(block, node, key, v);
-  const named: Value = { kind: "ref", dtype: valueType(v), name: `v${w.names++}` };
+  const plain = v.kind === "load" ? !w.global.has(v.buffer) : v.kind !== "op" && v.kind !== "select";
+  if (plain) return remember(block, node, key, v);
+  const label = fresh(w, "v");
+  if (block.slot) {
+    const register: Buffer = { name: label, dtype: valueType(v), space: "reg", size: block.slot.size };
+    w.locals.push(register);
+    into.push(store(register, block.slot.index, v));
+    return remember(block, node, key, load(register, block.slot.index));
+  }
+  const named: Value = { kind: "ref", dtype: valueType(v), name: label };
   into.push({ kind: "let", name: named.name, value: v });
   return remember(block, node, key, named);
 }
@@ -276,7 +318,7 @@ function alternatives(sources: readonly Source[], block: Block): Source[] {
 /** One of several sources, by their tests: a select where the branches are small, otherwise statements that set a register. */
 function choose(w: World, block: Block, node: Node, sources: readonly Source[], into: Stmt[]): Value {
   const dtype = computeDType(node.type.dtype);
-  const fill = constant((node.attrs.value as number | bigint | undefined) ?? (dtype === "i64" || dtype === "u64" ? 0n : 0), dtype);
+  const fill = literal((node.attrs.value as number | bigint | undefined) ?? (isWide(dtype) ? 0n : 0), node.type.dtype);
   const budget = block.budget ?? { left: maxBranch };
   const inside = newBlock(block, [], undefined, budget, into);
   let result: Value = fill;
@@ -291,7 +333,7 @@ function choose(w: World, block: Block, node: Node, sources: readonly Source[], 
 /** The default first, then each alternative from the last to the first inside its tests: the first one that holds is written last. */
 function assign(w: World, block: Block, node: Node, sources: readonly Source[], fill: Value, into: Stmt[]): Value {
   const lane = axesAround(block).find((a) => a.kind === "vector");
-  const register: Buffer = { name: `pick${w.names++}`, dtype: fill.dtype, space: "reg", size: lane?.size ?? 1 };
+  const register: Buffer = { name: fresh(w, "pick"), dtype: fill.dtype, space: "reg", size: lane?.size ?? 1 };
   w.locals.push(register);
   const place: Dim = lane ? at(lane) : 0;
   into.push(store(register, place, fill));
@@ -334,7 +376,7 @@ function readIndex(w: World, block: Block, from: Node, index: readonly Dim[], mi
   if (block.within && block.before && lo(max) >= min && movesOut(block, index))
     return readIndex(w, block.within, from, index, min, max, block.before);
   const value = evaluateIn(w, block, from, index, into);
-  const label = `i${w.names++}`;
+  const label = fresh(w, "i");
   const made = variable(label, min, Math.max(min, hi(max)));
   if (typeof made !== "number") {
     into.push({ kind: "letIndex", name: label, value, min, max });
