@@ -117,9 +117,10 @@ function newBlock(
   before: Stmt[] | undefined,
   budget: Block["budget"],
   around?: Stmt[],
+  slot?: LoopScope["slot"],
 ): Block {
   const own = new Set(axes.map((a) => a.name));
-  return { within, values: new Map(), reads: new Map(), own, axes, before, budget, ...(around && { around }) };
+  return { within, values: new Map(), reads: new Map(), own, axes, before, budget, ...(around && { around }), ...(slot && { slot }) };
 }
 
 /** A value whose operands are still to come. */
