@@ -5,7 +5,8 @@ import { make, type Node, type Op, op, type Sample } from "../ir/node.js";
 import { abs, div, sub, mul } from "./arithmetic.js";
 import { bitwiseAnd, bitwiseOr, bitwiseXor, logicalNot } from "./bitwise.js";
 import { cast } from "./cast.js";
-import { type Binary, binary, domainDTypes, type None, type Unary, unary } from "./define.js";
+import { type Binary, binary, type None, type Unary, unary } from "./define.js";
+import { domainDTypes } from "./domains.js";
 import { expand } from "./movement.js";
 import { broadcast, type Operand, resultType, toNode } from "./promotion.js";
 

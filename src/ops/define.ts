@@ -8,17 +8,12 @@ import { type HostData, hostData, NdArray } from "../core/ndarray.js";
 import { sameShape, showType, type TensorType } from "../core/type.js";
 import { make, type Node, type Op, op, type Sample } from "../ir/node.js";
 import { cast } from "./cast.js";
+import { type Domain, domainDTypes } from "./domains.js";
 import { broadcast, defaultDType, type Operand, resultType, toNode } from "./promotion.js";
 import type { ScalarOp } from "./scalar.js";
 
 /** Attributes of an op that has none. */
 export type None = Record<string, never>;
-/**
- * Which dtypes a node may have. float: integers and bool convert to the default float. number: not bool. any: all. bits: integers
- * and bool.
- */
-export type Domain = "float" | "number" | "any" | "bits";
-
 /** A function of one tensor, with the op that it records. */
 export interface Unary {
   (x: Node): Node;
@@ -60,16 +55,6 @@ export interface BinaryRule extends Rule {
   readonly decompose?: (a: Node, b: Node) => Node;
 }
 
-const floats: readonly DType[] = ["f16", "bf16", "f32", "f64"];
-const integers: readonly DType[] = ["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64"];
-/** The dtypes that a domain's samples run with. */
-export const domainDTypes: Readonly<Record<Domain, readonly DType[]>> = {
-  float: floats,
-  number: [...floats, ...integers],
-  any: [...floats, ...integers, "bool"],
-  bits: [...integers, "bool"],
-};
-
 /** Throws unless the dtype is in the domain. */
 export function checkDomain(name: string, domain: Domain, t: TensorType): void {
   const { kind } = dtypes[t.dtype];
@@ -107,7 +92,8 @@ function mapOver(
 const wrap = (v: bigint, d: DType): bigint =>
   dtypes[d].kind === "uint" ? BigInt.asUintN(dtypes[d].bytes * 8, v) : BigInt.asIntN(dtypes[d].bytes * 8, v);
 
-const fromRule = (r: Rule, samples: readonly Sample[]): readonly Sample[] => {
+// Function declarations: other modules of the cycle may call `unary` and `binary` before this one has run.
+function samplesOf(r: Rule, samples: readonly Sample[]): readonly Sample[] {
   const { range, discontinuous } = r;
   const own = samples.map((s) => ({
     ...s,
@@ -116,9 +102,10 @@ const fromRule = (r: Rule, samples: readonly Sample[]): readonly Sample[] => {
     ...(discontinuous && { grid: 1 / 8, noGrad: discontinuous }),
   }));
   return r.samples ? [...own, ...r.samples] : own;
-};
-const kindOf = (name: string, r: Rule): { kind: "elementwise" | "composite"; scalar?: string } =>
-  r.scalar === null ? { kind: "composite" } : { kind: "elementwise", scalar: r.scalar ?? name };
+}
+function kindOf(name: string, r: Rule): { kind: "elementwise" | "composite"; scalar?: string } {
+  return r.scalar === null ? { kind: "composite" } : { kind: "elementwise", scalar: r.scalar ?? name };
+}
 
 /** Declares a function of one number. */
 export function unary(name: string, r: UnaryRule): Unary {
@@ -136,7 +123,7 @@ export function unary(name: string, r: UnaryRule): Unary {
     ...(r.vjp && { vjp: (ct: Node, y: Node<None>) => [r.vjp!(ct, y.inputs[0]!, y)] }),
     ...(r.decompose && { decompose: (_: Node<None>, [x]: [Node]) => r.decompose!(x) }),
     reference: ([x], _, out) => mapOver(out, x.shape, x.dtype, [x], r.reference, r.integer),
-    samples: fromRule(r, [{ shapes: [[5, 7]], call: (x) => record(x!) }]),
+    samples: samplesOf(r, [{ shapes: [[5, 7]], call: (x) => record(x!) }]),
   });
   return Object.assign(record, { op: self });
 }
@@ -160,7 +147,7 @@ export function binary(name: string, r: BinaryRule): Binary {
     ...(r.vjp && { vjp: (ct: Node, y: Node<None>) => r.vjp!(ct, y.inputs[0]!, y.inputs[1]!, y) }),
     ...(r.decompose && { decompose: (_: Node<None>, [a, b]: [Node, Node]) => r.decompose!(a, b) }),
     reference: ([a, b], _, out) => mapOver(out, a.shape, a.dtype, [a, b], r.reference, r.integer),
-    samples: fromRule(r, [
+    samples: samplesOf(r, [
       {
         shapes: [
           [3, 5],

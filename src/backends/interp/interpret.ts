@@ -3,7 +3,7 @@
  * is measured against.
  */
 import { roundTo } from "../../core/convert.js";
-import { dtypes } from "../../core/dtype.js";
+import { type DType, isFloat } from "../../core/dtype.js";
 import { ArgumentError, InternalError, UnsupportedError } from "../../core/errors.js";
 import { type Dim, evaluate } from "../../core/expr.js";
 import { NdArray } from "../../core/ndarray.js";
@@ -11,7 +11,7 @@ import { showType, type TensorType } from "../../core/type.js";
 import type { Attr, Attrs, Node } from "../../ir/node.js";
 
 export interface InterpretOptions {
-  /** Floats stay in f64 whatever their dtype: the oracle. Integers wrap all the same. */
+  /** Every float array is f64, whatever its node says: the oracle. Integers wrap all the same. */
   readonly exact?: boolean;
   /** Values of symbolic dims; those that a fed input's shape names need not be given. */
   readonly dims?: Readonly<Record<string, number>>;
@@ -22,7 +22,8 @@ export function interpret(roots: readonly Node[], feeds: ReadonlyMap<Node, NdArr
   const dims = { ...bindDims(feeds), ...options.dims };
   const values = new Map<Node, readonly NdArray[]>();
   const expansions = new Map<Node, readonly Node[]>();
-  for (const [n, v] of feeds) values.set(n, [v]);
+  const exact = options.exact ?? false;
+  for (const [n, v] of feeds) values.set(n, [exact && isFloat(v.dtype) ? new NdArray("f64", v.shape, v.data) : v]);
   const stack: Node[] = [];
   const need = (wanted: readonly Node[]): boolean => {
     let ready = true;
@@ -45,7 +46,7 @@ export function interpret(roots: readonly Node[], feeds: ReadonlyMap<Node, NdArr
       if (parts) {
         if (need(parts)) values.set(n, parts.length === 1 && !n.tuple ? values.get(parts[0]!)! : parts.map((p) => values.get(p)![0]!));
       } else if (n.op.reference) {
-        if (need(n.inputs)) values.set(n, apply(n, values, dims, options.exact ?? false));
+        if (need(n.inputs)) values.set(n, apply(n, values, dims, exact));
       } else if (n.op.decompose) {
         const parts = n.op.decompose(n, n.inputs);
         expansions.set(n, "op" in parts ? [parts] : parts);
@@ -64,7 +65,7 @@ export function interpret(roots: readonly Node[], feeds: ReadonlyMap<Node, NdArr
 /** What one op's `reference` gives for concrete inputs, rounded to the result's dtype. */
 function apply(n: Node, values: ReadonlyMap<Node, readonly NdArray[]>, dims: Readonly<Record<string, number>>, exact: boolean): NdArray[] {
   const results = n.tuple ?? [n.type];
-  const outs = results.map((t) => concrete(t, dims));
+  const outs = results.map((t) => concrete(t, dims, exact));
   const inputs = n.inputs.map((x) => values.get(x)!);
   // pick is the one op that sees all results of its input.
   const args = inputs.map((v, i) => (n.inputs[i]!.tuple ? v[Number(n.attrs["index"] ?? 0)]! : v[0]!));
@@ -74,7 +75,7 @@ function apply(n: Node, values: ReadonlyMap<Node, readonly NdArray[]>, dims: Rea
     const out = outs[i]!;
     if (v.dtype !== out.dtype || v.shape.length !== out.shape.length || v.shape.some((d, k) => d !== out.shape[k]))
       throw new InternalError(`${n.op.name}: its reference gave ${showType(v)} where ${showType(out)} was inferred`);
-    return exact && dtypes[v.dtype].kind === "float" ? v : rounded(v);
+    return rounded(v);
   });
 }
 
@@ -83,9 +84,9 @@ export function rounded(v: NdArray): NdArray {
   return v.dtype === "complex64" ? v : new NdArray(v.dtype, v.shape, roundTo(v.dtype, v.data));
 }
 
-const concrete = (t: TensorType, dims: Readonly<Record<string, number>>): { shape: readonly number[]; dtype: TensorType["dtype"] } => ({
+const concrete = (t: TensorType, dims: Readonly<Record<string, number>>, exact: boolean): { shape: readonly number[]; dtype: DType } => ({
   shape: t.shape.map((d) => evaluate(d, dims)),
-  dtype: t.dtype,
+  dtype: exact && isFloat(t.dtype) ? "f64" : t.dtype,
 });
 function concreteAttrs(attrs: Attrs, dims: Readonly<Record<string, number>>): Attrs {
   const value = (a: Attr): Attr => {
