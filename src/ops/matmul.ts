@@ -1,10 +1,12 @@
 import { isFloat } from "../core/dtype.js";
 import { DTypeError, ShapeError } from "../core/errors.js";
 import { hostData, NdArray } from "../core/ndarray.js";
-import { sameShape, showType } from "../core/type.js";
+import { numel, sameShape, showShape, showType } from "../core/type.js";
 import { make, type Node, type Op, op } from "../ir/node.js";
-import { cast, mul } from "./elementwise.js";
+import { add, mul } from "./arithmetic.js";
+import { cast } from "./cast.js";
 import { expand, permute, reshape } from "./movement.js";
+import { broadcastShapes, resultType } from "./promotion.js";
 import { sum } from "./reduce.js";
 
 /** The last two axes exchanged, as a view. */
@@ -45,7 +47,7 @@ export const dotOp: Op<[Node, Node], Record<string, never>> = op({
     const n = b.type.shape.at(-1)!;
     const left = expand(reshape(cast(a, wide), [...batch, m, 1, k]), [...batch, m, n, k]);
     const right = expand(reshape(swapLast(cast(b, wide)), [...batch, 1, n, k]), [...batch, m, n, k]);
-    return cast(sum(mul(left, right), [batch.length + 2]), dtype);
+    return cast(sum(mul(left, right), [batch.length + 2], { dtype: wide }), dtype);
   },
   reference: ([a, b], _, out) => {
     const shape = out.shape as readonly number[];
@@ -92,3 +94,82 @@ export const dotOp: Op<[Node, Node], Record<string, never>> = op({
     { shapes: [[5], [5]], call: (a, b) => dot(a!, b!) },
   ],
 });
+
+/** Two operands in their common dtype. */
+const promoted = (a: Node, b: Node): [Node, Node] => {
+  const dtype = resultType(a, b);
+  return [cast(a, dtype), cast(b, dtype)];
+};
+
+/** Matrix product: vectors, matrices and batches of matrices, which broadcast (torch.matmul). */
+export function matmul(a: Node, b: Node): Node {
+  const [x, y] = promoted(a, b);
+  const [p, q] = [x.type.shape, y.type.shape];
+  const both = `matmul: ${showType(a.type)} x ${showType(b.type)}`;
+  if (!p.length || !q.length) throw new ShapeError(`${both}: both must have at least one axis; use mul for a scalar`);
+  if (p.at(-1) !== (q.length === 1 ? q[0] : q.at(-2)))
+    throw new ShapeError(`${both}: ${showShape([p.at(-1)!])} is not the inner dim of the second`);
+  if (p.length === 1 && q.length === 1) return dot(x, y);
+  if (p.length === 1) {
+    const z = matmul(reshape(x, [1, p[0]!]), y);
+    return reshape(
+      z,
+      z.type.shape.filter((_, i) => i !== z.type.shape.length - 2),
+    );
+  }
+  if (q.length === 1) {
+    const z = matmul(x, reshape(y, [q[0]!, 1]));
+    return reshape(z, z.type.shape.slice(0, -1));
+  }
+  const batch = broadcastShapes("matmul", p.slice(0, -2), q.slice(0, -2));
+  // One matrix on the right: the batch joins the rows, so that a weight is read once and its gradient is one product.
+  if (q.slice(0, -2).every((d) => d === 1)) {
+    const rows = numel(p.slice(0, -1));
+    return reshape(dot(reshape(x, [rows, p.at(-1)!]), reshape(y, q.slice(-2))), [...batch, p.at(-2)!, q.at(-1)!]);
+  }
+  return dot(expand(x, [...batch, ...p.slice(-2)]), expand(y, [...batch, ...q.slice(-2)]));
+}
+
+function ranks(name: string, want: readonly number[], ...xs: readonly Node[]): void {
+  if (xs.some((x, i) => x.type.shape.length !== want[i]))
+    throw new ShapeError(
+      `${name}: ${xs.map((x) => showType(x.type)).join(", ")} must have ranks ${want.join(", ")}; use matmul to broadcast`,
+    );
+}
+/** [m, k] x [k, n] (torch.mm). */
+export function mm(a: Node, b: Node): Node {
+  ranks("mm", [2, 2], a, b);
+  return matmul(a, b);
+}
+/** [b, m, k] x [b, k, n] (torch.bmm). */
+export function bmm(a: Node, b: Node): Node {
+  ranks("bmm", [3, 3], a, b);
+  return dot(...promoted(a, b));
+}
+/** [m, k] x [k] (torch.mv). */
+export function mv(a: Node, b: Node): Node {
+  ranks("mv", [2, 1], a, b);
+  return matmul(a, b);
+}
+/** Every product of an element of a with one of b: [n] and [m] give [n, m] (torch.outer). */
+export function outer(a: Node, b: Node): Node {
+  ranks("outer", [1, 1], a, b);
+  return mul(reshape(a, [a.type.shape[0]!, 1]), b);
+}
+/** Sums of products along the last axes of both (torch.inner). */
+export function inner(a: Node, b: Node): Node {
+  const [p, q] = [a.type.shape, b.type.shape];
+  if (!p.length || !q.length) return mul(a, b);
+  const k = p.at(-1)!;
+  if (q.at(-1) !== k) throw new ShapeError(`inner: ${showType(a.type)} and ${showType(b.type)} differ in their last axis`);
+  const [rows, columns] = [p.slice(0, -1), q.slice(0, -1)];
+  return reshape(matmul(reshape(a, [numel(rows), k]), swapLast(reshape(b, [numel(columns), k]))), [...rows, ...columns]);
+}
+/** x weight^T + bias over the last axis, weight [out, in] (torch.nn.functional.linear). */
+export function linear(x: Node, weight: Node, bias?: Node | null): Node {
+  const r = weight.type.shape.length;
+  if ((r !== 2 && r !== 1) || x.type.shape.at(-1) !== weight.type.shape.at(-1))
+    throw new ShapeError(`linear: ${showType(x.type)} with weight ${showType(weight.type)}: weight is [out, in], and in is x's last axis`);
+  const y = matmul(x, r === 1 ? weight : swapLast(weight));
+  return bias ? add(y, bias) : y;
+}
