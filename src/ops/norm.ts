@@ -9,7 +9,7 @@ import { reshape } from "./movement.js";
 import { sum } from "./reduce.js";
 
 /** Mean and 1 / standard deviation over `axes`, kept as size 1; two passes over x, in at least f32. */
-export function moments(
+function moments(
   x: Node,
   axes: readonly number[],
   eps: number,
@@ -147,7 +147,7 @@ export const rmsNormOp: Op<readonly Node[], NormAttrs> = op({
 });
 
 /** A value of one number for each channel, shaped to broadcast along axis 1 of x. */
-export function perChannel(name: string, x: Node, w: Node): Node {
+function perChannel(name: string, x: Node, w: Node): Node {
   const { shape } = x.type;
   if (w.type.shape.length !== 1 || w.type.shape[0] !== shape[1])
     throw new ShapeError(`${name}: ${showShape(w.type.shape)} must hold one number for each channel (axis 1) of ${showShape(shape)}`);

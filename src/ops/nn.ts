@@ -1,0 +1,11 @@
+/** What is built above the primitives: products, activations, norms, attention, convolutions, losses, random numbers, sorting. */
+export * from "./activation.js";
+export * from "./addmm.js";
+export * from "./attention.js";
+export * from "./einsum.js";
+export * from "./matmul.js";
+export * from "./mulhi.js";
+export * from "./norm.js";
+export * from "./random.js";
+export * from "./rectifier.js";
+export * from "./softmax.js";
