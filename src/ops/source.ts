@@ -24,7 +24,7 @@ export const constantOp: Op<[], { value: number | bigint; dtype: DType }> = op({
   name: "constant",
   kind: "leaf",
   infer: (_, { dtype }) => ({ shape: [], dtype }),
-  reference: (_, { value, dtype }) => NdArray.of(dtype, [], () => value),
+  reference: (_, { value }, out) => NdArray.of(out.dtype, [], () => value),
   samples: [{ shapes: [], call: () => scalar(1.5, "f32") }],
 });
 
