@@ -1,0 +1,237 @@
+import { type Dim, hi } from "../core/expr.js";
+import { numel } from "../core/type.js";
+import { type Graph, roots, topo } from "../ir/graph.js";
+import type { Node } from "../ir/node.js";
+import { pick, pickOp } from "../ir/pick.js";
+import type { Codegen, Template } from "../kernel/codegen.js";
+import { claimOf } from "./passes/claim.js";
+import { isPrimitive } from "./passes/decompose.js";
+import { rowPattern, storageOf, viewOf } from "./views.js";
+
+/**
+ * How the elements that an atom reads relate to the elements it computes: `full` at the same row-major position, `row:P` at the row
+ * of pattern P that the element belongs to, `view` anywhere else.
+ */
+export type Relation = "full" | "view" | `row:${string}`;
+
+/** A value with an identity: it is computed once, by one group. Everything between atoms is computed where it is read. */
+export interface Atom {
+  readonly node: Node;
+  readonly kind: "map" | "reduce" | "template" | "host";
+  readonly order: number;
+  /** What readers read: the node, or the picks of a tuple. */
+  readonly values: readonly Node[];
+  /** What is computed on the way from `reads` to the node, the node included. */
+  readonly nodes: readonly Node[];
+  /** Other atoms' values and leaves. */
+  readonly reads: ReadonlyMap<Node, ReadonlySet<Relation>>;
+  readonly template?: Template;
+  /** reduce: rows and columns of what it reduces. map: undefined. */
+  readonly pattern?: string;
+  /** Elements: of a reduction, those it reads. */
+  readonly size: Dim;
+  readonly why: readonly string[];
+}
+
+/** A graph cut into atoms. */
+export interface Atoms {
+  readonly list: readonly Atom[];
+  /** The atom that computes a value. */
+  readonly of: ReadonlyMap<Node, Atom>;
+  /** Atoms that read a value, once each. */
+  readonly readers: ReadonlyMap<Node, readonly Atom[]>;
+  /** Values that the program needs in memory whoever reads them. */
+  readonly roots: ReadonlySet<Node>;
+  readonly position: ReadonlyMap<Node, number>;
+}
+
+/** Where a node's elements are used, views looked through. */
+interface Site {
+  readonly user: Node;
+  /** How many times each element is read, about. */
+  readonly repeat: number;
+}
+
+/** Longest expression that may be computed twice instead of being written, in scalar operations. */
+const cheap = 4;
+/** Longest expression at all. */
+const longest = 1500;
+/** Rank-0 values are computed in front of the loops. */
+const cheapScalar = 64;
+
+const heavy = new Set(["exp", "exp2", "expm1", "log", "log2", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh"]);
+for (const op of ["asinh", "acosh", "atanh", "erf", "erfc", "lgamma", "pow"]) heavy.add(op);
+/** Scalar operations that one element of a node takes, about. */
+const costOf = (n: Node): number => (n.op.kind !== "elementwise" ? 0 : heavy.has(n.op.scalar!) ? 10 : n.op.scalar === "div" || n.op.scalar === "rem" ? 3 : 1);
+
+/** A leaf whose value comes from outside. */
+export const isSupplied = (n: Node): boolean => n.op.kind === "leaf" && !n.op.reference;
+
+/** Decides which values of a primitive graph get an identity. */
+export function findAtoms(g: Graph, codegen: Codegen): Atoms {
+  const { target } = codegen;
+  const order = topo(roots(g));
+  const position = new Map(order.map((n, i) => [n, i]));
+  const users = new Map<Node, Node[]>();
+  for (const n of order)
+    for (const x of new Set(n.inputs)) {
+      const list = users.get(x);
+      if (list) list.push(n);
+      else users.set(x, [n]);
+    }
+  const rootSet = new Set(roots(g).map(storageOf).filter((n) => !isSupplied(n)));
+
+  const kinds = new Map<Node, { kind: Atom["kind"]; template?: Template; why: readonly string[] }>();
+  for (const n of order) {
+    if (n.op.kind === "leaf" || (n.op as unknown) === pickOp || storageOf(n) !== n) continue;
+    if (!target.kernels) {
+      kinds.set(n, { kind: "host", why: ["this target runs no kernels"] });
+      continue;
+    }
+    const foreign = [n, ...n.inputs].find((x) => !target.dtypes.has(x.type.dtype));
+    if (foreign) kinds.set(n, { kind: "host", why: [`kernels have no ${foreign.type.dtype} on this target`] });
+    else if (!isPrimitive(n)) {
+      const { template, refused } = claimOf(n, codegen);
+      kinds.set(n, template ? { kind: "template", template, why: refused } : { kind: "host", why: [`no template takes ${n.op.name}`, ...refused] });
+    } else if (n.op.kind === "reduce") kinds.set(n, { kind: "reduce", why: [] });
+  }
+  // What a host step or a template without a prologue reads must lie in memory.
+  const wanted = new Map<Node, string>();
+  for (const n of order) {
+    const k = kinds.get(n);
+    if (k?.kind !== "host" && k?.kind !== "template") continue;
+    n.inputs.forEach((x, i) => {
+      const answer = k.template ? k.template.prologue(n, i, target) : "a host step reads it";
+      if (answer !== true) wanted.set(storageOf(x), k.template ? `${n.op.name} reads it from memory: ${answer}` : answer);
+    });
+  }
+
+  const sites = new Map<Node, readonly Site[]>();
+  const sitesOf = (n: Node): readonly Site[] => sites.get(n) ?? [];
+  const isView = (n: Node): boolean => n.op.kind === "movement" && !kinds.has(n) && !wanted.has(n) && !rootSet.has(n);
+  for (const n of order.toReversed()) {
+    const found = new Map<Node, number>();
+    for (const u of users.get(n) ?? []) {
+      if (isView(u)) {
+        const times = Math.max(1, hi(numel(u.type.shape)) / Math.max(1, hi(numel(n.type.shape))));
+        for (const s of sitesOf(u)) found.set(s.user, Math.max(found.get(s.user) ?? 0, s.repeat * times));
+      } else if (!found.has(u)) found.set(u, 1);
+    }
+    sites.set(n, [...found].map(([user, repeat]) => ({ user, repeat })));
+  }
+
+  // Costs of what is computed where it is read, and from it the values that are worth an identity.
+  const cost = new Map<Node, number>();
+  const reads = new Map<Node, ReadonlySet<Node>>();
+  const isAtom = (n: Node): boolean => kinds.has(n) || (n.op as unknown) === pickOp;
+  const none: ReadonlySet<Node> = new Set();
+  for (const n of order) {
+    const below = new Set<Node>();
+    let c = costOf(n);
+    for (const x of new Set(n.inputs)) {
+      if (isAtom(x) || isSupplied(x)) below.add(x);
+      else {
+        c += cost.get(x)!;
+        for (const r of reads.get(x) ?? none) below.add(r);
+      }
+    }
+    cost.set(n, c);
+    reads.set(n, below);
+    if (isAtom(n)) continue;
+    const why = rootSet.has(n) ? "it leaves the program" : (wanted.get(n) ?? (n.op.kind === "elementwise" ? worthKeeping(n, c, below) : undefined));
+    if (why) kinds.set(n, { kind: target.kernels && target.dtypes.has(n.type.dtype) ? "map" : "host", why: [why] });
+  }
+
+  function worthKeeping(n: Node, c: number, below: ReadonlySet<Node>): string | undefined {
+    const at = sitesOf(n);
+    const size = hi(numel(n.type.shape));
+    if (size === 1 && c <= cheapScalar) return undefined;
+    if (c > longest) return `its expression of ${c} operations is long enough`;
+    if (below.size > target.maxBuffers - 2) return `it reads ${below.size} buffers`;
+    const large = [...below].filter((r) => 2 * hi(numel(r.type.shape)) > size);
+    const template = at.find((s) => kinds.get(s.user)?.kind === "template");
+    if (template && (c > 2 || large.length > 1)) return `${template.user.op.name} reads it more than once`;
+    const repeat = Math.max(1, ...at.map((s) => s.repeat));
+    if (repeat >= 4 && c >= 8) return `its ${c} operations would be repeated ${repeat} times`;
+    if (at.length < 2) return undefined;
+    if (c > cheap) return `${at.length} readers share its ${c} operations`;
+    if (large.length > 1) return `${at.length} readers share its ${large.length} operands`;
+    // One large operand that nobody else reads: this value is kept instead of it.
+    if (large.length === 1 && !isSupplied(large[0]!) && sitesOf(large[0]!).length < 2 && !rootSet.has(large[0]!)) return `${at.length} readers share it`;
+    return undefined;
+  }
+
+  const list: Atom[] = [];
+  const of = new Map<Node, Atom>();
+  const readers = new Map<Node, Atom[]>();
+  const isValue = (n: Node): boolean => (n.op as unknown) === pickOp || (kinds.has(n) && !n.tuple) || isSupplied(n);
+  for (const n of order) {
+    const k = kinds.get(n);
+    if (!k) continue;
+    const cone = coneOf(n, k.kind, isValue);
+    const from = k.kind === "reduce" ? n.inputs[0]! : n;
+    const atom: Atom = {
+      node: n,
+      kind: k.kind,
+      order: position.get(n)!,
+      values: n.tuple ? picksOf(n, users.get(n) ?? []) : [n],
+      nodes: cone.nodes.sort((a, b) => position.get(a)! - position.get(b)!),
+      reads: cone.reads,
+      ...(k.template && { template: k.template }),
+      ...(k.kind === "reduce" && { pattern: rowPattern(from.type.shape, n.attrs.axes as readonly number[]) }),
+      size: numel(from.type.shape),
+      why: k.why,
+    };
+    list.push(atom);
+    for (const v of atom.values) of.set(v, atom);
+    for (const r of atom.reads.keys()) {
+      const seen = readers.get(r);
+      if (seen) seen.push(atom);
+      else readers.set(r, [atom]);
+    }
+  }
+  return { list, of, readers, roots: rootSet, position };
+}
+
+/** A node for each result of a tuple, those that nobody reads included. */
+function picksOf(n: Node, users: readonly Node[]): Node[] {
+  return n.tuple!.map((_, i) => users.find((u) => (u.op as unknown) === pickOp && u.attrs.index === i) ?? pick(n, i));
+}
+
+/** What lies between a node and the values that it reads. */
+function coneOf(root: Node, kind: Atom["kind"], isValue: (n: Node) => boolean): { nodes: Node[]; reads: Map<Node, Set<Relation>> } {
+  const nodes = new Set<Node>([root]);
+  const reads = new Map<Node, Set<Relation>>();
+  const seen = new Map<Node, Set<Relation>>();
+  const stack: [Node, Relation][] = [];
+  const start: Relation = kind === "template" || kind === "host" ? "view" : "full";
+  const descend = (n: Node, relation: Relation): void => {
+    const next = n.op.kind === "movement" ? through(n, relation) : relation;
+    for (const x of n.inputs) stack.push([x, next]);
+  };
+  descend(root, start);
+  while (stack.length) {
+    const [n, relation] = stack.pop()!;
+    const known = seen.get(n);
+    if (known?.has(relation)) continue;
+    if (known) known.add(relation);
+    else seen.set(n, new Set([relation]));
+    if (isValue(n)) {
+      const r = reads.get(n);
+      if (r) r.add(relation);
+      else reads.set(n, new Set([relation]));
+      continue;
+    }
+    nodes.add(n);
+    descend(n, relation);
+  }
+  return { nodes: [...nodes], reads };
+}
+
+function through(n: Node, relation: Relation): Relation {
+  const view = viewOf(n);
+  if (view.kind === "flat") return relation;
+  if (view.kind === "view" || relation !== "full") return "view";
+  return view.axes.length ? `row:${rowPattern(n.type.shape, view.axes)}` : "full";
+}
+

@@ -1,0 +1,39 @@
+/** From a graph to a program: passes, fusion, placement, lowering and linking, in this order. */
+import type { Graph } from "../ir/graph.js";
+import { type Pass, runPasses } from "../ir/rewrite.js";
+import type { Codegen } from "../kernel/codegen.js";
+import type { Program } from "../runtime/program.js";
+import { dumper } from "./debug.js";
+import { fuse } from "./fuse.js";
+import { type LinkOptions, link } from "./link.js";
+import { lower } from "./lower/index.js";
+import { orderTasks } from "./order.js";
+import { cse } from "./passes/cse.js";
+import { decompose } from "./passes/decompose.js";
+import { plan } from "./plan.js";
+
+/** What a caller may choose. */
+export interface CompileOptions extends Omit<LinkOptions, "onKernel"> {
+  /** Run after the compiler's own passes, on the primitive graph. */
+  readonly passes?: readonly Pass[];
+  /** Verify the graph after each pass; default: at TREEPIE_DEBUG >= 1. */
+  readonly verify?: boolean;
+}
+
+/** The passes that turn a recorded graph into one of primitive and claimed ops. */
+export const standardPasses = (codegen: Codegen): readonly Pass[] => [cse, decompose(codegen), cse];
+
+/** Compiles a graph for one kind of device. */
+export function compile(graph: Graph, codegen: Codegen, options: CompileOptions = {}): Program {
+  const dump = dumper();
+  const g = runPasses(graph, [...standardPasses(codegen), ...(options.passes ?? [])], {
+    verify: options.verify ?? dump.level >= 1,
+    after: dump.graph,
+  });
+  const fusion = fuse(g, codegen);
+  dump.schedule(fusion);
+  const placed = plan(g, fusion);
+  const program = link(g, placed, orderTasks(placed), codegen, lower, { ...options, onKernel: dump.kernel });
+  dump.program(program);
+  return program;
+}

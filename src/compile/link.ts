@@ -1,0 +1,278 @@
+import { bytesOf } from "../core/dtype.js";
+import { add, type Dim, hi, lo, mul, variables } from "../core/expr.js";
+import { InternalError } from "../core/errors.js";
+import { numel } from "../core/type.js";
+import { writeAttrs } from "../ir/attrs.js";
+import type { Graph } from "../ir/graph.js";
+import type { Node } from "../ir/node.js";
+import type { Codegen, Target } from "../kernel/codegen.js";
+import type { Group } from "../kernel/group.js";
+import type { Kernel } from "../kernel/kernel.js";
+import type { BufferPlan, DimRange, KernelCode, Port, Program, Step, StepNote } from "../runtime/program.js";
+import { planMemory } from "./memory.js";
+import { type Plan, type Slot, slotBytes, type Task } from "./plan.js";
+import { donate, lifetimes } from "./storage.js";
+
+/** Names of what crosses the program's border. */
+export interface LinkOptions {
+  readonly name?: string;
+  readonly inputNames?: readonly string[];
+  readonly outputNames?: readonly string[];
+  readonly stateNames?: readonly string[];
+  /** Called with each distinct kernel and its text, for dumps. */
+  readonly onKernel?: (kernel: Kernel, code: KernelCode, group: Group) => void;
+}
+
+/** Lowers the groups, renders each distinct kernel once, places the temporaries, and writes the steps. */
+export function link(
+  g: Graph,
+  p: Plan,
+  order: readonly Task[],
+  codegen: Codegen,
+  lower: (group: Group, target: Target) => readonly Kernel[],
+  options: LinkOptions = {},
+): Program {
+  const sharing = donate(p, order);
+  const lives = lifetimes(p, order, sharing.home);
+  const kernels = new KernelTable(codegen, lower, options.onKernel);
+  const lowered = new Map<Task, readonly Lowered[]>();
+  const scratch: { slot: Slot; step: number }[] = [];
+  order.forEach((t, step) => {
+    if (!t.group || t.group.kind === "host") return;
+    const pairs = sharing.inPlace.get(t.group);
+    const group = pairs ? { ...t.group, inPlace: pairs } : t.group;
+    lowered.set(t, kernels.of(group));
+    for (const slot of scratchOf(lowered.get(t)!, group)) scratch.push({ slot, step });
+  });
+
+  const homes = [...lives.keys()];
+  const memory = planMemory([...lives.values(), ...scratch.map(({ slot, step }) => ({ bytes: slotBytes(slot), first: step, last: step }))]);
+  const offsets = new Map<Slot, Dim>();
+  homes.forEach((h, i) => offsets.set(h, memory.offsets[i]!));
+  scratch.forEach(({ slot }, i) => offsets.set(slot, memory.offsets[homes.length + i]!));
+
+  const table = new BufferTable((s) => offsets.get(sharing.home(s)) ?? 0);
+  for (const s of [...p.inputs, ...p.state, ...p.outputs, ...p.constants]) table.add(s);
+  const scratchAt = new Map<number, Map<string, Slot>>();
+  for (const { slot, step } of scratch) {
+    const names = scratchAt.get(step) ?? new Map<string, Slot>();
+    names.set(String(slot.node.attrs.name), slot);
+    scratchAt.set(step, names);
+  }
+  const steps = order.flatMap((t, step): Step[] => {
+    if (!t.group) return [copyStep(t, table)];
+    if (t.group.kind === "host") return [hostStep(t.group, p, table)];
+    const group = t.group;
+    return lowered.get(t)!.map(({ index, kernel }, part) => {
+      const buffers = kernel.buffers
+        .filter((b) => b.space === "global")
+        .map((b) => table.add(bound(b.name, group, p) ?? scratchAt.get(step)!.get(b.name)!));
+      return { kind: "launch", kernel: index, buffers, dims: kernel.dims, grid: kernel.grid, note: noteOf(group, part) };
+    });
+  });
+  return {
+    version: 1,
+    name: options.name ?? "main",
+    key: codegen.key,
+    dims: dimsOf(g),
+    inputs: ports(p.inputs, "in", table, options.inputNames),
+    outputs: ports(p.outputs, "out", table, options.outputNames),
+    state: ports(p.state, "state", table, options.stateNames),
+    buffers: table.plans,
+    arena: memory.arena,
+    prelude: codegen.target.kernels ? codegen.prelude : "",
+    kernels: kernels.code,
+    steps,
+  };
+}
+
+interface Lowered {
+  readonly index: number;
+  readonly kernel: Kernel;
+}
+
+/** Distinct kernels. Groups of equal structure are lowered once, equal kernels rendered once. */
+class KernelTable {
+  readonly code: KernelCode[] = [];
+  private readonly codegen: Codegen;
+  private readonly lower: (group: Group, target: Target) => readonly Kernel[];
+  private readonly onKernel: LinkOptions["onKernel"];
+  private readonly groups = new Map<string, readonly Lowered[]>();
+  private readonly kernels = new Map<string, Lowered>();
+  private readonly names = new Set<string>();
+  constructor(codegen: Codegen, lower: (group: Group, target: Target) => readonly Kernel[], onKernel: LinkOptions["onKernel"]) {
+    this.codegen = codegen;
+    this.lower = lower;
+    this.onKernel = onKernel;
+  }
+  of(group: Group): readonly Lowered[] {
+    const key = groupKey(group);
+    const known = this.groups.get(key);
+    if (known) return known;
+    const made = this.lower(group, this.codegen.target).map((k) => this.render(k, group));
+    this.groups.set(key, made);
+    return made;
+  }
+  /** A name from the text alone, so that equal kernels of different programs have equal names. */
+  private nameOf(text: string): string {
+    for (let seed = 1; ; seed += 2) {
+      const name = `k${hash53(text, seed)}${hash53(text, seed + 1).slice(-6)}`;
+      if (!this.names.has(name)) {
+        this.names.add(name);
+        return name;
+      }
+    }
+  }
+  private render(k: Kernel, group: Group): Lowered {
+    const text = kernelText(k);
+    const known = this.kernels.get(text);
+    if (known) return known;
+    const kernel = { ...k, name: this.nameOf(text) };
+    const code = this.codegen.render(kernel);
+    this.onKernel?.(kernel, code, group);
+    const made = { index: this.code.push(code) - 1, kernel };
+    this.kernels.set(text, made);
+    return made;
+  }
+}
+
+/** 53 bits of a text, as 14 hexadecimal digits. */
+function hash53(text: string, seed: number): string {
+  let a = 0xdeadbeef ^ seed;
+  let b = 0x41c6ce57 ^ seed;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    a = Math.imul(a ^ c, 2654435761);
+    b = Math.imul(b ^ c, 1597334677);
+  }
+  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
+  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
+  return (4294967296 * (2097151 & b) + (a >>> 0)).toString(16).padStart(14, "0");
+}
+
+/** A kernel without its name as one text: equal texts mean equal kernels. */
+export function kernelText(k: Kernel): string {
+  return JSON.stringify({ ...k, name: "" }, (_key, value: unknown) => {
+    if (typeof value === "bigint") return `${value}n`;
+    if (typeof value === "number" && !Number.isFinite(value)) return `${value}`;
+    if (Object.is(value, -0)) return "-0";
+    return typeof value === "object" && value !== null && "terms" in value && "key" in value ? value.key : value;
+  });
+}
+
+/** Text that groups share exactly when they lower to the same kernels. */
+export function groupKey(group: Group): string {
+  const ids = new Map<Node, number>();
+  const typeText = (n: Node): string => `${n.type.dtype}[${n.type.shape.map((d) => (typeof d === "number" ? d : d.key)).join()}]`;
+  const parts: string[] = [];
+  for (const n of group.inputs) {
+    ids.set(n, ids.size);
+    parts.push(typeText(n));
+  }
+  for (const n of group.nodes) {
+    parts.push(`${n.op.name}(${n.inputs.map((x) => ids.get(x)).join()})${writeAttrs(n.attrs)}${typeText(n)}`);
+    ids.set(n, ids.size);
+  }
+  const outputs = group.outputs.map((n) => ids.get(n));
+  const pairs = (group.inPlace ?? []).map((d) => `${ids.get(d.output)}:${ids.get(d.input)}`);
+  parts.push(`out ${outputs}`, `in place ${pairs}`, `template ${group.template?.name ?? ""} ${group.root ? ids.get(group.root) : ""}`);
+  const { space } = group;
+  if (space) parts.push(`space ${space.shape.map((d) => (typeof d === "number" ? d : d.key))} over ${space.axes}`);
+  return parts.join("\n");
+}
+
+/** The value that a kernel's buffer name stands for. */
+function bound(name: string, group: Group, p: Plan): Slot | undefined {
+  const [, side, digits] = /^(in|out)(\d+)$/.exec(name) ?? [];
+  if (!side) return undefined;
+  const node = (side === "in" ? group.inputs : group.outputs)[Number(digits)];
+  if (!node) throw new InternalError(`${group.name}: a kernel uses the buffer ${name}, which the group does not have`);
+  return p.slotOf.get(node)!;
+}
+
+/** Buffers that the kernels of a group pass values in. */
+function scratchOf(list: readonly Lowered[], group: Group): Slot[] {
+  const found = new Map<string, Slot>();
+  for (const { kernel } of list)
+    for (const b of kernel.buffers) {
+      if (b.space !== "global" || /^(in|out)\d+$/.test(b.name)) continue;
+      const node = { ...group.nodes[0]!, attrs: { name: b.name } };
+      if (!found.has(b.name)) found.set(b.name, { role: "temp", node, dtype: b.dtype, size: b.size });
+    }
+  return [...found.values()];
+}
+
+/** The program's buffers, numbered as they are first used. */
+class BufferTable {
+  readonly plans: BufferPlan[] = [];
+  private readonly numbers = new Map<Slot, number>();
+  private readonly offsetOf: (s: Slot) => Dim;
+  constructor(offsetOf: (s: Slot) => Dim) {
+    this.offsetOf = offsetOf;
+  }
+  add(s: Slot): number {
+    let n = this.numbers.get(s);
+    if (n === undefined) {
+      const { role, dtype, size, data } = s;
+      n = this.plans.push({ role, dtype, size, ...(role === "temp" && { offset: this.offsetOf(s) }), ...(data && { data }) }) - 1;
+      this.numbers.set(s, n);
+    }
+    return n;
+  }
+}
+
+const ports = (slots: readonly Slot[], prefix: string, table: BufferTable, names?: readonly string[]): Port[] =>
+  slots.map((s, i) => {
+    const own = prefix === "out" ? "" : String(s.node.attrs.name ?? "");
+    return { name: names?.[i] ?? (own || `${prefix}${i}`), type: s.node.type, buffer: table.add(s) };
+  });
+
+/** The symbolic dims that the caller's shapes bind, in order of appearance. */
+function dimsOf(g: Graph): DimRange[] {
+  const found = new Map<string, Dim>();
+  for (const n of [...g.inputs, ...g.state]) for (const d of n.type.shape) variables(d, found);
+  return [...found].map(([name, d]) => ({ name, min: lo(d), max: hi(d) }));
+}
+
+const bytesOfNode = (n: Node): Dim => mul(numel(n.type.shape), bytesOf(n.type.dtype));
+
+function noteOf(group: Group, part: number): StepNote {
+  const tier = group.kind === "host" ? "interpreted" : group.kind === "claimed" ? "claimed" : "generated";
+  const bytes = add(...group.inputs.map(bytesOfNode), ...group.outputs.map(bytesOfNode));
+  return {
+    tier,
+    label: part ? `${group.name} (part ${part + 1})` : group.name,
+    ops: group.nodes.filter((n) => n.op.kind !== "leaf").map((n) => n.op.name),
+    why: group.why,
+    bytes: part ? 0 : bytes,
+  };
+}
+
+function copyStep(t: Task, table: BufferTable): Step {
+  const note: StepNote = { tier: "copy", label: "copy", ops: [], why: t.why, bytes: mul(slotBytes(t.to!), 2) };
+  return { kind: "copy", from: table.add(t.from!), to: table.add(t.to!), note };
+}
+
+function hostStep(group: Group, p: Plan, table: BufferTable): Step {
+  const node = group.nodes.find((n) => n.op.name !== "pick" && group.outputs.some((o) => o === n || o.inputs[0] === n))!;
+  const inputs = node.inputs.map((x) => table.add(p.slotOf.get(storageIn(group, x))!));
+  return {
+    kind: "host",
+    call: node.op.name,
+    payload: writeAttrs(node.attrs),
+    inputs,
+    outputs: group.outputs.map((o) => table.add(p.slotOf.get(o)!)),
+    inputTypes: node.inputs.map((x) => x.type),
+    outputTypes: node.tuple ?? [node.type],
+    note: noteOf(group, 0),
+  };
+}
+function storageIn(group: Group, n: Node): Node {
+  let x = n;
+  while (!group.inputs.includes(x)) {
+    const below = x.inputs[0];
+    if (!below) throw new InternalError(`${group.name}: ${n.op.name} is not among what the step reads`);
+    x = below;
+  }
+  return x;
+}
