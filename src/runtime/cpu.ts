@@ -1,6 +1,6 @@
 /** What the processor of this machine can do, from what the system tells without native code. */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform } from "node:os";
 
 export interface Cpu {
@@ -10,6 +10,8 @@ export interface Cpu {
   /** Instruction-set extensions in the C compilers' spelling (avx2, avx512f, amx-bf16; neon, fp16, dotprod, bf16, i8mm), sorted. */
   readonly features: readonly string[];
   readonly cores: number;
+  /** L1 (data) and L2 of one core in bytes. */
+  readonly caches: readonly number[];
 }
 
 let found: Cpu | undefined;
@@ -21,6 +23,7 @@ export function cpu(): Cpu {
     model: cpus()[0]?.model.trim() ?? "unknown",
     features: detect(),
     cores: availableParallelism(),
+    caches: cacheSizes(),
   };
   return found;
 }
@@ -80,6 +83,23 @@ function apple(): string[] {
     ["i8mm", "I8MM"],
   ];
   return ["neon", ...optional.filter(([, name]) => has(name)).map(([feature]) => feature)].sort();
+}
+/** Typical sizes stand where the system does not tell. */
+function cacheSizes(): number[] {
+  const sizes = [32 << 10, 1 << 20];
+  try {
+    if (platform() === "darwin") return [Number(sysctl("hw.l1dcachesize")) || sizes[0]!, Number(sysctl("hw.l2cachesize")) || sizes[1]!];
+    const base = "/sys/devices/system/cpu/cpu0/cache";
+    for (const name of readdirSync(base).filter((n) => n.startsWith("index"))) {
+      const read = (file: string): string => readFileSync(`${base}/${name}/${file}`, "utf8").trim();
+      const level = Number(read("level"));
+      const bytes = Number.parseInt(read("size"), 10) * 1024;
+      if ((level === 1 || level === 2) && read("type") !== "Instruction" && bytes > 0) sizes[level - 1] = bytes;
+    }
+  } catch {
+    // The typical sizes stand.
+  }
+  return sizes;
 }
 function sysctl(...keys: readonly string[]): string {
   return keys

@@ -64,8 +64,8 @@ interface Entry {
 function plan(sources: readonly string[]): Plan {
   const compiler = findCompiler();
   if (typeof compiler === "string") throw new UnsupportedError(`the c device needs a C compiler: ${compiler}, or use the js device`);
-  const flags = flagsFor();
   const { arch, model, features } = cpu();
+  const flags = flagsFor();
   const where = process.env["TREEPIE_CACHE_DIR"] ?? "";
   let cache = caches.get(where);
   if (!cache) caches.set(where, (cache = openCache()));

@@ -4,7 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { platform } from "node:os";
 import { CompileError } from "../../core/errors.js";
 import { cpu } from "../../runtime/cpu.js";
-import type { TargetKey } from "../../runtime/program.js";
+import { instructionFlags, meaning } from "./target.js";
 
 export interface Compiler {
   /** Program and leading arguments. */
@@ -64,34 +64,45 @@ const ask = ([file, ...args]: readonly string[]): string | undefined =>
     ?.split("\n")[0]
     ?.trim() || undefined;
 
-/** Flags for code that runs on this machine only, or (`key`) on every machine that has the key's features. */
-export function flagsFor(key?: TargetKey): readonly string[] {
-  const { arch, features } = key ?? cpu();
-  return [
-    "-O3",
-    ...(key ? portable(arch, features) : [platform() === "darwin" && arch === "arm64" ? "-mcpu=native" : "-march=native"]),
-    ...(arch === "x86-64" && features.includes("avx512f") ? ["-mprefer-vector-width=512"] : []),
-    "-fno-math-errno",
-    "-fno-trapping-math",
-    "-ffp-contract=fast",
-    "-fno-strict-aliasing",
-    "-w",
-    "-fPIC",
-    "-shared",
-    "-pthread",
-  ];
+const supported = new Map<string, readonly string[]>();
+/** The extensions that this machine has and the compiler knows: older compilers lack the newer ones. */
+export function usableFeatures(compiler: Compiler): readonly string[] {
+  const { arch, features } = cpu();
+  const known = supported.get(compiler.version);
+  if (known) return known;
+  const takes = (some: readonly string[]): boolean =>
+    answers(compiler.command[0]!, [
+      ...compiler.command.slice(1),
+      ...instructionFlags({ arch, features: some }),
+      "-E",
+      "-x",
+      "c",
+      "/dev/null",
+    ]) !== undefined;
+  const usable = takes(features) ? features : features.filter((f) => takes([f]));
+  supported.set(compiler.version, usable);
+  return usable;
 }
-function portable(arch: string, features: readonly string[]): readonly string[] {
-  if (arch === "x86-64") return ["-march=x86-64", ...features.map((f) => `-m${f}`)];
-  if (arch === "arm64")
-    return [
-      `-march=armv8.2-a${features
-        .filter((f) => f !== "neon")
-        .map((f) => `+${f}`)
-        .join("")}`,
-    ];
-  return [];
+
+/** This machine as its compiler can use it. */
+export function here(): { readonly arch: string; readonly features: readonly string[] } {
+  const compiler = findCompiler();
+  return { arch: cpu().arch, features: typeof compiler === "string" ? cpu().features : usableFeatures(compiler) };
 }
+/** Flags for code that runs on every machine with those features; `tune` schedules for this one. */
+export const flagsFor = (
+  target: { readonly arch: string; readonly features: readonly string[] } = here(),
+  tune = true,
+): readonly string[] => [
+  "-O3",
+  ...instructionFlags(target),
+  ...(tune && target.arch === "x86-64" ? ["-mtune=native"] : []),
+  ...meaning,
+  "-w",
+  "-fPIC",
+  "-shared",
+  "-pthread",
+];
 
 /** Compiles every job to `<path>.so`, at most one process per core at a time; the event loop goes on. */
 export async function compileAll(compiler: Compiler, flags: readonly string[], jobs: readonly Job[], signal?: AbortSignal): Promise<void> {

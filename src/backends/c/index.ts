@@ -1,0 +1,20 @@
+import type { Backend } from "../../kernel/codegen.js";
+import { contractTemplate } from "../../kernel/templates/contract/index.js";
+import { cpu } from "../../runtime/cpu.js";
+import { findCompiler, here } from "./cc.js";
+import { cCodegen } from "./codegen.js";
+import { openC } from "./device.js";
+import { cKey } from "./key.js";
+
+/** Kernels as C, compiled by the system's compiler and run on a pool of threads. */
+export const c: Backend = {
+  name: "c",
+  unavailable() {
+    const compiler = findCompiler();
+    return typeof compiler === "string" ? compiler : undefined;
+  },
+  codegen(options) {
+    return cCodegen({ ...here(), parallel: options?.threads ?? cpu().cores, caches: cpu().caches }, [contractTemplate]);
+  },
+  open: (options) => openC(cKey(), options),
+};
