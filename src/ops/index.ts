@@ -1,10 +1,17 @@
+/** Every public function of the ops layer. A name is PyTorch's, in camelCase. */
 export { pick } from "../ir/pick.js";
+export { domainDTypes } from "./domains.js";
+export * from "./diagonal.js";
 export type { Dims } from "./dims.js";
 export * from "./elementwise.js";
-export * from "./nn.js";
 export {
+  cat,
+  catOp,
   expand,
   expandOp,
+  flip,
+  flipOp,
+  narrow,
   permute,
   permuteOp,
   reshape,
@@ -13,7 +20,14 @@ export {
   sliceOp,
   unslice,
   unsliceOp,
+  unwindow,
+  unwindowOp,
+  window,
+  windowOp,
 } from "./movement.js";
+export * from "./nn.js";
+export * from "./pad.js";
 export * from "./promotion.js";
 export * from "./reduce.js";
 export * from "./source.js";
+export * from "./views.js";

@@ -350,6 +350,7 @@ class InlineDevice implements Device {
           step.payload,
           inputs,
           step.outputTypes.map((t) => concrete(t, loaded.sizes)),
+          loaded.sizes,
         );
         step.outputs.forEach((b, i) => {
           const result = results[i];

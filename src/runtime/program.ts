@@ -94,10 +94,11 @@ export interface StepNote {
   /** Bytes read and written. */
   readonly bytes: Dim;
 }
-/** Runs a host step on bytes: the full package passes its interpreter, the small runtime passes none. */
+/** Runs a host step on bytes: the full package passes its interpreter, the small runtime passes none. `dims` binds symbolic attributes. */
 export type HostFunction = (
   payload: string,
   inputs: readonly { readonly type: TensorType; readonly bytes: Uint8Array }[],
   outputs: readonly TensorType[],
+  dims: Readonly<Record<string, number>>,
 ) => readonly Uint8Array[];
 export type HostFunctions = (call: string) => HostFunction | undefined;

@@ -372,7 +372,7 @@ class CDevice implements Device {
       bytes: this.#bytes(table.address(b, this.#places), table.bytes[b]!),
     }));
     const outputs = step.outputTypes.map((t) => concrete(t, table.sizes));
-    const results = loaded.host.get(step.call)!(step.payload, inputs, outputs);
+    const results = loaded.host.get(step.call)!(step.payload, inputs, outputs, table.sizes);
     this.counters.hostSteps++;
     step.outputs.forEach((b, i) => {
       const bytes = results[i];

@@ -88,7 +88,8 @@ const concrete = (t: TensorType, dims: Readonly<Record<string, number>>, exact: 
   shape: t.shape.map((d) => evaluate(d, dims)),
   dtype: exact && isFloat(t.dtype) ? "f64" : t.dtype,
 });
-function concreteAttrs(attrs: Attrs, dims: Readonly<Record<string, number>>): Attrs {
+/** Attributes with their symbolic dims replaced by values. */
+export function concreteAttrs(attrs: Attrs, dims: Readonly<Record<string, number>>): Attrs {
   const value = (a: Attr): Attr => {
     if (typeof a !== "object" || a === null) return a;
     if (Array.isArray(a)) return a.map(value);
