@@ -1,5 +1,5 @@
 import { FormatError } from "./errors.js";
-import { add, type Dim, div, hi, lo, max, min, mod, mul, show, sub, variable, variables, xor } from "./expr.js";
+import { add, type Dim, div, type Expr, hi, lo, max, min, mod, mul, show, sub, variable, variables, xor } from "./expr.js";
 
 /** Range of each symbolic dim, by name. */
 export type Ranges = ReadonlyMap<string, Dim>;
@@ -9,24 +9,46 @@ export function writeDim(d: Dim): string {
   if (typeof d === "number") return `${d}`;
   let text = texts.get(d);
   if (text === undefined) {
-    const vars = [...variables(d)].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, v]) => `${name} ${lo(v)} ${hi(v)}`);
-    text = `${show(d)} | ${vars.join(", ")}`;
+    text = `${show(d)} | ${writeRanges(variables(d)).join(", ")}`;
     texts.set(d, text);
   }
   return text;
 }
 const texts = new WeakMap<object, string>();
 
+/** `n 1 256` for each variable, in the order in which they can be read; `i 0 255 < n` where one stays below a dim. */
+export function writeRanges(vars: ReadonlyMap<string, Dim>): string[] {
+  const out = new Map<string, string>();
+  const visit = (name: string, v: Dim): void => {
+    if (out.has(name)) return;
+    const below = belowOf(v);
+    if (below) for (const [n, d] of sorted(variables(below))) visit(n, d);
+    out.set(name, `${name} ${lo(v)} ${hi(v)}${below ? ` < ${show(below)}` : ""}`);
+  };
+  for (const [name, v] of sorted(vars)) visit(name, v);
+  return [...out.values()];
+}
+const sorted = (vars: ReadonlyMap<string, Dim>): [string, Dim][] => [...vars].sort(([a], [b]) => (a < b ? -1 : 1));
+const belowOf = (v: Dim): Expr | undefined => {
+  const atom = typeof v === "number" ? undefined : v.terms[0]?.atom;
+  return atom?.kind === "var" ? atom.below : undefined;
+};
+
+/** Reads one entry of `writeRanges` into `ranges`. */
+export function readRange(part: string, ranges: Map<string, Dim>): void {
+  const [, name, least, most, below] = /^\s*([A-Za-z_$#@][\w.$#@]*) (-?\d{1,16}) (-?\d{1,16})(?: < (.*?))?\s*$/.exec(part) ?? fail(part);
+  const [min, max] = [Number(least), Number(most)];
+  if (!(Number.isSafeInteger(min) && Number.isSafeInteger(max) && min <= max)) fail(part);
+  const v = variable(name!, min, max, below === undefined ? undefined : parseDim(below, ranges));
+  if (ranges.has(name!) && ranges.get(name!) !== v) fail(part);
+  ranges.set(name!, v);
+}
+
 /** Reads what `writeDim` or `show` wrote; `known` gives the ranges of variables that the text does not declare. */
 export function parseDim(text: string, known: Ranges = new Map()): Dim {
   const bar = text.indexOf("|");
   const ranges = new Map(known);
-  if (bar >= 0)
-    for (const part of text.slice(bar + 1).split(",")) {
-      const [, name, least, most] = /^\s*([A-Za-z_$#@][\w.$#@]*) (-?\d{1,16}) (-?\d{1,16})\s*$/.exec(part) ?? fail(part);
-      if (!(Number.isSafeInteger(Number(least)) && Number.isSafeInteger(Number(most)) && Number(least) <= Number(most))) fail(part);
-      ranges.set(name!, variable(name!, Number(least), Number(most)));
-    }
+  if (bar >= 0) for (const part of text.slice(bar + 1).split(",")) readRange(part, ranges);
   const source = bar >= 0 ? text.slice(0, bar) : text;
   const tokens = source.match(/\d+|[A-Za-z_$#@][\w.$#@]*|\S/g) ?? [];
   let at = 0;
@@ -35,17 +57,13 @@ export function parseDim(text: string, known: Ranges = new Map()): Dim {
   const need = (token: string): void => {
     if (!take(token)) fail(source);
   };
-  const checked = (d: Dim): Dim => {
-    if (!(Number.isSafeInteger(lo(d)) && Number.isSafeInteger(hi(d)))) fail(source);
-    return d;
-  };
-  const divisor = (d: Dim): Dim => (lo(d) > 0 ? d : fail(source));
+  const checked = (d: Dim): Dim => (typeof d === "number" && !Number.isSafeInteger(d) ? fail(source) : d);
+  const divisor = (d: Dim): Dim => (d === 0 ? fail(source) : d);
   const whole = (): Dim => {
     if (++depth > 200) fail(source);
     let e = sum();
     while (take("^")) {
       const b = sum();
-      if (lo(e) < 0 || lo(b) < 0) fail(source);
       e = xor(e, b);
     }
     depth--;

@@ -1,5 +1,6 @@
 import { FormatError, TreepieError } from "../core/errors.js";
-import { type Dim, variable } from "../core/expr.js";
+import type { Dim } from "../core/expr.js";
+import { readRange } from "../core/expr-text.js";
 import { showType } from "../core/type.js";
 import { accept, expect, failAt, type Reader, readAttrs, space, token } from "./attrs.js";
 import type { Graph, Update } from "./graph.js";
@@ -8,9 +9,7 @@ import { verifyGraph } from "./verify.js";
 
 const idToken = /%\d{1,9}(?!\d)/y;
 const opToken = /[A-Za-z_]\w*/y;
-const dimToken = /[A-Za-z_$#@][\w.$#@]*/y;
-const integerToken = /-?\d{1,16}/y;
-const typeToken = /[^\n]*/y;
+const lineToken = /[^\n]*/y;
 
 /** Reads a graph that `printGraph` wrote and verifies it. Ops must have been imported. Throws FormatError, whatever the text is. */
 export function parseGraph(from: string | Reader): Graph {
@@ -50,11 +49,7 @@ function readGraph(r: Reader, ranges: Map<string, Dim>): Graph {
     return list;
   };
   while (accept(r, "dim ")) {
-    const name = token(r, dimToken) ?? failAt(r, "a dim's name");
-    const least = integer(r);
-    const most = integer(r);
-    if (ranges.has(name) || least > most) failAt(r, "a new dim with a range that is not empty");
-    ranges.set(name, variable(name, least, most));
+    readRange(token(r, lineToken) ?? "", ranges);
   }
   while (accept(r, "%")) {
     r.at--;
@@ -98,13 +93,8 @@ function readNode(r: Reader, ref: () => Node): Node {
     throw new FormatError(`line ${r.text.slice(0, r.at).split("\n").length}: ${name}: ${why}`, { cause: e });
   }
   expect(r, ":");
-  const written = (token(r, typeToken) ?? "").trim();
+  const written = (token(r, lineToken) ?? "").trim();
   const type = n.tuple ? `(${n.tuple.map(showType).join(", ")})` : showType(n.type);
   if (written !== type) failAt(r, `type ${type} instead of ${written.slice(0, 60)} before this line`);
   return n;
-}
-
-function integer(r: Reader): number {
-  const x = Number(token(r, integerToken) ?? failAt(r, "an integer"));
-  return Number.isSafeInteger(x) ? x : failAt(r, "a smaller integer");
 }

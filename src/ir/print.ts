@@ -1,4 +1,5 @@
-import { type Dim, hi, lo, show, variables } from "../core/expr.js";
+import { writeRanges } from "../core/expr-text.js";
+import { type Dim, show, variables } from "../core/expr.js";
 import { InternalError } from "../core/errors.js";
 import { showType } from "../core/type.js";
 import { writeAttrs } from "./attrs.js";
@@ -28,7 +29,7 @@ export function printGraph(g: Graph): string {
     lines.push(nodeLine(n, id));
   }
   const refs = (list: readonly Node[]): string => list.map((n) => ` %${id.get(n)}`).join("");
-  const head = [...dims].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, v]) => `dim ${name} ${lo(v)} ${hi(v)}`);
+  const head = writeRanges(dims).map((range) => `dim ${range}`);
   const tail = [`inputs${refs(g.inputs)}`, ...(g.state.length ? [`state${refs(g.state)}`] : []), `outputs${refs(g.outputs)}`];
   const updates = g.updates.map((u) => `update${refs([u.state])} :=${refs([u.value])}`);
   return `graph {\n${[...head, ...lines, ...tail, ...updates].map((l) => `  ${l.replaceAll("\n", "\n  ")}\n`).join("")}}`;
