@@ -80,7 +80,7 @@ export function link(
     state: ports(p.state, "state", table, options.stateNames),
     buffers: table.plans,
     arena: memory.arena,
-    prelude: codegen.target.kernels ? codegen.prelude : "",
+    prelude: codegen.target.kernels ? codegen.prelude(kernels.code) : "",
     kernels: kernels.code,
     steps,
   };

@@ -19,8 +19,8 @@ export interface Codegen {
   readonly name: string;
   readonly key: TargetKey;
   readonly target: Target;
-  /** Text that precedes the kernels of a compilation unit. */
-  readonly prelude: string;
+  /** Text that precedes these kernels in a compilation unit: what they call. */
+  prelude(kernels: readonly KernelCode[]): string;
   render(kernel: Kernel): KernelCode;
   /** Templates that may take a node before it is decomposed, best first. */
   readonly claims: readonly Template[];

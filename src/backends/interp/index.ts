@@ -30,7 +30,7 @@ const codegen: Codegen = {
   name: "interp",
   key,
   target,
-  prelude: "",
+  prelude: () => "",
   render: (kernel) => {
     throw new InternalError(`the interpreter has no kernels, and ${kernel.name} was to be rendered for it`);
   },

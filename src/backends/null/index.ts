@@ -30,7 +30,7 @@ const codegen: Codegen = {
   name: "null",
   key,
   target,
-  prelude: "",
+  prelude: () => "",
   render: (kernel) => ({
     entry: kernel.name,
     source: "",

@@ -1,0 +1,127 @@
+/**
+ * Transcendental functions. f32: polynomials on all lanes at once, within 2 ulp, fitted for these intervals. What has none, and
+ * all of f64, calls the C library lane by lane.
+ */
+import type { Helper } from "./prelude.js";
+import { perLane } from "./preludeScalar.js";
+
+const chain = (x: string, coefficients: readonly number[]): string =>
+  coefficients
+    .toReversed()
+    .reduce<string>((p, c) => (p ? `fma_f32x$(${p}, ${x}, splat_f32x$(${literal(c)}))` : `splat_f32x$(${literal(c)})`), "");
+const literal = (c: number): string => `${Number.isInteger(c) ? c.toFixed(1) : c}f`;
+const S = (c: string): string => `splat_f32x$(${c})`;
+
+/** e^r - 1 - r over r^2, |r| <= ln 2 / 2. */
+const expTail = [0.5, 0.166666672, 0.0416662693, 0.00833326578, 0.00139460771, 0.000199178176];
+/** 2^r - 1 over r, |r| <= 1/2. */
+const exp2Tail = [0.693147182, 0.240226507, 0.0555041097, 0.00961803645, 0.0013333431, 0.000154671099, 1.53149467e-5];
+/** log((1+s)/(1-s)) / s - 2 over s^2, |s| <= 0.1716. */
+const logTail = [0.666666627, 0.400003344, 0.285372764, 0.235827714];
+/** tanh(x) / x - 1 over x^2, |x| <= 0.63. */
+const tanhTail = [-0.333333313, 0.133331954, -0.0539453775, 0.0216926057, -0.00815627631, 0.00212274259];
+/** erf(x) / x in x^2, |x| <= 1. */
+const erfSmall = [1.12837923, -0.376126379, 0.112837829, -0.0268654451, 0.00522107491, -0.000848471129, 0.000112705427, -9.68013228e-6];
+/** log(1 - erf(x)), 0.9 <= x <= 4. */
+const erfLarge = [0.00016920513, -1.12948835, -0.633400857, -0.108220384, 0.0250806157, -0.0041562547, 0.000431393564, -2.08286183e-5];
+/** sin(x) / x - 1 over x^2, and cos(x) - 1 + x^2/2 over x^4, |x| <= pi/4. */
+const sinTail = [-0.166666672, 0.00833332911, -0.000198393347, 2.71830868e-6];
+const cosTail = [0.0416666679, -0.00138888834, 2.47995195e-5, -2.72102113e-7];
+
+/** Every helper of this file by name. */
+export function math(): Record<string, Helper> {
+  const out: Record<string, Helper> = {};
+  const int = (n: number, x: string): string => (n === 1 ? `(i32x$)(${x})` : `__builtin_convertvector(${x}, i32x$)`);
+  const float = (n: number, x: string): string => (n === 1 ? `(f32x$)(${x})` : `__builtin_convertvector(${x}, f32x$)`);
+  // x * 2^n for |n| < 254, in two steps so that subnormal results round once more at most.
+  out.scale_f32 = () =>
+    "f32x$ scale_f32x$(f32x$ x, i32x$ n) { i32x$ h = n >> 1, g = n - h; return x * bits_i32_f32x$((h + 127) << 23) * bits_i32_f32x$((g + 127) << 23); }";
+  // A value beyond the range where results change; a NaN passes both comparisons.
+  out.clip_f32 = () =>
+    "f32x$ clip_f32x$(f32x$ a, f32x$ low, f32x$ high) { a = sel_f32x$(lt_f32x$(a, low), low, a); return sel_f32x$(lt_f32x$(high, a), high, a); }";
+  // NaN would convert to no integer; its own bits carry it on.
+  const finite = (n: number, x: string): string => int(n, `sel_f32x$(isnan_f32x$(${x}), ${S("0.0f")}, ${x})`);
+  out.exp_f32 = (n) =>
+    `f32x$ exp_f32x$(f32x$ a) { a = clip_f32x$(a, ${S("-104.0f")}, ${S("89.0f")}); f32x$ n = (a * ${S("1.44269504f")} + ${S("12582912.0f")}) - ${S("12582912.0f")}; ` +
+    `f32x$ r = fma_f32x$(n, ${S("-0.693359375f")}, a); r = fma_f32x$(n, ${S("2.12194440e-4f")}, r); ` +
+    `f32x$ p = ${chain("r", expTail)}; return scale_f32x$(fma_f32x$(p, r * r, r) + ${S("1.0f")}, ${finite(n, "n")}); }`;
+  out.exp2_f32 = (n) =>
+    `f32x$ exp2_f32x$(f32x$ a) { a = clip_f32x$(a, ${S("-150.0f")}, ${S("128.0f")}); f32x$ n = (a + ${S("12582912.0f")}) - ${S("12582912.0f")}, r = a - n; ` +
+    `f32x$ p = ${chain("r", exp2Tail)}; return scale_f32x$(fma_f32x$(p, r, ${S("1.0f")}), ${finite(n, "n")}); }`;
+  // x = 2^k (1 + f) with 1 + f in [0.707, 1.414); s = f / (2 + f).
+  const log = (n: number, name: string, result: string): string =>
+    `f32x$ ${name}x$(f32x$ a) { boolx$ tiny = lt_f32x$(a, ${S("0x1p-126f")}); f32x$ x = sel_f32x$(tiny, a * ${S("0x1p25f")}, a); ` +
+    `i32x$ u = bits_f32_i32x$(x) - 0x3f3504f3, k = (u >> 23) - ${n === 1 ? "(tiny ? 25 : 0)" : "(tiny & 25)"}; ` +
+    `f32x$ f = bits_i32_f32x$((u & 0x7fffff) + 0x3f3504f3) - ${S("1.0f")}, s = f / (f + ${S("2.0f")}), z = s * s, e = ${float(n, "k")}; ` +
+    `f32x$ h = f * f * ${S("0.5f")}, t = s * fma_f32x$(z, ${chain("z", logTail)}, h); ` +
+    `f32x$ r = ${result}; ` +
+    `r = sel_f32x$(lt_f32x$(a, ${S("__builtin_inff()")}), r, a); r = sel_f32x$(eq_f32x$(a, ${S("0.0f")}), ${S("-__builtin_inff()")}, r); ` +
+    `return sel_f32x$(lt_f32x$(a, ${S("0.0f")}), ${S('__builtin_nanf("")')}, r); }`;
+  // log(1+f) = f - (h - s (h + R))
+  out.log_f32 = (n) => log(n, "log_f32", `fma_f32x$(e, ${S("0.693359375f")}, f - (h - fma_f32x$(e, ${S("-2.12194440e-4f")}, t)))`);
+  // The leading bits of f - h times log2(e) are exact; what is left is small.
+  out.log2_f32 = (n) =>
+    log(
+      n,
+      "log2_f32",
+      `({ f32x$ d = f - h, hi = bits_u32_f32x$(bits_f32_u32x$(d) & 0xfffff000u), lo = (f - hi) - h + t; ` +
+        `fma_f32x$(hi, ${S("1.4428710938f")}, e) + ((lo + hi) * ${S("-1.7605285393e-4f")} + lo * ${S("1.4428710938f")}); })`,
+    );
+  out.tanh_f32 = () =>
+    `f32x$ tanh_f32x$(f32x$ a) { f32x$ m = clip_f32x$(abs_f32x$(a), ${S("0.0f")}, ${S("9.1f")}), z = a * a; ` +
+    `f32x$ big = ${S("1.0f")} - ${S("2.0f")} / (exp_f32x$(m + m) + ${S("1.0f")}), small = fma_f32x$(a * z, ${chain("z", tanhTail)}, a); ` +
+    `return sel_f32x$(lt_f32x$(m, ${S("0.625f")}), small, signof_f32x$(big, a)); }`;
+  out.erf_f32 = () =>
+    `f32x$ erf_f32x$(f32x$ a) { f32x$ m = clip_f32x$(abs_f32x$(a), ${S("0.0f")}, ${S("4.0f")}), z = m * m; ` +
+    `f32x$ big = ${S("1.0f")} - exp_f32x$(${chain("m", erfLarge)}), small = a * (${chain("z", erfSmall)}); ` +
+    `return sel_f32x$(lt_f32x$(m, ${S("0.95f")}), small, signof_f32x$(big, a)); }`;
+  out.rsqrt_f32 = () => `f32x$ rsqrt_f32x$(f32x$ a) { return ${S("1.0f")} / sqrt_f32x$(a); }`;
+  out.rsqrt_f64 = () => "f64x$ rsqrt_f64x$(f64x$ a) { return splat_f64x$(1.0) / sqrt_f64x$(a); }";
+  // Reduction by pi/2 in three parts is exact enough up to 2^15; the rare larger argument goes to the C library.
+  for (const [name, shift] of [
+    ["sin", 0],
+    ["cos", 1],
+  ] as const)
+    out[`${name}_f32`] = (n) =>
+      `f32x$ ${name}_f32x$(f32x$ a) { f32x$ q = (a * ${S("0.636619772f")} + ${S("12582912.0f")}) - ${S("12582912.0f")}; ` +
+      `boolx$ far = not_boolx$(lt_f32x$(abs_f32x$(a), ${S("32768.0f")})); q = sel_f32x$(far, ${S("0.0f")}, q); ` +
+      `f32x$ r = fma_f32x$(q, ${S("-0x1.921fb6p+0f")}, a); r = fma_f32x$(q, ${S("0x1.777a5cp-25f")}, r); r = fma_f32x$(q, ${S("0x1.ee59dap-50f")}, r); ` +
+      `i32x$ k = ${int(n, "q")} + ${shift}; f32x$ z = r * r, s = fma_f32x$(r * z, ${chain("z", sinTail)}, r), c = fma_f32x$(z * z, ${chain("z", cosTail)}, fma_f32x$(z, ${S("-0.5f")}, ${S("1.0f")})); ` +
+      `${n === 1 ? "f32x$ v = k & 1 ? c : s; v = k & 2 ? -v : v;" : "f32x$ v = sel_f32x$((k & 1) != 0, c, s); v = sel_f32x$((k & 2) != 0, -v, v);"} ` +
+      `${n === 1 ? `return far ? __builtin_${name}f(a) : v;` : `if (any_boolx$(far)) for (int i = 0; i < $; i++) if (far[i]) v[i] = __builtin_${name}f(a[i]); return v;`} }`;
+  const names = [
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log1p",
+    "sin",
+    "cos",
+    "tan",
+    "asin",
+    "acos",
+    "atan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "asinh",
+    "acosh",
+    "atanh",
+    "erf",
+    "erfc",
+  ];
+  for (const [t, f] of [
+    ["f32", "f"],
+    ["f64", ""],
+  ] as const) {
+    for (const x of names) out[`${x}_${t}`] ??= perLane(`${x}_${t}`, t, 1, ([a]) => `__builtin_${x}${f}(${a})`);
+    out[`atan2_${t}`] = perLane(`atan2_${t}`, t, 2, ([a, b]) => `__builtin_atan2${f}(${a}, ${b})`);
+    out[`pow_${t}`] = perLane(`pow_${t}`, t, 2, ([a, b]) => `__builtin_pow${f}(${a}, ${b})`);
+    // The reentrant form: the plain one writes a global sign.
+    out[`gammasign_${t}`] = () =>
+      `extern ${t}x1 lgamma${f}_r(${t}x1, int*); static inline ${t}x1 gammasign_${t}x1(${t}x1 a) { int s; return lgamma${f}_r(a, &s); }`;
+    out[`lgamma_${t}`] = perLane(`lgamma_${t}`, t, 1, ([a]) => `gammasign_${t}x1(${a})`);
+  }
+  return out;
+}

@@ -1,0 +1,37 @@
+/** Loads and stores that convert, and rounding to half floats: to nearest, half to even. */
+import type { Helper } from "./prelude.js";
+
+/** Every helper of this file by name. */
+export function storage(): Record<string, Helper> {
+  const out: Record<string, Helper> = {};
+  const convert = (n: number, to: string, x: string): string => (n === 1 ? `(${to}x$)(${x})` : `__builtin_convertvector(${x}, ${to}x$)`);
+  out.widen_bf16 = (n) => `f32x$ widen_bf16x$(u16x$ h) { return bits_u32_f32x$(${convert(n, "u32", "h")} << 16); }`;
+  out.narrow_bf16 = (n) =>
+    "u16x$ narrow_bf16x$(f32x$ a) { u32x$ u = bits_f32_u32x$(a), r = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16; " +
+    `return ${convert(n, "u16", "sel_u32x$(isnan_f32x$(a), (u >> 16) | 0x40u, r)")}; }`;
+  out.round_bf16 = () => "f32x$ round_bf16x$(f32x$ a) { return widen_bf16x$(narrow_bf16x$(a)); }";
+  // The exponent is 112 smaller in f32; a multiplication puts it right, for subnormals too.
+  out.widen_f16 = (n) =>
+    `f32x$ widen_f16x$(u16x$ h) { u32x$ w = ${convert(n, "u32", "h")}, m = (w & 0x7fffu) << 13; u32x$ f = bits_f32_u32x$(bits_u32_f32x$(m) * splat_f32x$(0x1p112f)); ` +
+    "return bits_u32_f32x$(sel_u32x$(lt_u32x$(m, splat_u32x$(0x0f800000u)), f, m | 0x7f800000u) | ((w & 0x8000u) << 16)); }";
+  // Normal results round in the integer; below 2^-14, adding 0.5 leaves steps of 2^-24 in the mantissa.
+  out.narrow_f16 = (n) =>
+    "u16x$ narrow_f16x$(f32x$ a) { u32x$ u = bits_f32_u32x$(a), m = u & 0x7fffffffu, s = (u >> 16) & 0x8000u; " +
+    "u32x$ normal = (m + 0xfffu + ((m >> 13) & 1u) - 0x38000000u) >> 13, small = bits_f32_u32x$(bits_u32_f32x$(m) + splat_f32x$(0.5f)) - 0x3f000000u; " +
+    "u32x$ r = sel_u32x$(lt_u32x$(m, splat_u32x$(0x38800000u)), small, sel_u32x$(lt_u32x$(m, splat_u32x$(0x477ff000u)), normal, splat_u32x$(0x7c00u))); " +
+    `return ${convert(n, "u16", "s | sel_u32x$(isnan_f32x$(a), 0x7e00u | ((m >> 13) & 0x1ffu), r)")}; }`;
+  out.round_f16 = () => "f32x$ round_f16x$(f32x$ a) { return widen_f16x$(narrow_f16x$(a)); }";
+  for (const t of ["f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"]) {
+    out[`load_${t}`] = () => `${t}x$ load_${t}x$(const ${t}x1* p) { return *(const ${t}ux$*)p; }`;
+    out[`store_${t}`] = () => `void store_${t}x$(${t}x1* p, ${t}x$ v) { *(${t}ux$*)p = v; }`;
+  }
+  out.load_bool = (n) =>
+    `boolx$ load_boolx$(const u8x1* p) { return ${n === 1 ? "*p != 0" : "__builtin_convertvector(*(const u8ux$*)p, i32x$) != 0"}; }`;
+  out.store_bool = (n) =>
+    `void store_boolx$(u8x1* p, boolx$ v) { ${n === 1 ? "*p = (u8x1)(v != 0)" : "*(u8ux$*)p = __builtin_convertvector(-v, u8x$)"}; }`;
+  for (const h of ["f16", "bf16"]) {
+    out[`load_${h}`] = () => `f32x$ load_${h}x$(const u16x1* p) { return widen_${h}x$(*(const u16ux$*)p); }`;
+    out[`store_${h}`] = () => `void store_${h}x$(u16x1* p, f32x$ v) { *(u16ux$*)p = narrow_${h}x$(v); }`;
+  }
+  return out;
+}

@@ -1,0 +1,88 @@
+/** What the C backend generates for, from CPU features given as data: no look at this machine. */
+import type { DType } from "../../core/dtype.js";
+import type { Target } from "../../kernel/codegen.js";
+import type { MatrixUnit } from "../../kernel/kernel.js";
+
+/** A processor as the C backend needs to know it. */
+export interface CpuTarget {
+  readonly arch: string;
+  readonly features: readonly string[];
+  /** Worker threads. */
+  readonly parallel?: number;
+  /** L1 and L2 of one core in bytes. */
+  readonly caches?: readonly number[];
+}
+
+/** Intel's tile registers: 16 rows of 64 bytes, opaque to everything but its own instructions. */
+export const amx: MatrixUnit = {
+  name: "amx",
+  m: 16,
+  n: 16,
+  k: 32,
+  lanes: 1,
+  operands: "registers",
+  input: "bf16",
+  regs: { a: 1, b: 1, acc: 0 },
+};
+
+/** Every dtype that generated C computes. */
+export const cDTypes: ReadonlySet<DType> = new Set<DType>([
+  "bool",
+  "u8",
+  "u16",
+  "u32",
+  "u64",
+  "i8",
+  "i16",
+  "i32",
+  "i64",
+  "f16",
+  "bf16",
+  "f32",
+  "f64",
+]);
+
+/** The Target of a processor: how wide its vectors are, how many it has, whether it multiplies matrices. */
+export function cTarget(cpu: CpuTarget): Target {
+  const has = (f: string): boolean => cpu.features.includes(f);
+  const wide = has("avx512f") && has("avx512vl") && has("avx512bw") && has("avx512dq");
+  const lanes = wide ? 16 : has("avx2") && has("fma") ? 8 : 4;
+  return {
+    dtypes: cDTypes,
+    kernels: true,
+    threads: 1,
+    lanes,
+    vectors: "native",
+    registers: wide || cpu.arch === "arm64" ? 32 : 16,
+    caches: cpu.caches ?? [32 << 10, 1 << 20],
+    sharedBytes: 64 << 20,
+    parallel: cpu.parallel ?? 1,
+    units: has("amx-bf16") && wide ? [amx] : [],
+    maxBuffers: Number.POSITIVE_INFINITY,
+    aliasing: true,
+    maxGrid: Number.MAX_SAFE_INTEGER,
+    maxBinding: Number.MAX_SAFE_INTEGER,
+    storeBytes: 1,
+    atomics: new Set([...cDTypes].filter((t) => t !== "f16" && t !== "bf16")),
+    ieee: true,
+  };
+}
+
+/**
+ * Compiler flags that generated C needs for its meaning: integers wrap, floats are neither contracted nor reassociated, and any
+ * two pointers may meet.
+ */
+export const meaning: readonly string[] = ["-fwrapv", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-strict-aliasing"];
+
+/** Flags that choose instructions: exactly the features of the target, so a file means the same wherever it was compiled. */
+export function instructionFlags(target: { readonly arch: string; readonly features: readonly string[] }): string[] {
+  if (target.arch === "x86-64") {
+    const flags = ["-march=x86-64", ...target.features.map((f) => `-m${f}`)];
+    return cTarget(target).lanes === 16 ? [...flags, "-mprefer-vector-width=512"] : flags;
+  }
+  if (target.arch === "arm64") {
+    const named: Readonly<Record<string, string>> = { fp16: "+fp16", dotprod: "+dotprod", bf16: "+bf16", i8mm: "+i8mm" };
+    return [`-march=armv8.2-a${target.features.map((f) => named[f] ?? "").join("")}`];
+  }
+  return [];
+}

@@ -1,0 +1,50 @@
+/** For tests: compiles kernels in one go and calls them on plain bytes, without a device. */
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { bytesOf } from "../../core/dtype.js";
+import { UnsupportedError } from "../../core/errors.js";
+import { evaluate, hi } from "../../core/expr.js";
+import type { Kernel } from "../../kernel/kernel.js";
+import { cpu } from "../../runtime/cpu.js";
+import { ffi } from "../../runtime/ffi.js";
+import { compileAllSync, findCompiler, flagsFor } from "./cc.js";
+import { cCodegen } from "./codegen.js";
+
+/** Runs one kernel over its whole grid; buffers are changed in place. */
+export type RunKernel = (buffers: readonly Uint8Array[], dims?: Readonly<Record<string, number>>) => void;
+
+/** Whether a C compiler was found. */
+export const hasCompiler = (): boolean => typeof findCompiler() !== "string";
+
+/** Compiles kernels into one library. `features`: for another processor than this one. */
+export function compileKernels(kernels: readonly Kernel[], features: readonly string[] = cpu().features): RunKernel[] {
+  const compiler = findCompiler();
+  if (typeof compiler === "string") throw new UnsupportedError(compiler);
+  const renamed = kernels.map((k, i) => ({ ...k, name: `test${i}` }));
+  const codegen = cCodegen({ arch: cpu().arch, features });
+  const codes = renamed.map((k) => codegen.render(k));
+  const path = join(mkdtempSync(join(tmpdir(), "treepie-")), "kernels");
+  compileAllSync(compiler, flagsFor({ arch: cpu().arch, features }, false), [
+    { path, source: [setArgument, codegen.prelude(codes), ...codes.map((k) => k.source)].join("\n") },
+  ]);
+  const lib = ffi().load(`${path}.so`);
+  const set = lib.func("set_argument", "void", ["pointer", "i64", "pointer"]);
+  return renamed.map((k, i) => {
+    const run = lib.func(`test${i}`, "void", ["pointer", "pointer", "i64", "i64", "pointer"]);
+    const scratch = new Uint8Array(Number(codes[i]!.sharedBytes) + 64);
+    return (buffers, dims = {}) => {
+      const args = new BigInt64Array(buffers.length + 1);
+      buffers.forEach((b, at) => set(args, at, b));
+      const sizes = new BigInt64Array([...k.dims.map((d) => BigInt(evaluate(d, dims))), 0n]);
+      run(args, sizes, 0, evaluate(k.grid, dims), scratch);
+    };
+  });
+}
+const setArgument = "void set_argument(void** args, long long i, void* p) { args[i] = p; }";
+
+/** Room for a buffer of a kernel, at its greatest size. */
+export const room = (k: Kernel, i: number): Uint8Array => {
+  const b = k.buffers.filter((x) => x.space === "global")[i]!;
+  return new Uint8Array(hi(b.size) * bytesOf(b.dtype));
+};

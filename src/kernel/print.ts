@@ -1,0 +1,343 @@
+/**
+ * The one printer. It walks a Kernel, unrolls `unroll` axes by substitution, names registers, and writes each vector axis as
+ * native vector values, lane by lane with wide loads and stores, or as an inner loop. A Dialect supplies the words.
+ */
+import { type Dim, divides, hi, variable } from "../core/expr.js";
+import { InternalError } from "../core/errors.js";
+import type { KernelCode } from "../runtime/program.js";
+import { type Dialect, identifier, type Text } from "./dialect.js";
+import { type Axis, type Buffer, type Kernel, loaded, type Ref, type Stmt, type Test, type Value } from "./kernel.js";
+import { fragment, place, writePlace } from "./printRegisters.js";
+import {
+  bind,
+  bound,
+  bufferOf,
+  fresh,
+  indexText,
+  inLane,
+  type Lane,
+  type Layout,
+  laneName,
+  laneStride,
+  Relayout,
+  spelled,
+  spread,
+  type State,
+  within,
+  ownCopies,
+} from "./printState.js";
+import { boundTest, decided, deciding, each, fits, oneByOne, testIn, testText, value, varies } from "./printValue.js";
+
+/** Renders a kernel in a dialect. The text depends on nothing but the kernel and the dialect. */
+export function print(kernel: Kernel, d: Dialect): KernelCode {
+  const layouts = new Map<string, Layout>();
+  for (let attempt = 0; attempt <= 3 * kernel.buffers.length; attempt++) {
+    const s = fresh(kernel, d, layouts);
+    try {
+      statements(s, kernel.body);
+    } catch (e) {
+      if (e instanceof Relayout) continue;
+      throw e;
+    }
+    const registers = [...s.registers].map(([name, r]) =>
+      r.size === undefined ? d.variable(name, r.dtype, r.lanes) : d.array(name, r.dtype, r.size),
+    );
+    return d.finish(kernel, {
+      entry: identifier(kernel.name, d.reserved),
+      registers,
+      body: s.out,
+      wide: s.wide,
+      name: (n) => spelled(s, n),
+      index: (e) => indexText(s, e),
+    });
+  }
+  throw new InternalError(`kernel ${kernel.name}: no layout of its registers holds`);
+}
+
+function statements(s: State, body: readonly Stmt[]): void {
+  for (const x of body) statement(s, x);
+}
+function statement(s: State, x: Stmt): void {
+  const { d } = s;
+  s.hoisted = new Map();
+  const at = (e: Dim): string => indexText(s, bound(s, e));
+  switch (x.kind) {
+    case "for":
+      return loop(s, x.axis, x.body);
+    case "if":
+      return branch(s, boundTest(s, x.test), x.body, x.else);
+    case "when":
+      return either(s, d.branch(value(s, x.test).text), x.body, x.else);
+    case "let":
+      return letValue(s, x.name, x.value);
+    case "letIndex":
+      return letIndex(s, x.name, x.value, x.min, bound(s, x.max));
+    case "store":
+      return store(s, bufferOf(s, x.buffer), bound(s, x.index), x.value, x.hint === "stream");
+    case "atomic": {
+      const b = bufferOf(s, x.buffer);
+      for (const [index, text] of perLane(s, bound(s, x.index), x.value)) s.out.push(d.atomic(x.op, b, index, text));
+      return;
+    }
+    case "combine":
+      return combine(s, x);
+    case "barrier":
+      return emit(s, d.barrier(x.warp === true));
+    case "copy":
+      return emit(s, d.copy(bufferOf(s, x.to.buffer), at(x.to.index), bufferOf(s, x.from.buffer), at(x.from.index), x.count));
+    case "commit":
+      return emit(s, d.commit());
+    case "wait":
+      return emit(s, d.wait(x.pending));
+    case "copyTile":
+      return emit(
+        s,
+        d.copyTile(bufferOf(s, x.to.buffer), at(x.to.index), bufferOf(s, x.from), at(x.origin[0]), at(x.origin[1]), address(s, x.signal)),
+      );
+    case "signal":
+      return emit(s, d.signal(x.op, address(s, x.on), at(x.amount)));
+    case "fill":
+      return emit(s, d.fill(x.unit, registers(s, x.acc, Math.max(1, x.unit.regs.acc))));
+    case "fetch":
+      return emit(
+        s,
+        d.fetch(x.unit, registers(s, x.into, x.count), bufferOf(s, x.from.buffer), at(x.from.index), at(x.stride), x.transposed),
+      );
+    case "mma": {
+      const operand = (r: Ref, n: number): string[] =>
+        bufferOf(s, r.buffer).space === "shared" ? [spelled(s, r.buffer), at(r.index)] : registers(s, r, n);
+      return emit(
+        s,
+        d.mma(x.unit, registers(s, x.acc, Math.max(1, x.unit.regs.acc)), operand(x.a, x.unit.regs.a), operand(x.b, x.unit.regs.b)),
+      );
+    }
+    case "spill":
+      return emit(s, d.spill(x.unit, registers(s, x.acc, 1), bufferOf(s, x.to.buffer), at(x.to.index), at(x.stride)));
+    case "issue": {
+      const [open, close] = d.issue(x.unit);
+      emit(s, open);
+      statements(s, x.body);
+      return emit(s, close);
+    }
+    case "settle":
+      return emit(s, d.settle(x.unit, x.pending));
+    default:
+      return x satisfies never;
+  }
+}
+const emit = (s: State, line: string): void => {
+  if (line) s.out.push(line);
+};
+const registers = (s: State, r: Ref, count: number): string[] => fragment(s, bufferOf(s, r.buffer), bound(s, r.index), count);
+const address = (s: State, r: Ref): string => `${spelled(s, r.buffer)} + ${indexText(s, bound(s, r.index))}`;
+
+/** Does a body declare names that a repetition would declare again? */
+const declares = (body: readonly Stmt[]): boolean =>
+  body.some((x) => x.kind === "let" || x.kind === "letIndex" || (x.kind === "for" && declares(x.body)));
+function block(s: State, head: string, body: readonly Stmt[]): void {
+  s.out.push(head);
+  statements(s, body);
+  s.out.push("}");
+}
+function either(s: State, head: string, body: readonly Stmt[], otherwise?: readonly Stmt[]): void {
+  s.out.push(head);
+  statements(s, body);
+  if (otherwise?.length) {
+    s.out.push("} else {");
+    statements(s, otherwise);
+  }
+  s.out.push("}");
+}
+
+function loop(s: State, a: Axis, body: readonly Stmt[]): void {
+  const size = bound(s, a.size);
+  if (hi(size) <= 0) return;
+  if (size === 1) return bind(s, a.name, 0, () => statements(s, body));
+  if (s.lane && s.lane.position === undefined && laneStride(s, size) !== 0) return laneByLane(s, () => loop(s, a, body));
+  const fixed = typeof size === "number" ? size : undefined;
+  const lanes =
+    a.kind === "vector" &&
+    fixed !== undefined &&
+    !s.lane &&
+    s.d.vectors !== "loop" &&
+    (s.d.vectors === "unrolled" || Number.isInteger(Math.log2(fixed)));
+  if (lanes) {
+    const inner = (): void => (declares(body) ? block(s, "{", body) : statements(s, body));
+    return within(s, { name: a.name, size: fixed }, inner);
+  }
+  if (a.kind === "unroll" && fixed !== undefined) {
+    const scoped = declares(body);
+    for (let i = 0; i < fixed; i++) bind(s, a.name, i, () => (scoped ? block(s, "{", body) : statements(s, body)));
+    return;
+  }
+  block(s, s.d.loop(spelled(s, a.name), indexText(s, size)), body);
+}
+
+/** A test that differs from lane to lane: where all lanes pass, whole vectors; otherwise lane by lane. */
+function branch(s: State, t: Test, body: readonly Stmt[], otherwise?: readonly Stmt[]): void {
+  const known = decided(t);
+  if (known !== undefined) {
+    const taken = known ? body : (otherwise ?? []);
+    return declares(taken) ? block(s, "{", taken) : statements(s, taken);
+  }
+  if (!varies(s, t)) return either(s, s.d.branch(testText(s, t)), body, otherwise);
+  const all = deciding(s, t);
+  const single = (): void => {
+    either(s, s.d.branch(testText(s, boundTest(s, t))), body, otherwise);
+  };
+  if (!all) return laneByLane(s, single);
+  s.out.push(s.d.branch(s.d.and(all.map((l) => testText(s, testIn(s, t, l))))));
+  statements(s, body);
+  s.out.push("} else {");
+  laneByLane(s, single);
+  s.out.push("}");
+}
+/** Runs a body once per lane: in a loop over native lanes, or repeated. */
+function laneByLane(s: State, run: () => void): void {
+  const lane = s.lane!;
+  const lets = new Map(s.lets);
+  if (s.d.vectors === "native") {
+    s.out.push(s.d.loop(spelled(s, lane.name), `${lane.size}`));
+    oneByOne(s, run);
+    s.out.push("}");
+  } else
+    for (let l = 0; l < lane.size; l++) {
+      const keep = s.env;
+      s.env = new Map([...keep, [lane.name, l], ...ownCopies(s, l)]);
+      s.out.push("{");
+      within(s, { ...lane, position: `${l}` }, run);
+      s.out.push("}");
+      s.env = keep;
+    }
+  for (const [n, lanes] of lets) s.lets.set(n, lanes);
+}
+
+/** Whether lanes are written one by one here. */
+const unrolled = (s: State): Lane | undefined =>
+  s.lane && s.lane.position === undefined && s.d.vectors === "unrolled" ? s.lane : undefined;
+
+function letValue(s: State, name: string, v: Value): void {
+  const lane = unrolled(s);
+  if (lane) {
+    const texts = each(lane.size, (l) => value(s, v, l));
+    texts.forEach((t, l) => s.out.push(s.d.declare(laneName(s, name, l), t.dtype, 1, t.text)));
+    s.lets.set(name, lane.size);
+    return;
+  }
+  const t = value(s, v);
+  s.lets.set(name, t.lanes);
+  s.out.push(s.d.declare(spelled(s, name), t.dtype, t.lanes, t.text));
+}
+
+function letIndex(s: State, name: string, v: Value, least: number, most: Dim): void {
+  const lane = unrolled(s);
+  const clamp = (t: Text, l?: number): string => s.d.clamp(t, `${least}`, indexText(s, l === undefined ? most : inLane(s, most, l)));
+  const self = variable(name, least, hi(most));
+  if (lane) {
+    const texts = each(lane.size, (l) => clamp(value(s, v, l), l));
+    texts.forEach((t, l) => s.out.push(s.d.declareIndex(laneName(s, name, l), t)));
+    s.varying.set(name, self);
+    return;
+  }
+  if (s.varying.delete(name)) s.env = new Map([...s.env].filter(([n]) => n !== name)); // another branch's name
+  const t = value(s, v);
+  if (t.lanes === 1) {
+    s.out.push(s.d.declareIndex(spelled(s, name), clamp(t)));
+    return;
+  }
+  const whole = `t_${s.temps++}`;
+  s.out.push(s.d.declare(whole, t.dtype, t.lanes, t.text));
+  const lanes = each(t.lanes, (l): Text => ({ text: s.d.lane(whole, l, t.dtype, t.lanes), lanes: 1, dtype: t.dtype }));
+  s.out.push(
+    ...s.d.declareIndices(
+      spelled(s, name),
+      lanes.map((x, l) => clamp(x, l)),
+    ),
+  );
+  s.varying.set(name, self);
+}
+
+function store(s: State, b: Buffer, index: Dim, v: Value, stream: boolean): void {
+  const lane = unrolled(s);
+  if (b.space === "reg") {
+    if (lane) {
+      const texts = each(lane.size, (l) => value(s, v, l).text);
+      return texts.forEach((t, l) => s.out.push(writePlace(s, b, place(s, b, index, l), t)));
+    }
+    const x = value(s, v);
+    const p = place(s, b, index);
+    const lanes = p.kind === "lane" ? 1 : p.lanes;
+    s.out.push(writePlace(s, b, p, x.lanes > lanes ? s.d.lane(x.text, x.lanes - 1, x.dtype, x.lanes) : spread(s, x, lanes)));
+    return;
+  }
+  const step = laneStride(s, index);
+  if (lane && step === 1) {
+    const texts = each(lane.size, (l) => value(s, v, l).text);
+    const first = inLane(s, index, 0);
+    if (fits(s, b, first, lane.size)) s.out.push(s.d.store(b, indexText(s, first), texts, lane.size, stream));
+    else texts.forEach((t, l) => s.out.push(s.d.store(b, indexText(s, inLane(s, index, l)), [t], 1, false)));
+    return;
+  }
+  if (!lane && s.lane && step === 1) {
+    const first = inLane(s, index, 0);
+    s.out.push(
+      s.d.store(b, indexText(s, first), [spread(s, value(s, v), s.lane.size)], s.lane.size, stream && divides(s.lane.size, first)),
+    );
+    return;
+  }
+  for (const [at, text] of perLane(s, index, v)) s.out.push(s.d.store(b, at, [text], 1, false));
+}
+/** Index and value of every lane (once, where there is no vector axis). */
+function perLane(s: State, index: Dim, v: Value): [string, string][] {
+  if (!s.lane || s.lane.position !== undefined) return [[indexText(s, index), value(s, v).text]];
+  const { size } = s.lane;
+  const at = each(size, (l) => indexText(s, inLane(s, index, l)));
+  if (unrolled(s)) {
+    const texts = each(size, (l) => value(s, v, l).text);
+    return at.map((i, l) => [i, texts[l]!]);
+  }
+  const x = value(s, v);
+  const name = `t_${s.temps++}`;
+  s.out.push(s.d.declare(name, x.dtype, x.lanes, x.text));
+  return at.map((i, l) => [i, x.lanes === 1 ? name : s.d.lane(name, l, x.dtype, x.lanes)]);
+}
+
+type Combine = Extract<Stmt, { kind: "combine" }>;
+function combine(s: State, x: Combine): void {
+  const { d } = s;
+  const texts: Text[] = [];
+  const walk = (axes: readonly Axis[]): void => {
+    const [a, ...rest] = axes;
+    if (!a) {
+      const t = value(s, x.value);
+      texts.push(s.lane ? { ...t, text: spread(s, t, s.lane.size), lanes: s.lane.size } : t);
+      return;
+    }
+    const size = bound(s, a.size);
+    if (typeof size !== "number") throw new InternalError(`kernel ${s.kernel.name}: combine over ${a.name}, whose size is not constant`);
+    if (a.kind === "vector" && size > 1 && d.vectors === "native" && !s.lane && Number.isInteger(Math.log2(size)))
+      return within(s, { name: a.name, size }, () => walk(rest));
+    for (let i = 0; i < size; i++) bind(s, a.name, i, () => walk(rest));
+  };
+  walk(x.axes);
+  const lanes = Math.max(...texts.map((t) => t.lanes));
+  const { dtype } = texts[0]!;
+  let text = texts
+    .map((t) => spread(s, t, lanes))
+    .reduce((a, b) =>
+      d.op(
+        x.op,
+        dtype,
+        [
+          { text: a, lanes, dtype },
+          { text: b, lanes, dtype },
+        ],
+        lanes,
+      ),
+    );
+  if (lanes > 1) text = d.across(x.op, text, dtype, lanes);
+  if (x.threads > 1) text = d.overThreads(x.op, text, dtype, x.threads, s.kernel.threads);
+  const into = bufferOf(s, x.into.buffer);
+  const p = place(s, into, bound(s, x.into.index));
+  s.out.push(writePlace(s, into, p, spread(s, { text, lanes: 1, dtype }, p.kind === "lane" ? 1 : p.lanes)));
+}
