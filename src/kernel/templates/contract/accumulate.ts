@@ -17,7 +17,7 @@ export function accumulate(x: Contract, st: State, inner: readonly Stmt[]): read
     unit && t.leave === "regrouped"
       ? regrouped(x, st, unit)
       : each(x, st, (m, n, v, into) => {
-          const e = x.evaluator(new Map([[x.root, () => v]])).scope();
+          const e = x.epilogue(v);
           const values = x.group.outputs.map((o) => e.value(o, outputIndex(x, o.type.shape, m, n), into));
           values.forEach((value, i) => into.push(store(x.outs[i]!, flat(x, m, n), value)));
         });
@@ -106,7 +106,7 @@ function regrouped(x: Contract, st: State, unit: MatrixUnit): readonly Stmt[] {
       const c = add(c0, at(pair));
       const body: Stmt[] = [];
       const v = load(x.acc, add(start, 2 * h, at(pair)));
-      const value = x.evaluator(new Map([[x.root, () => v]])).value(o, outputIndex(x, o.type.shape, add(m0, r), add(n0, c)), body);
+      const value = x.epilogue(v).value(o, outputIndex(x, o.type.shape, add(m0, r), add(n0, c)), body);
       return loops([pair], [...body, store(corners, add(corner, mul(sub(r, first), pitch), c), value)]);
     }).flat();
     const out = store(x.outs[which]!, flat(x, add(m0, first, row), add(n0, column)), load(corners, add(corner, mul(row, pitch), column)));

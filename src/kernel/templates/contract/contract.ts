@@ -103,10 +103,26 @@ export function contract(group: Group, t: ContractTiling) {
         return layout satisfies never;
     }
   }
-  const evaluator = (given?: ReadonlyMap<Node, (index: readonly Dim[]) => Value>): Evaluator => makeEvaluator(group, buffers, given);
+  /** Registers of this thread, in the order in which the lowering makes them. */
+  const registers: Buffer[] = [acc];
+  const register = (name: string, type: DType, size: number): Buffer => {
+    const known = registers.find((b) => b.name === name);
+    if (known) return known;
+    const made: Buffer = { name, dtype: type, space: "reg", size };
+    registers.push(made);
+    return made;
+  };
+  // One evaluator, so that no name is given twice; what stands for the product differs from accumulator to accumulator.
+  let product: Value | undefined;
+  const evaluator = makeEvaluator(group, buffers, new Map([[root, () => product]]));
+  /** A scope in which the product's element is `value`. */
+  const epilogue = (value: Value): Evaluator => {
+    product = value;
+    return evaluator.scope();
+  };
   const operandIndex = (role: Role, i: Dim, k: Dim): readonly Dim[] => [...batchIndex, ...(role === "a" ? [i, k] : [k, i])];
   /** An operand element, computed from the group's inputs (the prologue). */
-  const operand = (role: Role, i: Dim, k: Dim, into: Stmt[]): Value => evaluator().value(operands[role], operandIndex(role, i, k), into);
+  const operand = (role: Role, i: Dim, k: Dim, into: Stmt[]): Value => evaluator.scope().value(operands[role], operandIndex(role, i, k), into);
   /** The buffer that a plain operand lies in, and where its element (i, k) is. */
   function address(role: Role, i: Dim, k: Dim): { readonly buffer: string; readonly index: Dim } {
     const v = operand(role, i, k, []);
@@ -150,7 +166,10 @@ export function contract(group: Group, t: ContractTiling) {
     kInner,
     stages,
     place,
-    evaluator,
+    epilogue,
+    register,
+    /** All registers, also those that values needed. */
+    registers: (): readonly Buffer[] => [...registers, ...evaluator.locals],
     operand,
     address,
     isPlain,

@@ -97,7 +97,7 @@ function kernelOf(x: Contract, body: readonly Stmt[]): Kernel {
   const globals = [...new Map([...x.buffers.values()].map((b) => [b.name, b])).values()];
   const sizes = [...x.batch, ...Object.values(x.total), ...globals.map((b) => b.size)];
   const dims = [...sizes.reduce<Map<string, Dim>>((found, d) => variables(d, found), new Map()).values()];
-  return { name: x.group.name, buffers: [...globals, ...stages, ...corners, ...partial], dims, grid: x.points, threads: x.t.threads, body };
+  return { name: x.group.name, buffers: [...globals, ...stages, ...corners, ...partial, ...x.registers()], dims, grid: x.points, threads: x.t.threads, body };
 }
 
 /** One more warp moves the tiles while the others multiply. */

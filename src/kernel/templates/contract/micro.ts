@@ -1,6 +1,6 @@
 /** The innermost tile, once per kind of arithmetic: fused multiply-add on lanes, or a matrix unit. */
 import { add, ceilDiv, type Dim, div, divides, min, mod, mul, sub } from "../../../core/expr.js";
-import { apply, at, axis, type Buffer, load, loops, type MatrixUnit, type Ref, ref, type Stmt, store, type Value } from "../../kernel.js";
+import { apply, at, axis, load, loops, type MatrixUnit, type Ref, ref, type Stmt, store, type Value } from "../../kernel.js";
 import { across, type Contract, type State } from "./contract.js";
 import type { Role } from "./tiling.js";
 
@@ -21,8 +21,8 @@ export function micro(x: Contract, st: State, slot: Dim): readonly Stmt[] {
 function lanes(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   const { I, J, L, cell, dtype } = x;
   const k = axis("k", st.size.k, "loop");
-  const br: Buffer = { name: "br", dtype, space: "reg", size: x.nr };
-  const ar: Buffer = { name: "ar", dtype, space: "reg", size: x.mr };
+  const br = x.register("br", dtype, x.nr);
+  const ar = x.register("ar", dtype, x.mr);
   /** Rows beyond the edge repeat the last one: their results are never stored. */
   const inside = (role: Role, i: Dim): Dim => {
     const [size, tile] = [x.total[across(role)], role === "a" ? x.mr : x.nr];
@@ -45,9 +45,8 @@ type Where = (role: Role, i: Dim, more?: Dim) => Dim;
 /** mma.sync: ldmatrix moves a 16 x 16 block; each lane names one 8-element row of it. */
 function fragments(x: Contract, unit: MatrixUnit, where: Where): readonly Stmt[] {
   const { I, J, lane } = x;
-  const fragment = (name: string, size: number): Buffer => ({ name, dtype: "u32", space: "reg", size });
-  const a = fragment("af", (x.mr / unit.m) * 4);
-  const b = fragment("bf", (x.nr / unit.n) * 2);
+  const a = x.register("af", "u32", (x.mr / unit.m) * 4);
+  const b = x.register("bf", "u32", (x.nr / unit.n) * 2);
   const J2 = axis("j", x.nr / unit.n / 2, "unroll");
   const column = mul(at(J2), 16);
   const upper = mul(div(lane, 16), 8);
