@@ -216,7 +216,7 @@ export const c: Dialect = {
 };
 /** A constant lane, or a running one of a copy: the vector itself stays in its register. */
 const laneOf = (x: string, l: number | string, dtype: string, lanes: number): string =>
-  typeof l === "number" ? `(${x})[${l}]` : `((${on(dtype, 1)}*)&(${on(dtype, lanes)}){${x}})[${l}]`;
+  typeof l === "number" ? `(${x})[${l}]` : `((const ${on(dtype, 1)}*)(const ${on(dtype, lanes)}[1]){${x}})[${l}]`;
 
 /** Byte offsets of the shared buffers in the scratch of one thread. Large ones start on pages of their own, 64 bytes apart in the cache. */
 function scratch(k: Kernel): { readonly lines: string[]; readonly bytes: number } {
