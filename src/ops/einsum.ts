@@ -1,12 +1,13 @@
-import { ArgumentError, ShapeError, UnsupportedError } from "../core/errors.js";
+import { ArgumentError, ShapeError } from "../core/errors.js";
 import type { Dim } from "../core/expr.js";
 import { numel, showShape } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import { mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
+import { diagonal } from "./diagonal.js";
 import { normalizeDim } from "./dims.js";
 import { dot } from "./matmul.js";
-import { expand, permute, reshape, slice } from "./movement.js";
+import { expand, permute, reshape } from "./movement.js";
 import { resultType } from "./promotion.js";
 import { sum } from "./reduce.js";
 
@@ -81,14 +82,7 @@ function diagonals(node: Node, labels: readonly string[], where: string): Labell
   if (node.type.shape[first] !== node.type.shape[second])
     throw new ShapeError(`${where}: axis ${labels[first]} is repeated with different sizes`);
   const rest = labels.filter((_, i) => i !== first && i !== second);
-  const size = node.type.shape[first]!;
-  if (typeof size !== "number")
-    throw new UnsupportedError(`${where}: axis ${labels[first]} is repeated and symbolic; give it a fixed size`);
-  const kept = labels.flatMap((_, a) => (a === first || a === second ? [] : [a]));
-  const outer = kept.map((a) => node.type.shape[a]!);
-  const flat = reshape(permute(node, [...kept, first, second]), [...outer, size * size]);
-  const line = slice(flat, [...outer.map(() => 0), 0], [...outer, size], [...outer.map(() => 1), size + 1]);
-  return diagonals(line, [...rest, labels[first]!], where);
+  return diagonals(diagonal(node, 0, first, second), [...rest, labels[first]!], where);
 }
 
 /** Axes of size 1 that another operand has at full size vanish here. */

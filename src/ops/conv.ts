@@ -1,0 +1,265 @@
+import { isFloat } from "../core/dtype.js";
+import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
+import { type Dim, add as plus, div as over, mul as times, sub as minus } from "../core/expr.js";
+import { numel, type Shape, showShape, showType } from "../core/type.js";
+import { make, type Node, type Op, op } from "../ir/node.js";
+import { add, mul } from "./arithmetic.js";
+import { perAxis } from "./composite.js";
+import { dot, swapLast } from "./matmul.js";
+import { expand, flip, permute, reshape, slice, unslice, window } from "./movement.js";
+import { sum } from "./reduce.js";
+
+/**
+ * How a convolution walks, one number for each spatial axis. `low` and `high` pad (or crop, where negative) the input after `spread`
+ * put spread - 1 zeros between its elements.
+ */
+type ConvAttrs = {
+  stride: readonly number[];
+  low: readonly Dim[];
+  high: readonly Dim[];
+  spread: readonly number[];
+  dilation: readonly number[];
+  groups: number;
+};
+
+/** [N, C, ...s] convolved with [O, C / groups, ...k]: windows of the input, read where they lie, times the weight. */
+export function convolve(x: Node, weight: Node, attrs: ConvAttrs): Node {
+  return make(convolveOp, [x, weight], attrs);
+}
+export const convolveOp: Op<[Node, Node], ConvAttrs> = op({
+  name: "convolve",
+  kind: "composite",
+  infer: ([x, w], a) => {
+    const n = x.shape.length - 2;
+    const types = `convolve: ${showType(x)} with ${showType(w)}`;
+    if (!isFloat(x.dtype) || x.dtype !== w.dtype) throw new DTypeError(`${types} must be of one float dtype`);
+    if (n < 1 || w.shape.length !== n + 2 || [a.stride, a.low, a.high, a.spread, a.dilation].some((l) => l.length !== n))
+      throw new ShapeError(`${types}: weight and settings must name ${n} spatial axes`);
+    const [c, o, per] = [x.shape[1]!, w.shape[0]!, w.shape[1]!];
+    if (times(per, a.groups) !== c || (typeof o === "number" && o % a.groups))
+      throw new ShapeError(
+        `${types}: ${a.groups} groups of ${showShape([per])} channels are not the input's ${showShape([c])}, or do not divide the outputs`,
+      );
+    const out = a.stride.map((_, i) => length(x.shape[2 + i]!, w.shape[2 + i]!, a, i));
+    if (out.some((d) => typeof d === "number" && d < 0)) throw new ShapeError(`${types}: the padded input is smaller than the kernel`);
+    return { shape: [x.shape[0]!, o, ...out], dtype: x.dtype };
+  },
+  vjp: (ct, y) => {
+    const [x, w] = y.inputs as [Node, Node];
+    const a = y.attrs;
+    const reach = a.dilation.map((d, i) => times(minus(w.type.shape[2 + i]!, 1), d));
+    // Every input element gathers from the outputs that saw it: a convolution of the cotangent with the mirrored weight.
+    const low = reach.map((r, i) => minus(r, a.low[i]!));
+    const high = reach.map((r, i) => {
+      const wide = spreadSize(ct.type.shape[2 + i]!, a.stride[i]!);
+      const size = spreadSize(x.type.shape[2 + i]!, a.spread[i]!);
+      return minus(plus(size, r), plus(wide, low[i]!));
+    });
+    const full = convolve(ct, mirrored(w, a.groups), {
+      stride: a.spread,
+      low,
+      high,
+      spread: a.stride,
+      dilation: a.dilation,
+      groups: a.groups,
+    });
+    return [full, weightBack(ct, x, w, a)];
+  },
+  decompose: (y, [x, w]) => {
+    const a = y.attrs;
+    const [n, o, ...out] = y.type.shape as [Dim, Dim, ...Dim[]];
+    const kernel = w.type.shape.slice(2);
+    const inner = numel(w.type.shape.slice(1));
+    const columns = reshape(patches(x, kernel, a), [n, a.groups, inner, numel(out)]);
+    if (o === a.groups) return reshape(sum(mul(columns, reshape(w, [1, a.groups, inner, 1])), [2]), y.type.shape);
+    const rows = reshape(w, [1, a.groups, over(o, a.groups), inner]);
+    return reshape(dot(expand(rows, [n, a.groups, over(o, a.groups), inner]), columns), y.type.shape);
+  },
+  samples: [
+    {
+      shapes: [
+        [2, 3, 9],
+        [4, 3, 3],
+      ],
+      call: (x, w) => conv1d(x!, w!, null, { stride: 2, padding: 1 }),
+    },
+    {
+      shapes: [
+        [2, 4, 6, 5],
+        [6, 2, 3, 2],
+      ],
+      call: (x, w) => conv2d(x!, w!, null, { padding: [1, 0], dilation: [1, 2], groups: 2 }),
+    },
+    {
+      shapes: [
+        [1, 4, 5, 5],
+        [4, 1, 3, 3],
+      ],
+      call: (x, w) => conv2d(x!, w!, null, { padding: "same", groups: 4 }),
+    },
+    {
+      shapes: [
+        [1, 2, 4, 3, 3],
+        [3, 2, 2, 2, 2],
+      ],
+      call: (x, w) => conv3d(x!, w!),
+    },
+    {
+      shapes: [
+        [2, 4, 3, 4],
+        [4, 3, 3, 2],
+      ],
+      call: (x, w) => convTranspose2d(x!, w!, null, { stride: 2, padding: 1, outputPadding: 1, groups: 2 }),
+    },
+  ],
+});
+
+const spreadSize = (d: Dim, spread: number): Dim => (spread === 1 || d === 0 ? d : plus(times(minus(d, 1), spread), 1));
+/** Size of one spatial axis of the result. */
+function length(size: Dim, kernel: Dim, a: ConvAttrs, i: number): Dim {
+  const padded = plus(spreadSize(size, a.spread[i]!), a.low[i]!, a.high[i]!);
+  return plus(over(minus(padded, plus(times(minus(kernel, 1), a.dilation[i]!), 1)), a.stride[i]!), 1);
+}
+/** The input spread and padded, as one view. */
+function prepared(x: Node, a: ConvAttrs): Node {
+  const [n, c, ...size] = x.type.shape as [Dim, Dim, ...Dim[]];
+  const wide = size.map((d, i) => spreadSize(d, a.spread[i]!));
+  const pad = (d: Dim): Dim => (typeof d === "number" && d < 0 ? 0 : d);
+  const crop = (d: Dim): Dim => (typeof d === "number" && d < 0 ? -d : 0);
+  const padded = wide.map((d, i) => plus(d, pad(a.low[i]!), pad(a.high[i]!)));
+  const put = unslice(x, [n, c, ...padded], [0, 0, ...a.low.map(pad)], [1, 1, ...a.spread]);
+  const kept = wide.map((d, i) => plus(d, a.low[i]!, a.high[i]!));
+  return slice(
+    put,
+    [0, 0, ...a.low.map(crop)],
+    [n, c, ...kept],
+    put.type.shape.map(() => 1),
+  );
+}
+/** [N, C, ...k, ...out]: for each place in the kernel, the elements that it meets. */
+function patches(x: Node, kernel: Shape, a: ConvAttrs): Node {
+  const n = kernel.length;
+  const seen = window(
+    prepared(x, a),
+    kernel.map((_, i) => i + 2),
+    kernel as readonly number[],
+    a.stride,
+    a.dilation,
+  );
+  const axes = kernel.map((_, i) => i);
+  return permute(seen, [0, 1, ...axes.map((i) => 2 + n + i), ...axes.map((i) => 2 + i)]);
+}
+/** [O, C / g, ...k] as [C, O / g, ...k], every spatial axis reversed. */
+function mirrored(w: Node, groups: number): Node {
+  const [o, c, ...kernel] = w.type.shape as [Dim, Dim, ...Dim[]];
+  const spatial = kernel.map((_, i) => i + 2);
+  const turned = flip(w, spatial);
+  if (groups === 1) return permute(turned, [1, 0, ...spatial]);
+  const split = permute(reshape(turned, [groups, over(o, groups), c, ...kernel]), [0, 2, 1, ...spatial.map((i) => i + 1)]);
+  return reshape(split, [times(c, groups), over(o, groups), ...kernel]);
+}
+/** Cotangent of the weight: one product that sums over samples and places. */
+function weightBack(ct: Node, x: Node, w: Node, a: ConvAttrs): Node {
+  const [n, o, ...out] = ct.type.shape as [Dim, Dim, ...Dim[]];
+  const inner = numel(w.type.shape.slice(1));
+  const places = times(n, numel(out));
+  const kernel = w.type.shape.slice(2);
+  const columns = permute(reshape(patches(x, kernel, a), [n, a.groups, inner, numel(out)]), [1, 2, 0, 3]);
+  const g = permute(reshape(ct, [n, a.groups, over(o, a.groups), numel(out)]), [1, 2, 0, 3]);
+  const left = reshape(g, [a.groups, over(o, a.groups), places]);
+  return reshape(dot(left, swapLast(reshape(columns, [a.groups, inner, places]))), w.type.shape);
+}
+
+/** One number for all spatial axes, or one for each. */
+export type PerAxis = number | readonly number[];
+/** Settings of convolutions. */
+export interface ConvOptions {
+  readonly stride?: PerAxis;
+  /** "same" keeps the size (stride 1 only), "valid" is 0. */
+  readonly padding?: PerAxis | "same" | "valid";
+  readonly dilation?: PerAxis;
+  readonly groups?: number;
+}
+/** Settings of transposed convolutions. */
+export interface ConvTransposeOptions {
+  readonly stride?: PerAxis;
+  readonly padding?: PerAxis;
+  readonly outputPadding?: PerAxis;
+  readonly dilation?: PerAxis;
+  readonly groups?: number;
+}
+
+/** A missing batch axis is added and taken off again. */
+function batched(name: string, n: number, x: Node, f: (x: Node) => Node): Node {
+  const { shape } = x.type;
+  if (shape.length === n + 2) return f(x);
+  if (shape.length !== n + 1)
+    throw new ShapeError(`${name}: ${showShape(shape)} must have ${n + 2} axes [N, C, ...] or ${n + 1} without a batch`);
+  const y = f(reshape(x, [1, ...shape]));
+  return reshape(y, y.type.shape.slice(1));
+}
+function withBias(name: string, y: Node, bias: Node | null | undefined): Node {
+  if (!bias) return y;
+  if (bias.type.shape.length !== 1 || bias.type.shape[0] !== y.type.shape[1])
+    throw new ShapeError(
+      `${name}: bias ${showShape(bias.type.shape)} must hold one number for each of the ${showShape([y.type.shape[1]!])} outputs`,
+    );
+  return add(y, reshape(bias, [bias.type.shape[0]!, ...y.type.shape.slice(2).map(() => 1)]));
+}
+
+function conv(name: string, n: number, x: Node, weight: Node, bias: Node | null | undefined, o: ConvOptions): Node {
+  const stride = perAxis(name, "stride", o.stride ?? 1, n, 1);
+  const dilation = perAxis(name, "dilation", o.dilation ?? 1, n, 1);
+  const reach = dilation.map((d, i) => times(minus(weight.type.shape[2 + i] ?? 1, 1), d));
+  let low: readonly Dim[];
+  let high: readonly Dim[];
+  if (o.padding === "same") {
+    if (stride.some((s) => s !== 1)) throw new ArgumentError(`${name}: padding "same" needs stride 1, not ${stride}`);
+    low = reach.map((r) => over(r, 2));
+    high = reach.map((r, i) => minus(r, low[i]!));
+  } else low = high = perAxis(name, "padding", o.padding === "valid" ? 0 : (o.padding ?? 0), n, 0);
+  const spread = stride.map(() => 1);
+  return batched(name, n, x, (b) =>
+    withBias(name, convolve(b, weight, { stride, low, high, spread, dilation, groups: o.groups ?? 1 }), bias),
+  );
+}
+/** [N, C, L] with [O, C / groups, K] (torch.nn.functional.conv1d). */
+export function conv1d(x: Node, weight: Node, bias?: Node | null, options: ConvOptions = {}): Node {
+  return conv("conv1d", 1, x, weight, bias, options);
+}
+/** [N, C, H, W] with [O, C / groups, KH, KW] (torch.nn.functional.conv2d). */
+export function conv2d(x: Node, weight: Node, bias?: Node | null, options: ConvOptions = {}): Node {
+  return conv("conv2d", 2, x, weight, bias, options);
+}
+/** [N, C, D, H, W] with [O, C / groups, KD, KH, KW] (torch.nn.functional.conv3d). */
+export function conv3d(x: Node, weight: Node, bias?: Node | null, options: ConvOptions = {}): Node {
+  return conv("conv3d", 3, x, weight, bias, options);
+}
+
+function convTranspose(name: string, n: number, x: Node, weight: Node, bias: Node | null | undefined, o: ConvTransposeOptions): Node {
+  const stride = perAxis(name, "stride", o.stride ?? 1, n, 1);
+  const dilation = perAxis(name, "dilation", o.dilation ?? 1, n, 1);
+  const padding = perAxis(name, "padding", o.padding ?? 0, n, 0);
+  const extra = perAxis(name, "outputPadding", o.outputPadding ?? 0, n, 0);
+  const groups = o.groups ?? 1;
+  if (weight.type.shape.length !== n + 2)
+    throw new ShapeError(`${name}: weight ${showShape(weight.type.shape)} must have ${n + 2} axes [C, O / groups, ...]`);
+  if (extra.some((e, i) => e >= Math.max(stride[i]!, dilation[i]!)))
+    throw new ArgumentError(`${name}: outputPadding ${extra} must be smaller than stride or dilation`);
+  const low = dilation.map((d, i) => minus(times(minus(weight.type.shape[2 + i]!, 1), d), padding[i]!));
+  const high = low.map((l, i) => plus(l, extra[i]!));
+  const settings = { stride: stride.map(() => 1), low, high, spread: stride, dilation, groups };
+  return batched(name, n, x, (b) => withBias(name, convolve(b, mirrored(weight, groups), settings), bias));
+}
+/** The transpose of conv1d, weight [C, O / groups, K] (torch.nn.functional.conv_transpose1d). */
+export function convTranspose1d(x: Node, weight: Node, bias?: Node | null, options: ConvTransposeOptions = {}): Node {
+  return convTranspose("convTranspose1d", 1, x, weight, bias, options);
+}
+/** The transpose of conv2d, weight [C, O / groups, KH, KW] (torch.nn.functional.conv_transpose2d). */
+export function convTranspose2d(x: Node, weight: Node, bias?: Node | null, options: ConvTransposeOptions = {}): Node {
+  return convTranspose("convTranspose2d", 2, x, weight, bias, options);
+}
+/** The transpose of conv3d, weight [C, O / groups, KD, KH, KW] (torch.nn.functional.conv_transpose3d). */
+export function convTranspose3d(x: Node, weight: Node, bias?: Node | null, options: ConvTransposeOptions = {}): Node {
+  return convTranspose("convTranspose3d", 3, x, weight, bias, options);
+}
