@@ -1,4 +1,4 @@
-import { type Dim, hi, mul, variable } from "../core/expr.js";
+import { type Dim, hi, indexOn, mul, variable } from "../core/expr.js";
 import { numel, type Shape } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import { flatten, reshapeOp } from "../ops/movement.js";
@@ -23,7 +23,7 @@ function classify(n: Node): View {
   if (n.inputs.length !== 1 || !n.op.source) return { kind: "view" };
   const to = n.type.shape;
   const from = n.inputs[0]!.type.shape;
-  const index = to.map((d, i) => variable(`i${i}`, 0, Math.max(0, hi(d) - 1)));
+  const index = to.map((d, i) => indexOn(`i${i}`, d));
   const sources = n.op.source(index, n, (_input, _index, _min, max) => variable("read", 0, Math.max(0, hi(max))));
   const s = sources[0];
   if (sources.length !== 1 || !s || s.when?.length) return { kind: "view" };

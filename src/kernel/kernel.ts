@@ -4,7 +4,7 @@
  * compared byte for byte and saved.
  */
 import type { DType } from "../core/dtype.js";
-import { type Dim, hi, variable } from "../core/expr.js";
+import { type Dim, indexOn, variable } from "../core/expr.js";
 import type { Test } from "../ir/node.js";
 import type { ScalarOp } from "../ops/scalar.js";
 
@@ -65,19 +65,41 @@ export type Stmt =
   /** Read, combine and write back as one step that no other thread can come between. */
   | { readonly kind: "atomic"; readonly op: Combiner; readonly buffer: string; readonly index: Dim; readonly value: Value }
   /** Reduces `value` over lanes (`axes`, and over `threads` neighbouring threads), the result in register `into` of every thread. */
-  | { readonly kind: "combine"; readonly op: Combiner; readonly axes: readonly Axis[]; readonly threads: number; readonly value: Value; readonly into: Ref }
+  | {
+      readonly kind: "combine";
+      readonly op: Combiner;
+      readonly axes: readonly Axis[];
+      readonly threads: number;
+      readonly value: Value;
+      readonly into: Ref;
+    }
   | { readonly kind: "barrier"; readonly warp?: true }
   /** `count` contiguous elements, global to shared, possibly in the background; `commit` closes a group, `wait` leaves at most `pending` groups. */
   | { readonly kind: "copy"; readonly to: Ref; readonly from: Ref; readonly count: number }
   | { readonly kind: "commit" }
   | { readonly kind: "wait"; readonly pending: number }
   /** A whole tile in the background, by one thread; its bytes arrive at `signal`. The launcher makes a descriptor of `from` (rows x columns, box). */
-  | { readonly kind: "copyTile"; readonly to: Ref; readonly from: string; readonly origin: readonly [Dim, Dim]; readonly box: readonly [number, number]; readonly signal: Ref }
+  | {
+      readonly kind: "copyTile";
+      readonly to: Ref;
+      readonly from: string;
+      readonly origin: readonly [Dim, Dim];
+      readonly box: readonly [number, number];
+      readonly signal: Ref;
+    }
   /** arm: arrivals; expect: bytes; arrive; await: phase. */
   | { readonly kind: "signal"; readonly op: "arm" | "expect" | "arrive" | "await"; readonly on: Ref; readonly amount: Dim }
   /** A matrix unit's operations on fragments: registers whose layout over lanes `unit` describes. */
   | { readonly kind: "fill"; readonly unit: MatrixUnit; readonly acc: Ref }
-  | { readonly kind: "fetch"; readonly unit: MatrixUnit; readonly into: Ref; readonly from: Ref; readonly stride: Dim; readonly count: number; readonly transposed: boolean }
+  | {
+      readonly kind: "fetch";
+      readonly unit: MatrixUnit;
+      readonly into: Ref;
+      readonly from: Ref;
+      readonly stride: Dim;
+      readonly count: number;
+      readonly transposed: boolean;
+    }
   | { readonly kind: "mma"; readonly unit: MatrixUnit; readonly acc: Ref; readonly a: Ref; readonly b: Ref }
   | { readonly kind: "spill"; readonly unit: MatrixUnit; readonly acc: Ref; readonly to: Ref; readonly stride: Dim }
   /** Operations that run in the background are issued as one group; `settle` leaves at most `pending` groups running. */
@@ -132,7 +154,7 @@ export interface Digit {
 // Builders, so that lowerings read like the loops they write.
 export const axis = (name: string, size: Dim, kind: Axis["kind"]): Axis => ({ name, size, kind });
 /** The position on an axis, with the axis' bounds. */
-export const at = (a: Axis): Dim => variable(a.name, 0, Math.max(0, hi(a.size) - 1));
+export const at = (a: Axis): Dim => indexOn(a.name, a.size);
 export const constant = (value: number | bigint, dtype: DType): Value => ({ kind: "const", dtype, value });
 export const indexValue = (expr: Dim, dtype: DType): Value => ({ kind: "index", dtype, expr });
 /** What a load of this storage dtype yields. */

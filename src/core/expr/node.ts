@@ -217,6 +217,8 @@ export function variable(name: string, min: number, max: number, below?: Dim): D
   const under = typeof below === "object" ? below : undefined;
   return one(atoms.intern(new AtomNode("var", name, under, 0, 0, [], min, max)) as unknown as Atom);
 }
+/** A place on an axis of that size: in [0, size). */
+export const indexOn = (name: string, size: Dim): Dim => variable(name, 0, Math.max(0, hi(size) - 1), size);
 const nameToken = /^[A-Za-z_$#@][\w.$#@]*$/;
 
 /** The product of two atoms. */

@@ -152,7 +152,7 @@ export function stride(e: Dim, name: string): number | undefined {
   for (const { atom, by } of termsOf(e)) {
     if ((atom.mask & mask) !== mask) continue;
     if (atom.kind === "var") {
-      if (atom.name === name) s = by;
+      if (atom.name === name) s += by;
     } else if (mentions(atom, name)) return undefined;
   }
   return s;
