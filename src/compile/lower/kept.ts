@@ -1,0 +1,147 @@
+/** Lanes along the kept axes: maps, and reductions over leading axes where neighbouring rows lie next to each other. */
+import { add, ceilDiv, type Dim, div, divides, hi, indexOn, min, mod, mul, position, sub, variable } from "../../core/expr.js";
+import { numel } from "../../core/type.js";
+import { type Axis, at, axis, below, type Buffer, indexValue, type Kernel, loops, type Stmt, store } from "../../kernel/kernel.js";
+import type { SpaceTiling } from "../../kernel/tiling.js";
+import { finishKernel, substituteStmts } from "../../kernel/walk.js";
+import { type Evaluated, evaluatePasses, type Pass } from "./passes.js";
+import { namesIndices } from "./reduced.js";
+import { bindMerged, digits, type MergedAxis, type Plan } from "./space.js";
+
+/** Lowers a plan with lanes along `lane`, one of its kept axes; undefined where there is none. */
+export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined, name: string): Kernel {
+  const along: MergedAxis = lane ?? { axes: [], size: 1, reduced: false };
+  const outer = p.merged.filter((m) => !m.reduced && m !== lane);
+  const reduced = p.merged.filter((m) => m.reduced);
+  const { unroll, vector } = t;
+  const wide = unroll * vector;
+  const [u, v] = [axis(p.fresh("u"), unroll, "unroll"), axis(p.fresh("v"), vector, "vector")];
+  const lanesOf = new Set(along.axes);
+  const e = evaluatePasses(p, {
+    outer: p.axes.filter((a) => !a.reduced && !lanesOf.has(a)),
+    row: [...along.axes, v],
+    element: p.axes.filter((a) => a.reduced),
+    ...(p.passes > 0 && wide > 1 && { slot: wide }),
+    hold: "nothing",
+  });
+  // An index read in one loop nest cannot be used in another.
+  if (p.passes > 0 && wide > 1 && namesIndices([...e.passes.flatMap((x) => x.before), ...e.end])) {
+    return lowerKept(p, { ...t, unroll: 1, vector: 1 }, lane, name);
+  }
+  const place = new Map<string, Dim>();
+  const loopOf = new Map(reduced.map((m) => [m, axis(p.fresh("q"), m.size, "loop")]));
+  for (const [m, a] of loopOf) bindMerged(m, at(a), place);
+
+  /** The rows at `position(u, v)` of the lane axis, `us` x `vs` of them together. */
+  function block(position: (ua: Axis, va: Axis) => Dim, us: number, vs: number): readonly Stmt[] {
+    const [ua, va] = [axis(u.name, us, "unroll"), axis(v.name, vs, "vector")];
+    const cells = [...(us > 1 ? [ua] : []), ...(vs > 1 ? [va] : [])];
+    const here = new Map(place);
+    const slot = add(mul(at(ua), vs), at(va));
+    bindMerged(along, position(ua, va), here);
+    here.set(e.cell, slot).set(e.row, slot);
+    if (vs === 1) here.set(v.name, 0);
+    const how = { buffer: registersOf(e, us === unroll && vs === vector ? "" : suffix(us * vs)) };
+    const nest = (body: readonly Stmt[]): readonly Stmt[] => loops(cells, substituteStmts(body, here, how));
+    const lanes = (pass: Pass): readonly Stmt[] => {
+      const start = pass.sums.map((s) => store(s.result, slot, s.start));
+      const swept = pass.body.length ? loops([...loopOf.values()], nest(pass.body)) : [];
+      return [...nest(pass.before), ...loops(cells, substituteStmts(start, new Map(), how)), ...swept];
+    };
+    // Without reductions there is one nest, and names stay in it.
+    if (p.passes === 0) return nest([...e.passes.flatMap((x) => [...x.before, ...x.body]), ...e.end]);
+    return [...e.passes.flatMap(lanes), ...nest(e.end)];
+  }
+
+  const { body, grid } = t.threads > 1 ? onThreads() : onCores();
+  const size = (b: Buffer, n: number): Buffer => ({ ...b, size: n });
+  const registers = [...e.sums.map((s) => size(s.result, wide)), ...e.locals];
+  const suffixed = registers.flatMap((b) => [vector, 1].map((n) => ({ ...b, name: `${b.name}${suffix(n)}` })));
+  return finishKernel(name, [...p.buffers.values(), ...registers, ...suffixed], grid, t.threads, body);
+
+  /** One thread per lane block. */
+  function onThreads(): { body: readonly Stmt[]; grid: Dim } {
+    const blocks = ceilDiv(along.size, vector);
+    const units = mul(numel(outer.map((m) => m.size)), blocks);
+    const grid = ceilDiv(units, t.threads);
+    const unit = add(mul(indexOn("pid", grid), t.threads), variable("tid", 0, t.threads - 1));
+    const [start, at] = digitNames(unit, [...outer.map((m) => m.size), blocks]);
+    outer.forEach((m, i) => bindMerged(m, at[i]!, place));
+    const position = (_: Axis, va: Axis): Dim => add(mul(at.at(-1)!, vector), va.size === 1 ? 0 : variable(va.name, 0, vector - 1));
+    const inner = [...substituteStmts(e.outer, place), ...block(position, 1, vector)];
+    const within: readonly Stmt[] = [...start, ...inner];
+    const body: readonly Stmt[] = divides(t.threads, units) ? within : [{ kind: "if", test: below(unit, units), body: within }];
+    return { body: [...e.top, ...body], grid };
+  }
+
+  /** A grid point takes part of one axis and all of the axes inside of it. */
+  function onCores(): { body: readonly Stmt[]; grid: Dim } {
+    const order = [...outer, along];
+    let cut = order.length - 1;
+    let inner = 1;
+    while (cut > 0 && inner * Math.max(1, hi(order[cut]!.size)) < t.block) inner *= Math.max(1, hi(order[cut--]!.size));
+    const isLane = cut === order.length - 1;
+    const most = Math.max(1, hi(order[cut]!.size));
+    const step = isLane ? Math.ceil(t.block / wide) * wide : Math.ceil(t.block / inner);
+    const take = step >= most ? most : step;
+    const blocks = take >= most ? 1 : ceilDiv(order[cut]!.size, take);
+    const far = order.slice(0, cut);
+    const grid = mul(numel(far.map((m) => m.size)), blocks);
+    const pid = indexOn("pid", grid);
+    const [start, digit] = digitNames(pid, [...far.map((m) => m.size), blocks]);
+    far.forEach((m, i) => bindMerged(m, digit[i]!, place));
+    const begin = mul(digit.at(-1)!, take);
+    const count = blocks === 1 ? order[cut]!.size : min(take, sub(order[cut]!.size, begin));
+    const nest: Axis[] = [];
+    if (!isLane) {
+      const first = axis(p.fresh("b"), count, "loop");
+      nest.push(first);
+      bindMerged(order[cut]!, add(begin, at(first)), place);
+      for (const m of order.slice(cut + 1, -1)) {
+        const a = axis(p.fresh("b"), m.size, "loop");
+        nest.push(a);
+        bindMerged(m, at(a), place);
+      }
+    }
+    const [base, length] = isLane ? [begin, count] : [0, along.size];
+    const run = (n: Dim, from: Dim, us: number, vs: number): readonly Stmt[] => {
+      if (n === 0) return [];
+      const j = axis(p.fresh("j"), n, "loop");
+      return loops(
+        [j],
+        block((ua, va) => add(base, from, mul(at(j), us * vs), mul(at(ua), vs), at(va)), us, vs),
+      );
+    };
+    const lanes = [
+      ...run(div(length, wide), 0, unroll, vector),
+      ...(unroll > 1 ? run(div(mod(length, wide), vector), mul(div(length, wide), wide), 1, vector) : []),
+      ...(vector > 1 ? run(mod(length, vector), mul(div(length, vector), vector), 1, 1) : []),
+    ];
+    return { body: [...e.top, ...start, ...loops(nest, [...substituteStmts(e.outer, place), ...lanes])], grid };
+  }
+
+  /** The digits of a position, by names where there are several. */
+  function digitNames(flat: Dim, sizes: readonly Dim[]): [Stmt[], Dim[]] {
+    const list = digits(flat, sizes);
+    if (sizes.length === 1) return [[], list];
+    const start: Stmt[] = [];
+    const made = list.map((d, i) => {
+      if (typeof d === "number") return d;
+      const label = p.fresh("at");
+      start.push({ kind: "letIndex", name: label, value: indexValue(d, "i64"), min: 0, max: sub(sizes[i]!, 1) });
+      return indexOn(label, sizes[i]!);
+    });
+    return [start, made];
+  }
+}
+
+const suffix = (lanes: number): string => (lanes > 1 ? "m" : "t");
+/** Sums are collected where their results are. Registers of a block of another width than the main one are other registers. */
+function registersOf(e: Evaluated, other: string): (b: string) => string {
+  const names = new Map<string, string>(e.locals.map((b) => [b.name, `${b.name}${other}`]));
+  for (const s of e.sums) {
+    names.set(s.accumulator.name, `${s.result.name}${other}`);
+    names.set(s.result.name, `${s.result.name}${other}`);
+  }
+  return (b) => names.get(b) ?? b;
+}

@@ -1,0 +1,159 @@
+/** Lanes along the reduced axes: each row is swept once per pass (softmax, norms, argmax, matrix-vector). */
+import { bytesOf } from "../../core/dtype.js";
+import { add, ceilDiv, type Dim, div, divides, hi, indexOn, min, mod, mul, position, sub, variable } from "../../core/expr.js";
+import { numel } from "../../core/type.js";
+import type { Target } from "../../kernel/codegen.js";
+import { apply, at, axis, below, type Buffer, indexValue, type Kernel, load, loops, ref, type Stmt, store } from "../../kernel/kernel.js";
+import type { SpaceTiling } from "../../kernel/tiling.js";
+import { eachStmt, finishKernel, substituteStmts } from "../../kernel/walk.js";
+import { type Evaluated, evaluatePasses, type Pass, type Sum } from "./passes.js";
+import { bindMerged, digits, type MergedAxis, type Plan } from "./space.js";
+
+/** Lowers a plan with lanes along its last reduced axis. */
+export function lowerReduced(p: Plan, t: SpaceTiling, target: Target, name: string): Kernel {
+  const kept = p.merged.filter((m) => !m.reduced);
+  const reduced = p.merged.filter((m) => m.reduced);
+  const lane: MergedAxis = reduced.at(-1) ?? { axes: [], size: 1, reduced: true };
+  const around = reduced.slice(0, -1);
+  const cols = numel(reduced.map((m) => m.size));
+  const rows = numel(kept.map((m) => m.size));
+  const together = kept.length === 1 && !p.group.inPlace?.length ? t.together : 1;
+  const { unroll, vector, rowThreads, threads } = t;
+  const [r, u, v] = [axis(p.fresh("r"), together, "unroll"), axis(p.fresh("u"), unroll, "unroll"), axis(p.fresh("v"), vector, "vector")];
+  const e = evaluatePasses(p, {
+    outer: [],
+    row: p.axes.filter((a) => !a.reduced),
+    element: [...p.axes.filter((a) => a.reduced), v],
+    ...(together > 1 && { slot: together }),
+    hold: holding(t, cols, target),
+  });
+  if (together > 1 && namesIndices([...e.passes.flatMap((x) => x.before), ...e.end]))
+    return lowerReduced(p, { ...t, together: 1 }, target, name);
+
+  const abreast = threads / rowThreads;
+  const units = ceilDiv(rows, together);
+  const grid = ceilDiv(units, abreast * t.turn);
+  const pid = indexOn("pid", grid);
+  const tid = variable("tid", 0, threads - 1);
+  const turn = axis(p.fresh("turn"), t.turn, "loop");
+  const unit = add(mul(add(mul(pid, t.turn), at(turn)), abreast), div(tid, rowThreads));
+  const thread = mod(tid, rowThreads);
+  // Rows computed together may run past the last row, which is then computed again.
+  const row = divides(together, rows) ? add(mul(unit, together), at(r)) : min(add(mul(unit, together), at(r)), sub(rows, 1));
+
+  // Where the row is: one position, or digits that are computed once per row.
+  const place = new Map<string, Dim>([[e.row, at(r)]]);
+  const rowStart: Stmt[] = [];
+  if (kept.length === 1) bindMerged(kept[0]!, row, place);
+  else if (kept.length > 1) {
+    digits(
+      row,
+      kept.map((m) => m.size),
+    ).forEach((d, i) => {
+      const { size } = kept[i]!;
+      const digit = p.fresh("at");
+      rowStart.push({ kind: "letIndex", name: digit, value: indexValue(d, "i64"), min: 0, max: sub(size, 1) });
+      bindMerged(kept[i]!, indexOn(digit, size), place);
+    });
+  }
+  const perRow = (body: readonly Stmt[]): readonly Stmt[] => loops(together > 1 ? [r] : [], substituteStmts(body, place));
+
+  const wide = unroll * vector;
+  const main = add(mul(at(r), wide), mul(at(u), vector), at(v));
+  const cpu = threads === 1;
+  const tail = cpu && !divides(vector, lane.size);
+  const whole = !cpu || hi(div(lane.size, vector)) > 0;
+
+  /** One sweep along the lane axis: `count` steps of `us` x `vs` columns from `base`. */
+  function sweep(pass: Pass, count: Dim, base: Dim, us: number, vs: number): readonly Stmt[] {
+    if (count === 0) return [];
+    const j = axis(p.fresh("j"), count, "loop");
+    const [ua, va] = [axis(u.name, us, "unroll"), axis(v.name, vs, "vector")];
+    const scalar = us * vs === 1 && tail;
+    const col = cpu
+      ? add(base, mul(at(j), us * vs), mul(at(ua), vs), at(va))
+      : add(base, mul(at(j), us * vs * rowThreads), mul(add(mul(at(ua), rowThreads), thread), vs), at(va));
+    const here = new Map(place);
+    const slot =
+      t.hold === "registers"
+        ? add(mul(at(ua), vs), at(va))
+        : around.reduce<Dim>((flat, m) => add(mul(flat, m.size), indexOn(loopName(m), m.size)), 0);
+    for (const m of around) bindMerged(m, indexOn(loopName(m), m.size), here);
+    bindMerged(lane, col, here);
+    here.set(e.cell, scalar ? at(r) : add(mul(at(r), wide), mul(at(ua), vector), at(va)));
+    here.set(e.keep, t.hold === "registers" ? slot : add(mul(slot, lane.size), col));
+    if (vs === 1) here.set(v.name, 0);
+    const body = substituteStmts(pass.body, here, scalar ? { buffer: rename(e) } : {});
+    const step = us * vs * rowThreads;
+    const guarded: readonly Stmt[] = cpu || divides(step, lane.size) ? body : [{ kind: "if", test: below(col, lane.size), body }];
+    return loops([j, ...(together > 1 ? [r] : []), ...(us > 1 ? [ua] : []), ...(vs > 1 ? [va] : [])], guarded);
+  }
+  const names = new Map(around.map((m) => [m, p.fresh("q")]));
+  const loopName = (m: MergedAxis): string => names.get(m)!;
+
+  function emit(pass: Pass): readonly Stmt[] {
+    const out: Stmt[] = [...perRow(pass.before)];
+    if (!pass.body.length) return out;
+    const cells = [...(together > 1 ? [r] : []), ...(unroll > 1 ? [u] : []), ...(vector > 1 ? [v] : [])];
+    for (const s of pass.sums) {
+      if (whole) out.push(...loops(cells, [store(s.accumulator, main, s.start)]));
+      if (tail) out.push(...loops(together > 1 ? [r] : [], [store(restOf(s), at(r), s.start)]));
+    }
+    const size = lane.size;
+    const nest = around.map((m) => axis(loopName(m), m.size, "loop"));
+    const swept: readonly Stmt[] = cpu
+      ? [
+          ...sweep(pass, div(size, wide), 0, unroll, vector),
+          ...(unroll > 1 ? sweep(pass, div(mod(size, wide), vector), mul(div(size, wide), wide), 1, vector) : []),
+          ...(tail && vector > 1 ? sweep(pass, mod(size, vector), mul(div(size, vector), vector), 1, 1) : []),
+        ]
+      : sweep(pass, t.hold === "registers" && hi(size) <= wide * rowThreads ? 1 : ceilDiv(size, wide * rowThreads), 0, unroll, vector);
+    out.push(...loops(nest, swept));
+    for (const s of pass.sums) {
+      const done: Stmt[] = [];
+      const place = at(r);
+      if (whole) {
+        const axes = cells.filter((a) => a !== r);
+        done.push({ kind: "combine", op: s.op, axes, threads: rowThreads, value: load(s.accumulator, main), into: ref(s.result, place) });
+        if (tail) done.push(store(s.result, place, apply(s.op, s.start.dtype, load(s.result, place), load(restOf(s), place))));
+      } else done.push(store(s.result, place, load(restOf(s), place)));
+      out.push(...loops(together > 1 ? [r] : [], done));
+    }
+    return out;
+  }
+  const end = perRow(e.end);
+  const last: readonly Stmt[] = end.length && rowThreads > 1 ? [{ kind: "if", test: below(thread, 1), body: end }] : end;
+  const rowBody = [...rowStart, ...e.passes.flatMap(emit), ...last];
+  const guarded: readonly Stmt[] = divides(abreast * t.turn, units) ? rowBody : [{ kind: "if", test: below(unit, units), body: rowBody }];
+  const body = [...e.top, ...loops(t.turn > 1 ? [turn] : [], guarded)];
+  const size = (b: Buffer, n: Dim): Buffer => ({ ...b, size: n });
+  const buffers = [
+    ...p.buffers.values(),
+    ...e.sums.flatMap((s) => [size(s.accumulator, together * wide), size(restOf(s), together), size(s.result, together)]),
+    ...e.held.map((b) => size(b, t.hold === "registers" ? wide : cols)),
+    ...e.locals,
+    ...e.locals.map((b) => ({ ...b, name: `${b.name}t` })),
+  ];
+  return finishKernel(name, buffers, grid, threads, body);
+}
+
+const restOf = (s: Sum): Buffer => ({ ...s.accumulator, name: s.accumulator.name.replace(/^acc/, "rest") });
+/** Registers of the scalar tail: accumulators have their own, other registers get their own copy (row values are shared). */
+function rename(e: Evaluated): (b: string) => string {
+  const own = new Set(e.sums.map((s) => s.accumulator.name));
+  const copies = new Set(e.locals.filter((b) => b.name.startsWith("pick")).map((b) => b.name));
+  return (b) => (own.has(b) ? b.replace(/^acc/, "rest") : copies.has(b) ? `${b}t` : b);
+}
+function holding(t: SpaceTiling, cols: Dim, target: Target): SpaceTiling["hold"] {
+  if (t.hold !== "shared") return t.hold;
+  const room = Math.min(target.sharedBytes, (target.caches[1] ?? 1 << 20) / 2);
+  return hi(cols) * bytesOf("f64") <= room ? "shared" : "nothing";
+}
+/** True where a statement reads an index from memory. */
+export function namesIndices(body: readonly Stmt[]): boolean {
+  let found = false;
+  eachStmt(body, (s) => {
+    if (s.kind === "letIndex") found = true;
+  });
+  return found;
+}

@@ -1,0 +1,229 @@
+import { computeDType } from "../../core/dtype.js";
+import { InternalError } from "../../core/errors.js";
+import { type Dim, div, hi, mod, mul, sub, substitute, variables } from "../../core/expr.js";
+import { numel, type Shape, sameShape } from "../../core/type.js";
+import type { Node } from "../../ir/node.js";
+import { type Given, makeEvaluator, sizeNames } from "../../kernel/evaluate.js";
+import { type Group, groupBuffers, type Space } from "../../kernel/group.js";
+import { at, type Axis, axis, type Buffer, constant, type Stmt, store, type Value } from "../../kernel/kernel.js";
+import { accesses, dimsOf } from "../../kernel/walk.js";
+import { flatten, unflatten } from "../../ops/movement.js";
+
+/** One axis of a group's iteration space, with the variable that stands for the position on it. */
+export interface SpaceAxis extends Axis {
+  readonly reduced: boolean;
+}
+/** Neighbouring axes that every access of the group treats as one. Only the last one's variable counts; the others are 0. */
+export interface MergedAxis {
+  readonly axes: readonly SpaceAxis[];
+  readonly size: Dim;
+  readonly reduced: boolean;
+}
+/** A reduction of the group: its argument's position, its result's position, and how many reductions it waits for. */
+export interface Reduction {
+  readonly node: Node;
+  readonly argument: Node;
+  readonly index: readonly Dim[];
+  readonly depth: number;
+}
+/** A value that leaves the group: where it is stored, and after which pass it is known. */
+export interface Output {
+  readonly node: Node;
+  readonly buffer: Buffer;
+  readonly index: readonly Dim[];
+  readonly perRow: boolean;
+  readonly depth: number;
+}
+/** What a lowering needs to know about a group. */
+export interface Plan {
+  readonly group: Group;
+  readonly buffers: ReadonlyMap<Node, Buffer>;
+  readonly axes: readonly SpaceAxis[];
+  readonly merged: readonly MergedAxis[];
+  readonly reductions: readonly Reduction[];
+  readonly outputs: readonly Output[];
+  /** Reductions that every node waits for. */
+  readonly depth: ReadonlyMap<Node, number>;
+  /** Passes over a row that reduce; the outputs come after them. */
+  readonly passes: number;
+  readonly fresh: (stem: string) => string;
+  /** How well lanes along an axis fit the accesses: +1 for each that is contiguous, -1 for each that is spread. */
+  readonly contiguous: ReadonlyMap<MergedAxis, number>;
+}
+
+/** Positions in `to` of the element at `index` of `from`, where both hold the same elements in row-major order. */
+export function reindex(index: readonly Dim[], from: Shape, to: Shape): Dim[] {
+  if (sameShape(from, to)) return [...index];
+  const out: Dim[] = [];
+  let i = 0;
+  let j = 0;
+  // Runs of axes with equal products, as short as possible; axes of size 1 hold position 0.
+  while (i < from.length || j < to.length) {
+    if (i < from.length && from[i] === 1) i++;
+    else if (j < to.length && to[j] === 1) {
+      out.push(0);
+      j++;
+    } else {
+      const [a, b] = [i, j];
+      let p: Dim = from[i++] ?? 1;
+      let q: Dim = to[j++] ?? 1;
+      while (p !== q) {
+        if (i < from.length && (j >= to.length || hi(p) <= hi(q))) p = mul(p, from[i++]!);
+        else if (j < to.length) q = mul(q, to[j++]!);
+        else throw new InternalError(`reindex: [${from.map(String)}] and [${to.map(String)}] hold different elements`);
+      }
+      if (i - a === 1 && j - b === 1) out.push(index[a]!);
+      else out.push(...unflatten(flatten(index.slice(a, i), from.slice(a, i)), to.slice(b, j)));
+    }
+  }
+  return out;
+}
+
+/** The result of merging axes: every dim becomes a function of one position. */
+export function bindMerged(m: MergedAxis, position: Dim, into: Map<string, Dim>): void {
+  m.axes.forEach((a, i) => into.set(a.name, i === m.axes.length - 1 ? position : 0));
+}
+
+/** Analyses a group; throws InternalError where the group breaks what its space promises. */
+export function planOf(group: Group): Plan {
+  const { space } = group;
+  if (!space) throw new InternalError(`${group.name}: a kernel group has no iteration space`);
+  const taken = sizeNames(group);
+  let count = 0;
+  const fresh = (stem: string): string => {
+    while (taken.has(`${stem}${count}`)) count++;
+    return `${stem}${count++}`;
+  };
+  const axes = space.shape.map((size, i): SpaceAxis => {
+    const reduced = space.axes.includes(i);
+    return { ...axis(fresh(reduced ? "h" : "k"), size, "loop"), reduced };
+  });
+  const here = axes.map(at);
+  const depth = depths(group);
+  const reductions = group.nodes
+    .filter((n) => n.op.kind === "reduce")
+    .map((node): Reduction => {
+      const argument = node.inputs[0]!;
+      return { node, argument, index: reindex(here, space.shape, argument.type.shape), depth: depth.get(node)! };
+    });
+  const passes = Math.max(0, ...reductions.map((r) => r.depth));
+  const buffers = groupBuffers(group);
+  const kept = axes.filter((a) => !a.reduced);
+  const rows = numel(kept.map((a) => a.size));
+  const outputs = group.outputs.map((node): Output => {
+    const size = numel(node.type.shape);
+    const perRow = size === rows && (depth.get(node)! > 0 || size !== numel(space.shape));
+    if (!perRow && size !== numel(space.shape))
+      throw new InternalError(`${group.name}: output ${node.op.name} has neither the rows nor the elements of its space`);
+    const index = perRow
+      ? reindex(
+          kept.map(at),
+          kept.map((a) => a.size),
+          node.type.shape,
+        )
+      : reindex(here, space.shape, node.type.shape);
+    return { node, buffer: buffers.get(node)!, index, perRow, depth: depth.get(node)! };
+  });
+  const draft = { group, buffers, axes, reductions, outputs, depth, passes, fresh };
+  const body = everything(draft);
+  const merged = coalesce(axes, dimsOf(body));
+  return { ...draft, merged, contiguous: new Map(merged.map((m) => [m, fit(m, body)])) };
+}
+
+/** Reductions below each node of the group, itself included. */
+function depths(group: Group): Map<Node, number> {
+  const depth = new Map<Node, number>();
+  for (const n of group.nodes) {
+    depth.set(n, Math.max(0, ...n.inputs.map((x) => depth.get(x) ?? 0)) + (n.op.kind === "reduce" ? 1 : 0));
+  }
+  return depth;
+}
+
+/** What stands for a reduction's result while accesses are collected. */
+const result = (r: Reduction): Value =>
+  constant(
+    computeDType(r.node.type.dtype) === "i64" || computeDType(r.node.type.dtype) === "u64" ? 0n : 0,
+    computeDType(r.node.type.dtype),
+  );
+
+/** All that the group evaluates and stores, in one list, with one variable per axis. */
+function everything(p: Pick<Plan, "group" | "buffers" | "axes" | "reductions" | "outputs">): Stmt[] {
+  const reduced = p.axes.filter((a) => a.reduced);
+  const given: Given = new Map(p.reductions.map((r) => [r.node, (index) => checked(p.group, r, index, reduced)]));
+  const e = makeEvaluator(p.group, p.buffers, given).scope({ axes: p.axes, before: [] });
+  const body: Stmt[] = [];
+  const sink = p.outputs[0]?.buffer;
+  for (const r of p.reductions) {
+    const v = e.value(r.argument, r.index, body);
+    if (sink) body.push({ kind: "let", name: "argument", value: v });
+  }
+  for (const o of p.outputs) body.push(store(o.buffer, flatten(o.index, o.node.type.shape), e.value(o.node, o.index, body)));
+  return body;
+}
+/** A reduction's result may only be read at a row's position. */
+function checked(group: Group, r: Reduction, index: readonly Dim[], reduced: readonly SpaceAxis[]): Value {
+  for (const d of index)
+    for (const v of variables(d).keys())
+      if (reduced.some((a) => a.name === v))
+        throw new InternalError(`${group.name}: ${r.node.op.name} is read at a position that varies inside its own row`);
+  return result(r);
+}
+
+/** The coefficient of a variable where a dim is linear in it, otherwise undefined. */
+export function slope(d: Dim, name: string): Dim | undefined {
+  if (typeof d === "number") return 0;
+  const zero = substitute(d, new Map([[name, 0]]));
+  if (zero === d) return 0;
+  const by = sub(substitute(d, new Map([[name, 1]])), zero);
+  const own = variables(d).get(name)!;
+  const rebuilt = sub(d, zero);
+  return rebuilt === mul(by, own) && !variables(by).has(name) ? by : undefined;
+}
+
+/** Merges neighbours of one sort wherever every dim is linear in both and strides say that they are one run. Axes of size 1 vanish. */
+function coalesce(axes: readonly SpaceAxis[], dims: Iterable<Dim>): MergedAxis[] {
+  const list = [...dims].filter((d) => typeof d !== "number");
+  const slopes = axes.map((a) => list.map((d) => slope(d, a.name)));
+  const out: { axes: SpaceAxis[]; size: Dim; reduced: boolean; last: number }[] = [];
+  axes.forEach((a, i) => {
+    if (a.size === 1) return;
+    const before = out.at(-1);
+    const joins =
+      before !== undefined &&
+      before.reduced === a.reduced &&
+      slopes[i]!.every((s, k) => {
+        const outer = slopes[before.last]![k];
+        return s !== undefined && outer !== undefined && outer === mul(s, a.size);
+      });
+    if (joins) {
+      before.axes.push(a);
+      before.size = mul(before.size, a.size);
+      before.last = i;
+    } else out.push({ axes: [a], size: a.size, reduced: a.reduced, last: i });
+  });
+  return out.map(({ axes: list, size, reduced }) => ({ axes: list, size, reduced }));
+}
+
+/** How accesses like lanes along a merged axis. */
+function fit(m: MergedAxis, body: readonly Stmt[]): number {
+  const { name } = m.axes.at(-1)!;
+  let score = 0;
+  for (const { index } of accesses(body)) {
+    const s = slope(index, name);
+    score += s === 1 ? 1 : s === 0 ? 0 : -1;
+  }
+  return score;
+}
+
+/** A flat position as one digit per size, last fastest. */
+export function digits(flat: Dim, sizes: readonly Dim[]): Dim[] {
+  const out: Dim[] = [];
+  let rest = flat;
+  for (let i = sizes.length - 1; i >= 0; i--) {
+    out.unshift(i === 0 ? rest : mod(rest, sizes[i]!));
+    rest = i === 0 ? 0 : div(rest, sizes[i]!);
+  }
+  return out;
+}
+/** The space of a map over a shape. */
+export const mapSpace = (shape: Shape): Space => ({ shape, axes: [] });

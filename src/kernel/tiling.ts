@@ -1,0 +1,104 @@
+import { bytesOf, computeDType, type DType } from "../core/dtype.js";
+import { type Dim, divides, hi } from "../core/expr.js";
+import type { Target } from "./codegen.js";
+
+/**
+ * How a kernel walks its rows and columns: decisions as data. Lanes lie along the kept axes (a map; sums over leading axes) or along
+ * the reduced ones (softmax, norms), where each row is swept once per pass.
+ */
+export interface SpaceTiling {
+  readonly lanes: "kept" | "reduced";
+  readonly vector: number;
+  readonly unroll: number;
+  /** reduced: rows that one sweep takes at once, for more memory streams. */
+  readonly together: number;
+  /** Threads of a grid point, and how many of them share a row. */
+  readonly threads: number;
+  readonly rowThreads: number;
+  /** Rows (kept: blocks) that a grid point takes one after another. */
+  readonly turn: number;
+  /** kept: the lanes' positions that one grid point takes at least; 0 means one per thread. */
+  readonly block: number;
+  /** Whether values that several passes need may be kept in scratch (or registers). */
+  readonly hold: "shared" | "registers" | "nothing";
+  readonly stream: boolean;
+}
+
+/** What a tiling depends on. */
+export interface SpaceSizes {
+  /** Rows and columns; columns are 1 in a map. */
+  readonly rows: Dim;
+  readonly cols: Dim;
+  /** Size of the axis that the lanes run along. */
+  readonly lane: Dim;
+  /** Accumulators alive at once, and passes that reduce. */
+  readonly accumulators: number;
+  readonly passes: number;
+  /** Elements leave per position, not only per row. */
+  readonly sweeps: boolean;
+  /** Dtypes of what is loaded and stored. */
+  readonly dtypes: readonly DType[];
+  /** Bytes that leave. */
+  readonly written: number;
+}
+
+const floorPower = (n: number): number => 2 ** Math.floor(Math.log2(Math.max(1, n)));
+const clamp = (x: number, least: number, most: number): number => Math.max(least, Math.min(most, Math.floor(x)));
+/** Elements worth a grid point of their own on a CPU. */
+const worth = 1 << 14;
+
+/** Lanes of a vector for these dtypes along an axis. */
+export function lanesFor(t: Target, lane: Dim, dtypes: readonly DType[]): number {
+  if (t.threads > 1) {
+    const widest = Math.max(1, ...dtypes.map(bytesOf));
+    const n = Math.max(1, Math.floor((t.lanes * 4) / widest));
+    return divides(n, lane) ? n : 1;
+  }
+  const widest = Math.max(4, ...dtypes.map((d) => bytesOf(computeDType(d))));
+  return Math.min(floorPower((t.lanes * 4) / widest), floorPower(hi(lane)));
+}
+
+/** A tiling with lanes along the kept axes. */
+export function tileKept(t: Target, s: SpaceSizes): SpaceTiling {
+  const base = { lanes: "kept", together: 1, rowThreads: 1, hold: "nothing" } as const;
+  const vector = lanesFor(t, s.lane, s.dtypes);
+  if (t.threads > 1) {
+    const threads = clamp(t.threads, 1, 256);
+    return { ...base, vector: s.passes ? 1 : vector, unroll: 1, threads, turn: 1, block: 0, stream: false };
+  }
+  const room = Math.max(1, Math.floor(t.registers / 2 / Math.max(1, s.accumulators)));
+  const unroll = s.passes ? clamp(Math.min(floorPower(room), hi(s.lane) / vector), 1, 4) : 1;
+  const cols = Math.max(1, hi(s.cols));
+  const share = Math.ceil(hi(s.rows) / (4 * t.parallel));
+  const wide = vector * unroll;
+  const block = Math.ceil(clamp(Math.max(worth / cols, wide), 1, Math.max(worth / cols, s.passes ? share : worth, 1)) / wide) * wide;
+  return { ...base, vector, unroll, threads: 1, turn: 1, block, stream: !s.passes && s.written >= 1 << 25 };
+}
+
+/** A tiling with lanes along the reduced axes. */
+export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
+  const cols = Math.max(1, hi(s.cols));
+  const rows = Math.max(1, hi(s.rows));
+  const vector = lanesFor(t, s.lane, s.dtypes);
+  const single = s.passes === 1 && !s.sweeps;
+  if (t.threads === 1) {
+    const together = single && rows >= 16 * t.parallel && cols >= 256 && s.accumulators === 1 ? 4 : 1;
+    const room = Math.max(1, Math.floor(t.registers / 2 / Math.max(1, s.accumulators * together)));
+    const unroll = clamp(Math.min(floorPower(room), hi(s.lane) / vector), 1, 4);
+    const turn = clamp(
+      Math.min((8 * worth) / (cols * together), Math.max(rows / (4 * t.parallel * together), worth / (cols * together))),
+      1,
+      1 << 20,
+    );
+    return { lanes: "reduced", vector, unroll, together, threads: 1, rowThreads: 1, turn, block: 0, hold: "shared", stream: false };
+  }
+  const base = { lanes: "reduced", turn: 1, block: 0, stream: false } as const;
+  if (single && cols <= 1 << 15) {
+    return { ...base, vector, unroll: 2, together: 2, threads: clamp(t.threads, 32, 128), rowThreads: 32, hold: "nothing" };
+  }
+  let unroll = 1;
+  while (cols / (vector * unroll) > t.threads / 4 && unroll * vector < 32) unroll *= 2;
+  const rowThreads = Math.min(t.threads, Math.ceil(cols / (vector * unroll) / 32) * 32);
+  const hold = rowThreads * unroll * vector >= cols ? "registers" : "nothing";
+  return { ...base, vector, unroll, together: 1, threads: rowThreads, rowThreads, hold };
+}
