@@ -59,10 +59,28 @@ const longest = 1500;
 /** Rank-0 values are computed in front of the loops. */
 const cheapScalar = 64;
 
-const heavy = new Set(["exp", "exp2", "expm1", "log", "log2", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh"]);
+const heavy = new Set([
+  "exp",
+  "exp2",
+  "expm1",
+  "log",
+  "log2",
+  "log1p",
+  "sin",
+  "cos",
+  "tan",
+  "asin",
+  "acos",
+  "atan",
+  "atan2",
+  "sinh",
+  "cosh",
+  "tanh",
+]);
 for (const op of ["asinh", "acosh", "atanh", "erf", "erfc", "lgamma", "pow"]) heavy.add(op);
 /** Scalar operations that one element of a node takes, about. */
-const costOf = (n: Node): number => (n.op.kind !== "elementwise" ? 0 : heavy.has(n.op.scalar!) ? 10 : n.op.scalar === "div" || n.op.scalar === "rem" ? 3 : 1);
+const costOf = (n: Node): number =>
+  n.op.kind !== "elementwise" ? 0 : heavy.has(n.op.scalar!) ? 10 : n.op.scalar === "div" || n.op.scalar === "rem" ? 3 : 1;
 
 /** A leaf whose value comes from outside. */
 export const isSupplied = (n: Node): boolean => n.op.kind === "leaf" && !n.op.reference;
@@ -79,7 +97,11 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
       if (list) list.push(n);
       else users.set(x, [n]);
     }
-  const rootSet = new Set(roots(g).map(storageOf).filter((n) => !isSupplied(n)));
+  const rootSet = new Set(
+    roots(g)
+      .map(storageOf)
+      .filter((n) => !isSupplied(n)),
+  );
 
   const kinds = new Map<Node, { kind: Atom["kind"]; template?: Template; why: readonly string[] }>();
   for (const n of order) {
@@ -92,7 +114,10 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
     if (foreign) kinds.set(n, { kind: "host", why: [`kernels have no ${foreign.type.dtype} on this target`] });
     else if (!isPrimitive(n)) {
       const { template, refused } = claimOf(n, codegen);
-      kinds.set(n, template ? { kind: "template", template, why: refused } : { kind: "host", why: [`no template takes ${n.op.name}`, ...refused] });
+      kinds.set(
+        n,
+        template ? { kind: "template", template, why: refused } : { kind: "host", why: [`no template takes ${n.op.name}`, ...refused] },
+      );
     } else if (n.op.kind === "reduce") kinds.set(n, { kind: "reduce", why: [] });
   }
   // What a host step or a template without a prologue reads must lie in memory.
@@ -117,7 +142,10 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
         for (const s of sitesOf(u)) found.set(s.user, Math.max(found.get(s.user) ?? 0, s.repeat * times));
       } else if (!found.has(u)) found.set(u, 1);
     }
-    sites.set(n, [...found].map(([user, repeat]) => ({ user, repeat })));
+    sites.set(
+      n,
+      [...found].map(([user, repeat]) => ({ user, repeat })),
+    );
   }
 
   // Costs of what is computed where it is read, and from it the values that are worth an identity.
@@ -137,9 +165,15 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
     }
     cost.set(n, c);
     reads.set(n, below);
-    if (isAtom(n)) continue;
-    const why = rootSet.has(n) ? "it leaves the program" : (wanted.get(n) ?? (n.op.kind === "elementwise" ? worthKeeping(n, c, below) : undefined));
-    if (why) kinds.set(n, { kind: target.kernels && target.dtypes.has(n.type.dtype) ? "map" : "host", why: [why] });
+    if (isAtom(n) || isSupplied(n)) continue;
+    const why = rootSet.has(n)
+      ? "it leaves the program"
+      : (wanted.get(n) ?? (n.op.kind === "elementwise" ? worthKeeping(n, c, below) : undefined));
+    if (why)
+      kinds.set(n, {
+        kind: target.kernels && target.dtypes.has(n.type.dtype) ? "map" : "host",
+        why: [`${n.op.name} is a value of its own: ${why}`],
+      });
   }
 
   function worthKeeping(n: Node, c: number, below: ReadonlySet<Node>): string | undefined {
@@ -157,7 +191,8 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
     if (c > cheap) return `${at.length} readers share its ${c} operations`;
     if (large.length > 1) return `${at.length} readers share its ${large.length} operands`;
     // One large operand that nobody else reads: this value is kept instead of it.
-    if (large.length === 1 && !isSupplied(large[0]!) && sitesOf(large[0]!).length < 2 && !rootSet.has(large[0]!)) return `${at.length} readers share it`;
+    if (large.length === 1 && !isSupplied(large[0]!) && sitesOf(large[0]!).length < 2 && !rootSet.has(large[0]!))
+      return `${at.length} readers share it`;
     return undefined;
   }
 
@@ -234,4 +269,3 @@ function through(n: Node, relation: Relation): Relation {
   if (view.kind === "view" || relation !== "full") return "view";
   return view.axes.length ? `row:${rowPattern(n.type.shape, view.axes)}` : "full";
 }
-

@@ -15,7 +15,8 @@ export function explain(p: Program): string {
   ];
   p.steps.forEach((s, i) => {
     const { note } = s;
-    const what = s.kind === "launch" ? `kernel ${p.kernels[s.kernel]!.entry}, grid ${show(s.grid)}` : s.kind === "copy" ? "copy" : `host ${s.call}`;
+    const what =
+      s.kind === "launch" ? `kernel ${p.kernels[s.kernel]!.entry}, grid ${show(s.grid)}` : s.kind === "copy" ? "copy" : `host ${s.call}`;
     lines.push(`${`${i}`.padStart(4)} ${note?.label ?? ""} [${note?.tier ?? "?"}] ${what}, ${showBytes(note?.bytes ?? 0)}`);
     if (note?.ops.length) lines.push(`       ${countOps(note.ops)}`);
     for (const w of note?.why ?? []) lines.push(`       - ${w}`);

@@ -7,6 +7,9 @@ import type { Codegen, Target, Template } from "../kernel/codegen.js";
 import type { Group, Space } from "../kernel/group.js";
 import { type Atom, type Atoms, findAtoms } from "./atoms.js";
 
+/** How many levels apart two sums may be that are computed together, which keeps what the earlier one reads alive. */
+const near = 3;
+
 /** A group while it grows. */
 interface Draft {
   readonly id: number;
@@ -42,6 +45,7 @@ export function fuse(g: Graph, codegen: Codegen): Fusion {
     forest.absorbProducers();
     forest.joinProducers();
     forest.joinSiblings();
+    forest.joinRows();
     forest.absorbProducers();
   }
   return forest.finish();
@@ -83,6 +87,7 @@ class Forest {
   /** Users first: a value that only one group reads is computed in that group, if it can be. */
   absorbProducers(): void {
     for (const a of this.atoms.list.toReversed()) {
+      if (a.values.some((v) => this.atoms.roots.has(v))) continue;
       const readers = new Set(a.values.flatMap((v) => (this.atoms.readers.get(v) ?? []).map((r) => this.draftOf.get(r)!)));
       const own = this.draftOf.get(a)!;
       readers.delete(own);
@@ -122,11 +127,31 @@ class Forest {
     }
   }
 
+  /** Sums over equal rows that become ready at about the same time: column sums are small kernels that share their loops. */
+  joinRows(): void {
+    const byPattern = new Map<string, Draft[]>();
+    for (const d of new Set(this.draftOf.values())) {
+      if (d.kind !== "reduce" || d.rows === d.size || !d.atoms.every((a) => a.kind === "reduce" || a.size === d.rows)) continue;
+      const list = byPattern.get(d.pattern!);
+      if (list) list.push(d);
+      else byPattern.set(d.pattern!, [d]);
+    }
+    for (const list of byPattern.values()) {
+      list.sort((a, b) => a.level - b.level);
+      let last = list[0]!;
+      for (const d of list.slice(1)) {
+        if (!d.atoms.length || d.level - last.level > near || !this.merge(last, d)) last = d;
+        else if (!last.atoms.length) last = d;
+      }
+    }
+  }
+
   /** Puts two drafts together, or notes why not. The one with more atoms stays. */
   private merge(a: Draft, b: Draft): boolean {
     const space = this.together(a, b);
     if (typeof space === "string") {
-      if (a.why.length < 24) a.why.push(`not with ${labelOf(b)}: ${space}`);
+      const why = `not with ${labelOf(b)}: ${space}`;
+      if (a.why.length < 24 && !a.why.includes(why)) a.why.push(why);
       return false;
     }
     const [into, from] = a.atoms.length >= b.atoms.length && !b.template ? [a, b] : [b, a];
@@ -179,7 +204,8 @@ class Forest {
       if (b.deps.has(a) === false) return "it does not read the template's result";
       if (a.atoms[0]!.node.tuple) return "the template has several results";
       const root = a.atoms.find((x) => x.kind === "template")!;
-      if (numel(root.node.type.shape) !== b.size) return `${showSize(b.size)} elements instead of the template's ${showSize(numel(root.node.type.shape))}`;
+      if (numel(root.node.type.shape) !== b.size)
+        return `${showSize(b.size)} elements instead of the template's ${showSize(numel(root.node.type.shape))}`;
       const answer = a.template!.epilogue(root.node, this.target);
       if (answer !== true) return answer;
       space = { kind: "template", size: b.size };
@@ -278,8 +304,7 @@ class Forest {
     for (const a of d.atoms.sort((x, y) => x.order - y.order)) {
       for (const n of a.nodes) nodes.add(n);
       if (a.node.tuple) for (const v of a.values) nodes.add(v);
-      for (const v of a.values)
-        if (a.node.tuple || roots.has(v) || (readers.get(v) ?? []).some((r) => !mine.has(r))) outputs.push(v);
+      for (const v of a.values) if (a.node.tuple || roots.has(v) || (readers.get(v) ?? []).some((r) => !mine.has(r))) outputs.push(v);
     }
     for (const a of d.atoms)
       for (const r of a.reads.keys()) {
@@ -317,4 +342,3 @@ function labelOf(d: Draft): string {
   const names = [...new Set(main.length ? [...main, ops.at(-1)!] : ops)];
   return names.length > 4 ? `${names.slice(0, 3).join("_")}_and_${names.length - 3}_more` : names.join("_");
 }
-

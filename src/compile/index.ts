@@ -1,15 +1,18 @@
 /** From a graph to a program: passes, fusion, placement, lowering and linking, in this order. */
 import type { Graph } from "../ir/graph.js";
 import { type Pass, runPasses } from "../ir/rewrite.js";
-import type { Codegen } from "../kernel/codegen.js";
+import type { Codegen, Target } from "../kernel/codegen.js";
+import type { Group } from "../kernel/group.js";
+import type { Kernel } from "../kernel/kernel.js";
 import type { Program } from "../runtime/program.js";
 import { dumper } from "./debug.js";
 import { fuse } from "./fuse.js";
 import { type LinkOptions, link } from "./link.js";
-import { lower } from "./lower/index.js";
+import { lowerGroup } from "./lower/index.js";
 import { orderTasks } from "./order.js";
 import { cse } from "./passes/cse.js";
 import { decompose } from "./passes/decompose.js";
+import { transposedProducts } from "./passes/products.js";
 import { plan } from "./plan.js";
 
 /** What a caller may choose. */
@@ -21,7 +24,7 @@ export interface CompileOptions extends Omit<LinkOptions, "onKernel"> {
 }
 
 /** The passes that turn a recorded graph into one of primitive and claimed ops. */
-export const standardPasses = (codegen: Codegen): readonly Pass[] => [cse, decompose(codegen), cse];
+export const standardPasses = (codegen: Codegen): readonly Pass[] => [cse, decompose(codegen), transposedProducts, cse];
 
 /** Compiles a graph for one kind of device. */
 export function compile(graph: Graph, codegen: Codegen, options: CompileOptions = {}): Program {
@@ -37,3 +40,7 @@ export function compile(graph: Graph, codegen: Codegen, options: CompileOptions 
   dump.program(program);
   return program;
 }
+
+/** The kernels of a group, in order: its template's, or generated ones. */
+const lower = (group: Group, target: Target): readonly Kernel[] =>
+  group.template ? group.template.lower(group, target) : lowerGroup(group, target);

@@ -5,6 +5,7 @@ import { numel } from "../core/type.js";
 import { writeAttrs } from "../ir/attrs.js";
 import type { Graph } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
+import { pickOp } from "../ir/pick.js";
 import type { Codegen, Target } from "../kernel/codegen.js";
 import type { Group } from "../kernel/group.js";
 import type { Kernel } from "../kernel/kernel.js";
@@ -254,7 +255,8 @@ function copyStep(t: Task, table: BufferTable): Step {
 }
 
 function hostStep(group: Group, p: Plan, table: BufferTable): Step {
-  const node = group.nodes.find((n) => n.op.name !== "pick" && group.outputs.some((o) => o === n || o.inputs[0] === n))!;
+  const out = group.outputs[0]!;
+  const node = (out.op as unknown) === pickOp ? out.inputs[0]! : out;
   const inputs = node.inputs.map((x) => table.add(p.slotOf.get(storageIn(group, x))!));
   return {
     kind: "host",

@@ -49,7 +49,10 @@ export function orderTasks(p: Plan): Task[] {
     for (const u of t.after) {
       if (grows.get(u) !== 0 || [...u.before].some((b) => b !== t && !done.has(b))) continue;
       const own = slotsOf(p, t).writes.filter((x) => x.role === "temp" && pending.get(x)?.size === 1 && pending.get(x)!.has(u));
-      best = Math.max(best, own.reduce((sum, x) => sum + bytes.get(x)!, 0));
+      best = Math.max(
+        best,
+        own.reduce((sum, x) => sum + bytes.get(x)!, 0),
+      );
     }
     return best;
   };

@@ -52,7 +52,12 @@ export function plan(g: Graph, fusion: Fusion): Plan {
   const updates = updatesOf(g, p);
   const rest = updates.filter(([s, value]) => !p.updateInPlace(s, value));
   outputs.forEach((to, i) => p.output(to, i));
-  for (const [s, value] of rest) p.updateByCopy(s, value, updates.some(([other]) => other === value));
+  for (const [s, value] of rest)
+    p.updateByCopy(
+      s,
+      value,
+      updates.some(([other]) => other === value),
+    );
   p.fillTemps();
   return { inputs, state, outputs, constants: p.constants, tasks: p.tasks, slotOf: p.slotOf, fusion };
 }
@@ -128,7 +133,8 @@ class Planner {
   }
   private whyNotInPlace(s: Node, value: Node, writer: Task): string | undefined {
     const readers = this.readers.get(s) ?? [];
-    if (readers.includes(writer) && !readsInStep(this.fusion, writer.group!, s, value)) return `${writer.group!.name} reads the old value at other positions`;
+    if (readers.includes(writer) && !readsInStep(this.fusion, writer.group!, s, value))
+      return `${writer.group!.name} reads the old value at other positions`;
     const late = readers.find((r) => r !== writer && reaches(writer, r));
     return late && `${late.group?.name ?? "a copy"} reads the old value and needs the new one`;
   }
@@ -158,7 +164,13 @@ class Planner {
     const held = this.slotOf.get(value);
     if (!held) this.slotOf.set(value, to);
     else if (to.size !== 0) {
-      const reasons = { input: "it is an input", state: "it is state", constant: "it is a constant", output: "it is another output too", temp: "" };
+      const reasons = {
+        input: "it is an input",
+        state: "it is state",
+        constant: "it is a constant",
+        output: "it is another output too",
+        temp: "",
+      };
       this.reads(this.copy(held, to, `output ${i} is a copy: ${reasons[held.role]}`), value);
     }
   }
