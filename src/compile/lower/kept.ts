@@ -1,5 +1,5 @@
 /** Lanes along the kept axes: maps, and reductions over leading axes where neighbouring rows lie next to each other. */
-import { add, ceilDiv, type Dim, div, divides, hi, indexOn, min, mod, mul, position, sub, variable } from "../../core/expr.js";
+import { add, ceilDiv, type Dim, div, divides, hi, indexOn, min, mod, mul, sub, variable } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import { type Axis, at, axis, below, type Buffer, indexValue, type Kernel, loops, type Stmt, store } from "../../kernel/kernel.js";
 import type { SpaceTiling } from "../../kernel/tiling.js";

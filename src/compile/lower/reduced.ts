@@ -1,6 +1,6 @@
 /** Lanes along the reduced axes: each row is swept once per pass (softmax, norms, argmax, matrix-vector). */
 import { bytesOf } from "../../core/dtype.js";
-import { add, ceilDiv, type Dim, div, divides, hi, indexOn, min, mod, mul, position, sub, variable } from "../../core/expr.js";
+import { add, ceilDiv, type Dim, div, divides, hi, indexOn, min, mod, mul, sub, variable } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import type { Target } from "../../kernel/codegen.js";
 import { apply, at, axis, below, type Buffer, indexValue, type Kernel, load, loops, ref, type Stmt, store } from "../../kernel/kernel.js";
