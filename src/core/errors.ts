@@ -13,6 +13,8 @@ export class DTypeError extends TreepieError {}
 export class ArgumentError extends TreepieError {}
 /** A file that is damaged, truncated or of an unknown version; nothing was loaded from it. */
 export class FormatError extends TreepieError {}
+/** A file could not be read or written; says which, and what became of the old contents. */
+export class FileError extends TreepieError {}
 /** Something that does not exist (yet) for this dtype, device or target. */
 export class UnsupportedError extends TreepieError {}
 /** A program file holds no program for this device, and no compiler is at hand. */
