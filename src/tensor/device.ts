@@ -1,0 +1,113 @@
+/** Which devices there are, and which one is meant. Backends register a loader; nothing native is loaded before it is used. */
+import { ArgumentError, UnsupportedError } from "../core/errors.js";
+import type { Graph } from "../ir/graph.js";
+import type { Backend, Codegen } from "../kernel/codegen.js";
+import type { HostFunctions, Program } from "../runtime/program.js";
+import { Engine } from "./engine.js";
+import { mode, scoped } from "./mode.js";
+
+interface Registered {
+  readonly load: () => Promise<Backend>;
+  readonly compile: (graph: Graph, codegen: Codegen) => Program;
+}
+const backends = new Map<string, Registered>();
+const engines = new Map<string, Engine>();
+let preference: readonly string[] = [];
+let hostFunctions: HostFunctions | undefined;
+let chosen = "";
+
+/** Makes a backend known by name. `load` imports it when it is first used. */
+export function registerBackend(name: string, load: () => Promise<Backend>, compile: Registered["compile"]): void {
+  backends.set(name, { load, compile });
+}
+/** Names of the backends that are known. */
+export const backendNames = (): string[] => [...backends.keys()];
+/** The backends that "the default device" may mean, best first; the first that works on this machine is taken. */
+export function setPreference(names: readonly string[]): void {
+  preference = names;
+}
+/** The functions that host steps call (the reference interpreter). */
+export function setHostFunctions(host: HostFunctions): void {
+  hostFunctions = host;
+}
+
+/** Makes one backend the default for everything that is recorded from now on. */
+export function setDefaultBackend(name: string): void {
+  known(name);
+  chosen = name;
+}
+/** Runs `fn` with its tensors on another device. */
+export function withDevice<T>(name: string, fn: () => T): T {
+  known(name);
+  return scoped("withDevice", { device: name }, fn);
+}
+function known(name: string): Registered {
+  const b = backends.get(name);
+  if (!b) throw new ArgumentError(`there is no device ${name}; known are ${[...backends.keys()].join(", ") || "none"}`);
+  return b;
+}
+
+/** The device that new tensors are on; "" until the default one was chosen. */
+export const currentDevice = (): string => mode.device || chosen;
+
+/** The engine of a device; "" is the default one. */
+export function engineOf(name: string): Engine {
+  const key = name || chosen;
+  let e = engines.get(key);
+  if (!e) {
+    e = key ? named(key) : preferred();
+    engines.set(key, e);
+  }
+  return e;
+}
+function named(name: string): Engine {
+  const b = known(name);
+  return new Engine(name, {
+    host: hostFunctions,
+    compile: b.compile,
+    async backend() {
+      const backend = await b.load();
+      const why = backend.unavailable();
+      if (why) throw new UnsupportedError(`device ${name} does not work here: ${why}`);
+      return backend;
+    },
+  });
+}
+/** The first backend in order of preference that works here. */
+function preferred(): Engine {
+  let compile: Registered["compile"] | undefined;
+  return new Engine("", {
+    host: hostFunctions,
+    compile: (graph, codegen) => compile!(graph, codegen),
+    async backend() {
+      const reasons: string[] = [];
+      for (const name of preference) {
+        const b = known(name);
+        const backend = await b.load();
+        const why = backend.unavailable();
+        if (!why) {
+          compile = b.compile;
+          if (!engines.has(name)) engines.set(name, engines.get("")!);
+          return backend;
+        }
+        reasons.push(`${name}: ${why}`);
+      }
+      throw new UnsupportedError(`no device works here${reasons.length ? ` (${reasons.join("; ")})` : "; no backend is registered"}`);
+    },
+  });
+}
+/** Every engine that was asked for. */
+export const allEngines = (): Engine[] => [...new Set(engines.values())];
+
+/** Opens the current device, so that blocking reads such as `dataSync` work. */
+export const ready = (): Promise<void> => engineOf(currentDevice()).open();
+/** Waits until everything that was asked for has run. */
+export async function synchronize(): Promise<void> {
+  for (const e of allEngines()) await e.sync();
+}
+/** Closes every device and forgets it; values that live there are lost. */
+export async function closeDevices(): Promise<void> {
+  const all = allEngines();
+  engines.clear();
+  for (const e of all) await e.close();
+}

@@ -1,0 +1,369 @@
+/**
+ * One device with what runs on it: programs by the structure of their graphs, and work in the order it was asked for. Work that
+ * can start starts at once; the rest waits for the device to open or for kernels to be built, in order.
+ */
+import { bytesOf } from "../core/dtype.js";
+import { DeviceError, UnsupportedError } from "../core/errors.js";
+import { evaluate as valueOf, type Dim } from "../core/expr.js";
+import type { Graph } from "../ir/graph.js";
+import { graphKey, intern } from "../ir/intern.js";
+import type { Backend, Codegen } from "../kernel/codegen.js";
+import type { Call, Device, Loaded } from "../runtime/device.js";
+import type { HostFunctions, Program } from "../runtime/program.js";
+import { adopt, collectIfNeeded } from "./collect.js";
+import { type Block, release, type Storage } from "./storage.js";
+
+/** A graph on its way to being run: compiled and loaded once for each structure. */
+export interface Prepared {
+  readonly graph: Graph;
+  program: Program | undefined;
+  loaded: Loaded | undefined;
+  loading: Promise<void> | undefined;
+}
+
+/** One run: where inputs come from, and which storages it fills. */
+export interface Job {
+  readonly prepared: Prepared;
+  /** For `graph.inputs`, in order. */
+  readonly inputs: readonly Storage[];
+  /** For `graph.state`, in order: what the state was, and what it becomes. */
+  readonly states: readonly { readonly before: Storage; readonly after: Storage }[];
+  readonly outputs: readonly Storage[];
+  readonly name: string;
+  readonly signal?: AbortSignal | undefined;
+}
+interface Queued extends Job {
+  started: boolean;
+  readonly ticket: { done: Promise<void>; failed: unknown };
+  resolve(): void;
+  reject(e: unknown): void;
+}
+
+/** Counts that tests read. */
+export const engineCounters: { compiles: number; submissions: number } = { compiles: 0, submissions: 0 };
+
+/** What opens a device by its backend's name. */
+export interface Opener {
+  backend(): Promise<Backend>;
+  readonly host: HostFunctions | undefined;
+  compile(graph: Graph, codegen: Codegen): Program;
+}
+
+const inFlightLimit = 64;
+const keepHostBelow = 4096;
+const uploadOnceBelow = 16 << 20;
+
+/** A device, its programs and its queue. */
+export class Engine {
+  name: string;
+  readonly opener: Opener;
+  device: Device | undefined;
+  codegen: Codegen | undefined;
+  private opening: Promise<void> | undefined;
+  private readonly programs = new Map<string, Prepared>();
+  private readonly queue: Queued[] = [];
+  private draining: Promise<void> | undefined;
+  private inFlight = 0;
+
+  constructor(name: string, opener: Opener) {
+    this.name = name;
+    this.opener = opener;
+  }
+
+  /** Opens the device; further calls wait for the same opening. */
+  open(): Promise<void> {
+    this.opening ??= this.openNow().catch((e: unknown) => {
+      this.opening = undefined;
+      throw e;
+    });
+    return this.opening;
+  }
+  private async openNow(): Promise<void> {
+    const backend = await this.opener.backend();
+    this.name = backend.name;
+    this.codegen = backend.codegen();
+    this.device = await backend.open();
+  }
+  /** The open device; the error says how to open it. */
+  opened(): Device {
+    if (!this.device)
+      throw new DeviceError(`device ${this.name || "(default)"} is not open yet: \`await ready()\` once, or await a value first`);
+    return this.device;
+  }
+
+  /** The program slot of a graph; equal structures share one. */
+  prepare(graph: Graph): Prepared {
+    const interned = intern(graph);
+    const key = graphKey(interned);
+    let p = this.programs.get(key);
+    if (!p) {
+      p = { graph: interned, program: undefined, loaded: undefined, loading: undefined };
+      this.programs.set(key, p);
+      if (this.codegen) this.compile(p);
+    }
+    return p;
+  }
+  private compile(p: Prepared): Program {
+    if (!p.program) {
+      engineCounters.compiles++;
+      p.program = this.opener.compile(p.graph, this.codegen!);
+    }
+    return p.program;
+  }
+  private async load(p: Prepared): Promise<void> {
+    if (p.loaded) return;
+    const program = this.compile(p);
+    p.loading ??= this.opened()
+      .load(program, this.loadOptions())
+      .then((l) => {
+        if (p.loaded) l.unload();
+        else p.loaded = l;
+      })
+      .finally(() => {
+        p.loading = undefined;
+      });
+    await p.loading;
+  }
+  private loadSync(p: Prepared): void {
+    if (!p.loaded) p.loaded = this.opened().loadSync(this.compile(p), this.loadOptions());
+  }
+  private loadOptions(): { host?: HostFunctions } {
+    return this.opener.host ? { host: this.opener.host } : {};
+  }
+
+  /** Puts a job behind all earlier ones, and starts what can start. The promise settles when it has run. */
+  enqueue(job: Job): Promise<void> {
+    let resolve!: () => void;
+    let reject!: (e: unknown) => void;
+    const done = new Promise<void>((a, b) => {
+      resolve = a;
+      reject = b;
+    });
+    done.catch(() => {}); // whoever reads an output sees the failure
+    const ticket = { done, failed: undefined as unknown };
+    for (const s of job.outputs) s.job = ticket;
+    for (const s of job.states) s.after.job = ticket;
+    const queued: Queued = {
+      ...job,
+      started: false,
+      ticket,
+      resolve,
+      reject: (e) => {
+        ticket.failed = e ?? new DeviceError(`${job.name} failed`);
+        reject(e);
+      },
+    };
+    this.queue.push(queued);
+    this.startReady();
+    if (this.queue.length) this.drain();
+    return done;
+  }
+  /** Starts jobs whose programs are loaded, as far as order allows. */
+  private startReady(): void {
+    while (this.device && this.queue.length) {
+      const head = this.queue[0]!;
+      if (!head.prepared.loaded || head.inputs.some((s) => s.arriving)) return;
+      this.queue.shift();
+      this.start(head);
+    }
+  }
+  private drain(): Promise<void> {
+    this.draining ??= this.drainNow().finally(() => {
+      this.draining = undefined;
+      if (this.queue.length) this.drain();
+    });
+    return this.draining;
+  }
+  private async drainNow(): Promise<void> {
+    while (this.queue.length) {
+      const head = this.queue[0]!;
+      try {
+        await this.open();
+        await this.load(head.prepared);
+        for (const s of head.inputs) await s.arriving;
+      } catch (e) {
+        if (this.queue[0] === head) this.queue.shift();
+        head.reject(e);
+        continue;
+      }
+      this.startReady();
+    }
+  }
+  /** Runs everything that waits, blocking. */
+  drainSync(): void {
+    const device = this.opened();
+    if (!device.blocking) throw new UnsupportedError(`device ${this.name} cannot block: use \`await\` with data(), item() or evaluate()`);
+    while (this.queue.length) {
+      const head = this.queue[0]!;
+      try {
+        this.loadSync(head.prepared);
+      } catch (e) {
+        this.queue.shift();
+        head.reject(e);
+        continue;
+      }
+      this.start(this.queue.shift()!);
+    }
+  }
+
+  /** Binds buffers and submits. Never throws: a failure belongs to the job's outputs. */
+  private start(job: Queued): void {
+    job.started = true;
+    const device = this.device!;
+    const transient: Storage[] = [];
+    try {
+      collectIfNeeded(this);
+      const program = job.prepared.program!;
+      const buffers: Call["buffers"][number][] = new Array(program.buffers.length).fill(undefined);
+      const dims = bindDims(program, job);
+      job.inputs.forEach((s, i) => {
+        buffers[program.inputs[i]!.buffer] = this.bind(s, transient).allocation!;
+      });
+      job.states.forEach((s, i) => {
+        const block = this.take(s.before);
+        s.after.block = block;
+        adopt(s.after, block);
+        buffers[program.state[i]!.buffer] = block.allocation!;
+      });
+      job.outputs.forEach((s, i) => {
+        const { buffer } = program.outputs[i]!;
+        const plan = program.buffers[buffer]!;
+        const bytes = valueOf(plan.size, Object.fromEntries(program.dims.map((d, k) => [d.name, dims[k]!]))) * bytesOf(plan.dtype);
+        buffers[buffer] = this.allocate(s, bytes).allocation!;
+      });
+      engineCounters.submissions++;
+      const call: Call = { buffers, dims };
+      if (this.inFlight >= inFlightLimit && device.blocking) {
+        device.submitSync(job.prepared.loaded!, call);
+        settle(job);
+        return;
+      }
+      this.inFlight++;
+      device.submit(job.prepared.loaded!, call, job.signal).then(
+        () => {
+          this.inFlight--;
+          settle(job);
+        },
+        (e: unknown) => {
+          this.inFlight--;
+          job.reject(e);
+        },
+      );
+    } catch (e) {
+      job.reject(e);
+    } finally {
+      for (const s of transient) release(s);
+    }
+  }
+
+  /** Fresh device memory for a storage. */
+  allocate(s: Storage, bytes: number = s.bytes): Block {
+    const block: Block = { engine: this, allocation: this.opened().alloc(Math.max(bytes, 1)) };
+    s.block = block;
+    adopt(s, block);
+    return block;
+  }
+  /** The device memory that holds a storage, uploaded where it is only on the host. */
+  private bind(s: Storage, transient: Storage[]): Block {
+    if (s.job?.failed) throw s.job.failed;
+    if (s.arriving) throw new DeviceError("a value is still on its way from another device; await it first");
+    if (s.gone) throw new DeviceError(`a value that was ${s.gone} is needed again`);
+    s.uses++;
+    if (s.block) {
+      if (s.block.engine !== this)
+        throw new DeviceError(
+          `a value on device ${s.block.engine.name} is used on ${this.name}; move it with \`.to("${this.name}")\` first`,
+        );
+      return s.block;
+    }
+    if (!s.host) throw new DeviceError("a value has neither host bytes nor device memory");
+    const block = this.allocate(s);
+    if (s.bytes) this.device!.write(block.allocation!, 0, s.host);
+    // Most host values (batches, numbers) are read by one program only; those that come back stay on the device.
+    if (s.uses === 1 && s.bytes <= uploadOnceBelow) transient.push(s);
+    else if (s.bytes > keepHostBelow) s.host = undefined;
+    return block;
+  }
+  /** Memory that may be overwritten: the storage's own, or a copy where a recorded node still needs the old value. */
+  private take(s: Storage): Block {
+    const own = this.bind(s, []);
+    if (s.pinned) {
+      const copy: Block = { engine: this, allocation: this.opened().alloc(Math.max(s.bytes, 1)) };
+      if (s.bytes) this.device!.copy(own.allocation!, copy.allocation!, s.bytes);
+      return copy;
+    }
+    s.block = undefined;
+    s.host = undefined;
+    s.gone = "overwritten by an update";
+    return own;
+  }
+
+  /** Bytes of a storage, once it is filled. */
+  async read(s: Storage): Promise<Uint8Array> {
+    if (s.host) return s.host;
+    if (s.job) await s.job.done;
+    return this.keep(s, await this.opened().read(this.block(s), 0, s.bytes));
+  }
+  readSync(s: Storage): Uint8Array {
+    if (s.host) return s.host;
+    this.drainSync();
+    return this.keep(s, this.opened().readSync(this.block(s), 0, s.bytes));
+  }
+  private block(s: Storage): NonNullable<Block["allocation"]> {
+    if (s.job?.failed) throw s.job.failed;
+    if (!s.block?.allocation) throw new DeviceError(`a value that was ${s.gone ?? "never computed"} is read`);
+    return s.block.allocation;
+  }
+  /** Small values stay on the host once they were read: a loss holds no device memory. */
+  private keep(s: Storage, bytes: Uint8Array): Uint8Array {
+    if (s.bytes > keepHostBelow) return bytes;
+    s.host = bytes;
+    release(s);
+    return bytes;
+  }
+
+  /** Resolves when everything asked for has run. */
+  async sync(): Promise<void> {
+    while (this.queue.length) await this.drain();
+    await this.device?.sync();
+  }
+  /** Jobs that wait for the device or for a build. */
+  get waiting(): number {
+    return this.queue.length;
+  }
+  get programCount(): number {
+    return this.programs.size;
+  }
+  async close(): Promise<void> {
+    if (this.opening) await this.opening;
+    await this.sync();
+    await this.device?.close();
+    this.device = undefined;
+    this.opening = undefined;
+    this.programs.clear();
+  }
+}
+
+function settle(job: Queued): void {
+  for (const s of job.outputs) if (s.job === job.ticket) s.job = undefined;
+  for (const s of job.states) if (s.after.job === job.ticket) s.after.job = undefined;
+  job.resolve();
+}
+
+/** Values of the program's symbolic dims, read off the shapes that are bound. */
+function bindDims(program: Program, job: Job): number[] {
+  if (program.dims.length === 0) return [];
+  const values = new Map<string, number>();
+  const bind = (d: Dim, size: number): void => {
+    if (typeof d === "number") return;
+    const t = d.terms[0];
+    if (d.terms.length === 1 && d.offset === 0 && t!.by === 1 && t!.atom.kind === "var") values.set(t!.atom.name, size);
+  };
+  program.inputs.forEach((p, i) => p.type.shape.forEach((d, k) => bind(d, job.inputs[i]!.type.shape[k] as number)));
+  program.state.forEach((p, i) => p.type.shape.forEach((d, k) => bind(d, job.states[i]!.before.type.shape[k] as number)));
+  return program.dims.map((d) => {
+    const v = values.get(d.name);
+    if (v === undefined) throw new DeviceError(`${program.name}: nothing that is passed has the size ${d.name}`);
+    return v;
+  });
+}

@@ -1,0 +1,54 @@
+/** Tensors as users see them. */
+import "./install.js";
+
+export { type BackwardOptions, grad, gradients, valueAndGrad } from "./autograd.js";
+export {
+  arange,
+  type CreateOptions,
+  empty,
+  emptyLike,
+  eye,
+  fromBytes,
+  fromNode,
+  full,
+  fullLike,
+  linspace,
+  type NestedArray,
+  ones,
+  onesLike,
+  scalarTensor,
+  tensor,
+  zeros,
+  zerosLike,
+} from "./create.js";
+export {
+  backendNames,
+  closeDevices,
+  currentDevice,
+  ready,
+  registerBackend,
+  setDefaultBackend,
+  setHostFunctions,
+  setPreference,
+  synchronize,
+  withDevice,
+} from "./device.js";
+export { engineCounters } from "./engine.js";
+export { enableGrad, isGradEnabled, noGrad } from "./mode.js";
+export {
+  bernoulli,
+  defaultGenerator,
+  Generator,
+  type GeneratorState,
+  manualSeed,
+  rand,
+  randint,
+  randLike,
+  randn,
+  randnLike,
+  type RandomOptions,
+  randperm,
+} from "./random.js";
+export { hostEffect, hostNumber } from "./record.js";
+export { evaluate, type Index, Tensor } from "./tensor.js";
+export { defaultDType, setDefaultDType } from "../ops/promotion.js";

@@ -1,0 +1,111 @@
+/**
+ * The generator: a key from the seed, and an offset that every random call advances. Both are given to programs as numbers with
+ * each call, so a compiled step draws what the same step draws uncompiled, and drawing again replays the same numbers.
+ */
+import { type DType, isFloat } from "../core/dtype.js";
+import { ArgumentError, DTypeError } from "../core/errors.js";
+import type { Shape } from "../core/type.js";
+import type { Node } from "../ir/node.js";
+import { add, cast, mul } from "../ops/elementwise.js";
+import { defaultDType } from "../ops/promotion.js";
+import * as draw from "../ops/random.js";
+import { argsort } from "../ops/sort.js";
+import { hostEffect, hostNumber, hostValues, literalNode, newTensor } from "./record.js";
+import type { Tensor } from "./tensor.js";
+
+/** State of a generator: plain numbers, to be saved and restored. */
+export interface GeneratorState {
+  readonly seed: bigint;
+  readonly offset: bigint;
+}
+
+/** A source of random numbers (torch.Generator). */
+export class Generator {
+  private seed = 0n;
+  private offset = 0n;
+
+  constructor(seed: number | bigint = 0) {
+    this.manualSeed(seed);
+  }
+  /** Starts again from a seed. */
+  manualSeed(seed: number | bigint): this {
+    if (typeof seed === "number" && !Number.isSafeInteger(seed)) throw new ArgumentError(`manualSeed: ${seed} is not a whole number`);
+    const value = BigInt.asUintN(64, BigInt(seed));
+    hostEffect(() => {
+      this.seed = value;
+      this.offset = 0n;
+    });
+    return this;
+  }
+  initialSeed(): bigint {
+    return this.seed;
+  }
+  getState(): GeneratorState {
+    return { seed: this.seed, offset: this.offset };
+  }
+  setState(state: GeneratorState): void {
+    this.seed = BigInt(state.seed);
+    this.offset = BigInt(state.offset);
+  }
+  /** The state for one random call, as a node; each call has its own. */
+  next(): Node {
+    return hostValues([4], "u32", () => {
+      const at = this.offset++;
+      return [this.seed & 0xffffffffn, this.seed >> 32n, at & 0xffffffffn, (at >> 32n) & 0xffffffffn];
+    });
+  }
+}
+/** The generator that everything draws from unless told otherwise. */
+export const defaultGenerator: Generator = new Generator(0);
+/** Seeds the default generator (torch.manual_seed). */
+export const manualSeed = (seed: number | bigint): Generator => defaultGenerator.manualSeed(seed);
+
+/** Options of functions that draw. */
+export interface RandomOptions {
+  readonly dtype?: DType;
+  readonly requiresGrad?: boolean;
+  readonly generator?: Generator;
+}
+function drawn(n: Node, options: RandomOptions): Tensor {
+  const t = newTensor(n);
+  return options.requiresGrad ? t.requiresGrad_() : t;
+}
+const source = (o: RandomOptions): Node => (o.generator ?? defaultGenerator).next();
+function floatOf(name: string, o: RandomOptions): DType {
+  const dtype = o.dtype ?? defaultDType();
+  if (!isFloat(dtype)) throw new DTypeError(`${name}: ${dtype} is not a float dtype`);
+  return dtype;
+}
+
+/** Uniform in [0, 1) (torch.rand). */
+export const rand = (shape: Shape, options: RandomOptions = {}): Tensor =>
+  drawn(draw.uniform(source(options), shape, 0, { dtype: floatOf("rand", options) }), options);
+/** Normally distributed, mean 0 and deviation 1 (torch.randn). */
+export const randn = (shape: Shape, options: RandomOptions = {}): Tensor =>
+  drawn(draw.normal(source(options), shape, 0, { dtype: floatOf("randn", options) }), options);
+/** Whole numbers in [low, high) (torch.randint). */
+export const randint = (low: number, high: number, shape: Shape, options: RandomOptions = {}): Tensor =>
+  drawn(draw.randint(source(options), low, high, shape, 0, { dtype: options.dtype ?? "i64" }), options);
+/** 0, ..., n - 1 in random order (torch.randperm). */
+export function randperm(n: number, options: RandomOptions = {}): Tensor {
+  const order = argsort(draw.uniform(source(options), [n], 0, { dtype: "f64" }), 0);
+  return drawn(cast(order, options.dtype ?? "i64"), options);
+}
+/** 1 with the probability that each element says, else 0 (torch.bernoulli). */
+export const bernoulli = (p: Tensor, options: RandomOptions = {}): Tensor =>
+  drawn(draw.bernoulli(p.read(false), source(options), 0), options);
+export const randLike = (x: Tensor, options: RandomOptions = {}): Tensor => rand(x.shape, { dtype: x.dtype, ...options });
+export const randnLike = (x: Tensor, options: RandomOptions = {}): Tensor => randn(x.shape, { dtype: x.dtype, ...options });
+
+/** Uniform in [low, high), as a node. */
+export function uniformNode(shape: Shape, dtype: DType, low: number, high: number, g: Generator = defaultGenerator): Node {
+  const u = draw.uniform(g.next(), shape, 0, { dtype });
+  return low === 0 && high === 1 ? u : add(mul(u, literalNode(high - low, dtype)), literalNode(low, dtype));
+}
+/** Normal with a mean and a deviation, as a node. */
+export function normalNode(shape: Shape, dtype: DType, mean: number, std: number, g: Generator = defaultGenerator): Node {
+  const z = draw.normal(g.next(), shape, 0, { dtype });
+  return mean === 0 && std === 1 ? z : add(mul(z, literalNode(std, dtype)), literalNode(mean, dtype));
+}
+/** A dropout probability as a number that a compiled function asks for at each call. */
+export const probability = (read: () => number): Tensor => hostNumber(read, "f32");

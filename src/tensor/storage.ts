@@ -1,0 +1,70 @@
+/** Where the values of nodes are. A node is immutable, so a realised value stays with its node for as long as anyone holds it. */
+import { byteLength } from "../core/ndarray.js";
+import type { TensorType } from "../core/type.js";
+import type { Node } from "../ir/node.js";
+import type { Allocation } from "../runtime/device.js";
+import { free } from "./collect.js";
+import type { Engine } from "./engine.js";
+
+/** Device memory that one storage owns; freed with it. */
+export interface Block {
+  readonly engine: Engine;
+  allocation: Allocation | undefined;
+}
+
+/** A realised value: bytes on the host, memory on a device, or both. */
+export class Storage {
+  readonly type: TensorType;
+  readonly bytes: number;
+  host: Uint8Array | undefined;
+  block: Block | undefined;
+  /** Set while the work that fills this storage waits or runs. */
+  job: { readonly done: Promise<void>; failed: unknown } | undefined;
+  /** A recorded node may still read this value: it must not be overwritten in place. */
+  pinned = false;
+  /** How many programs have read it. */
+  uses = 0;
+  /** Several nodes have this one value. */
+  shared = false;
+  /** Set while the bytes come from another device. */
+  arriving: Promise<void> | undefined;
+  /** What became of the value, when it was given away or disposed. */
+  gone: string | undefined;
+
+  constructor(type: TensorType, host?: Uint8Array) {
+    this.type = type;
+    this.bytes = byteLength(type.dtype, type.shape as readonly number[]);
+    this.host = host;
+  }
+}
+
+const storages = new WeakMap<Node, Storage>();
+/** The realised value of a node, if it has one. */
+export const storageOf = (n: Node): Storage | undefined => storages.get(n);
+/** Says where the value of a node is. */
+export function setStorage(n: Node, s: Storage): void {
+  storages.set(n, s);
+}
+/** Gives a storage's device memory back; its host bytes, if any, remain. */
+export function release(s: Storage): void {
+  const block = s.block;
+  s.block = undefined;
+  if (block) free(block);
+}
+/** Gives all memory of a value back, where no recorded node may still read it. */
+export function giveBack(s: Storage): void {
+  if (s.pinned || s.shared) return;
+  release(s);
+  s.host = undefined;
+  s.gone = "disposed";
+}
+
+/** A number, or a few, that are handed to a program with each call. */
+export interface HostLiteral {
+  readonly values: readonly (number | bigint)[];
+  /** In a trace: which host value of the trace it is. */
+  readonly slot?: number;
+}
+const literals = new WeakMap<Node, HostLiteral>();
+export const literalOf = (n: Node): HostLiteral | undefined => literals.get(n);
+export const setLiteral = (n: Node, l: HostLiteral): void => void literals.set(n, l);

@@ -1,0 +1,60 @@
+/**
+ * Which recorded nodes carry gradients. A leaf that requires gradients is read through a `tracked` node, so derivatives have an
+ * identity to stop at; a value that must not pass gradients on is read through an `untracked` one. Both vanish before compiling.
+ */
+import { isFloat } from "../core/dtype.js";
+import { make, type Node, type Op, op } from "../ir/node.js";
+
+type None = Record<string, never>;
+
+/** A leaf's value as gradients see it. */
+export const trackedOp: Op<[Node], None> = op({
+  name: "tracked",
+  kind: "movement",
+  infer: ([x]) => x,
+  vjp: (ct) => [ct],
+  reference: ([x]) => x,
+  source: (index) => [{ input: 0, index }],
+});
+/** The same value, with no gradient (torch.Tensor.detach). */
+export const untrackedOp: Op<[Node], None> = op<[Node], None>({
+  name: "untracked",
+  kind: "movement",
+  infer: ([x]) => x,
+  vjp: () => [null],
+  reference: ([x]) => x,
+  source: (index) => [{ input: 0, index }],
+});
+
+const carriers = new WeakSet<Node>();
+/** Whether gradients flow from this node to a leaf. */
+export const carries = (n: Node): boolean => carriers.has(n);
+/** Marks the result of a recorded call. */
+export function markCarrier(n: Node): void {
+  if (isFloat(n.type.dtype)) carriers.add(n);
+}
+
+const stopped = new WeakMap<Node, Node>();
+/** The node, cut off from the gradients that it carries. */
+export function untracked(n: Node): Node {
+  if (!carriers.has(n)) return n;
+  let s = stopped.get(n);
+  if (!s) stopped.set(n, (s = make(untrackedOp, [n], {})));
+  return s;
+}
+/** A fresh identity for gradients with respect to this value. */
+export function tracked(n: Node): Node {
+  const t = make(trackedOp, [n], {});
+  carriers.add(t);
+  return t;
+}
+/** True for the two ops that only gradients see. */
+export const isTracking = (n: Node): boolean => (n.op as unknown) === trackedOp || (n.op as unknown) === untrackedOp;
+
+const released = new WeakSet<Node>();
+/** Marks a value whose history was given up after `backward`. */
+export function markReleased(n: Node): void {
+  released.add(n);
+  carriers.add(n);
+}
+export const isReleased = (n: Node): boolean => released.has(n);
