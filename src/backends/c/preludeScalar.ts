@@ -156,12 +156,12 @@ export function arithmetic(): Record<string, Helper> {
         : `${t}x$ abs_${t}x$(${t}x$ a) { return a; }`;
     // Division never traps: by zero it gives 0, and the least value by -1 wraps.
     const one = (a: string, b: string, op: string): string =>
-      `(${b} == 0 ? 0 : ${neg ? `${b} == -1 ? ${op === "/" ? `(${t}x1)-${a}` : "0"} : ` : ""}(${t}x1)(${a} ${op} ${b}))`;
+      `(${b} == 0 ? ${op === "/" ? a : "0"} : ${neg ? `${b} == -1 ? ${op === "/" ? `(${t}x1)-${a}` : "0"} : ` : ""}(${t}x1)(${a} ${op} ${b}))`;
     out[`div_${t}`] = (n) => {
       if (n === 1 || w === 64) return perLane(`div_${t}`, t, 2, ([a, b]) => one(a!, b!, "/"))(n);
       const f = w === 32 ? "f64" : "f32"; // wide enough that the truncated quotient is exact
       const zero = `eq_${t}x$(b, splat_${t}x$(0))`;
-      return `${t}x$ div_${t}x$(${t}x$ a, ${t}x$ b) { ${f}x$ q = __builtin_convertvector(a, ${f}x$) / __builtin_convertvector(b | (${t}x$)sel_${t}x$(${zero}, splat_${t}x$(1), splat_${t}x$(0)), ${f}x$); return sel_${t}x$(${zero}, splat_${t}x$(0), __builtin_convertvector(__builtin_convertvector(q, ${w === 32 ? "i64" : "i32"}x$), ${t}x$)); }`;
+      return `${t}x$ div_${t}x$(${t}x$ a, ${t}x$ b) { ${f}x$ q = __builtin_convertvector(a, ${f}x$) / __builtin_convertvector(b | (${t}x$)sel_${t}x$(${zero}, splat_${t}x$(1), splat_${t}x$(0)), ${f}x$); return sel_${t}x$(${zero}, a, __builtin_convertvector(__builtin_convertvector(q, ${w === 32 ? "i64" : "i32"}x$), ${t}x$)); }`;
     };
     out[`rem_${t}`] = (n) => {
       if (n === 1 || w === 64) return perLane(`rem_${t}`, t, 2, ([a, b]) => one(a!, b!, "%"))(n);
