@@ -6,6 +6,7 @@ import type { Node } from "../ir/node.js";
 import type { Codegen, Target, Template } from "../kernel/codegen.js";
 import type { Group, Space } from "../kernel/group.js";
 import { type Atom, type Atoms, findAtoms } from "./atoms.js";
+import { storageOf } from "./views.js";
 
 /** How many levels apart two sums may be that are computed together, which keeps what the earlier one reads alive. */
 const near = 3;
@@ -40,7 +41,7 @@ export interface Fusion {
 /** Cuts a primitive graph into groups: each becomes one step of the program. */
 export function fuse(g: Graph, codegen: Codegen): Fusion {
   const atoms = findAtoms(g, codegen);
-  const forest = new Forest(atoms, codegen.target);
+  const forest = new Forest(atoms, codegen.target, new Map(g.updates.map((u) => [storageOf(u.value), u.state])));
   if (codegen.target.kernels) {
     forest.absorbProducers();
     forest.joinProducers();
@@ -55,10 +56,13 @@ export function fuse(g: Graph, codegen: Codegen): Fusion {
 class Forest {
   readonly atoms: Atoms;
   readonly target: Target;
+  /** The state that a value replaces. */
+  readonly replaces: ReadonlyMap<Node, Node>;
   readonly draftOf = new Map<Atom, Draft>();
-  constructor(atoms: Atoms, target: Target) {
+  constructor(atoms: Atoms, target: Target, replaces: ReadonlyMap<Node, Node>) {
     this.atoms = atoms;
     this.target = target;
+    this.replaces = replaces;
     atoms.list.forEach((a, id) => {
       const d: Draft = {
         id,
@@ -220,7 +224,7 @@ class Forest {
       if (a.size !== b.size) return `${showSize(b.size)} elements instead of ${showSize(a.size)}`;
       space = { kind: "map", size: a.size };
     }
-    const crossing = this.crossing(a, b, space) ?? this.crossing(b, a, space);
+    const crossing = this.crossing(a, b, space) ?? this.crossing(b, a, space) ?? this.overwriting(a, b) ?? this.overwriting(b, a);
     if (crossing) return crossing;
     const buffers = this.buffersOf([...a.atoms, ...b.atoms]);
     if (buffers > this.target.maxBuffers) return `${buffers} buffers in one kernel, of ${this.target.maxBuffers} possible`;
@@ -247,6 +251,20 @@ class Forest {
               : relation === "full";
           if (!fits) return `${reader.node.op.name} reads ${value.op.name} ${showType(value.type)} at other positions than its own`;
           if (!full && readsFull && reader.kind === "map" && this.fewRows(space)) return "too few rows to wait for each other";
+        }
+      }
+    return undefined;
+  }
+  /** A state that one draft replaces is read by the other only at the position that is written: else it could not be written in place. */
+  private overwriting(a: Draft, b: Draft): string | undefined {
+    for (const x of a.atoms)
+      for (const v of x.values) {
+        const s = this.replaces.get(v);
+        if (!s) continue;
+        for (const y of b.atoms) {
+          const relations = y.reads.get(s);
+          if (relations && (y.size !== numel(s.type.shape) || [...relations].some((r) => r !== "full")))
+            return `${y.node.op.name} reads the old value of ${String(s.attrs.name || "state")} at other positions`;
         }
       }
     return undefined;
