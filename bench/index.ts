@@ -8,7 +8,9 @@ const suites: Readonly<Record<string, () => Promise<{ readonly cases: readonly C
   spine: () => import("./spine/index.js"),
 };
 
-const { values } = parseArgs({ options: { suite: { type: "string" }, only: { type: "string" }, json: { type: "string" }, help: { type: "boolean" } } });
+const { values } = parseArgs({
+  options: { suite: { type: "string" }, only: { type: "string" }, json: { type: "string" }, help: { type: "boolean" } },
+});
 const load = suites[values.suite ?? ""];
 if (values.help || !load) {
   console.error(`usage: npm run bench -- --suite ${Object.keys(suites).join("|")} [--only ROW] [--json FILE]`);

@@ -29,13 +29,23 @@ export interface Peer {
 export function row(
   at: { readonly suite: string; readonly name: string; readonly metric: string; readonly unit: string },
   ours: number,
-  options: { readonly peers?: readonly Peer[]; readonly missing?: readonly string[]; readonly lowerIsBetter?: boolean; readonly limit?: number; readonly note?: string } = {},
+  options: {
+    readonly peers?: readonly Peer[];
+    readonly missing?: readonly string[];
+    readonly lowerIsBetter?: boolean;
+    readonly limit?: number;
+    readonly note?: string;
+  } = {},
 ): Row {
   const lower = options.lowerIsBetter ?? false;
   const sorted = [...(options.peers ?? [])].sort((a, b) => (lower ? a.value - b.value : b.value - a.value));
   const best = sorted[0];
   const better = (a: number, b: number): number => (lower ? b / a : a / b);
-  const notes = [...(options.note ? [options.note] : []), ...(options.missing ?? []).map((m) => `not installed: ${m}`), ...sorted.map((p) => `${p.name}: ${p.value.toPrecision(4)}`)];
+  const notes = [
+    ...(options.note ? [options.note] : []),
+    ...(options.missing ?? []).map((m) => `not installed: ${m}`),
+    ...sorted.map((p) => `${p.name}: ${p.value.toPrecision(4)}`),
+  ];
   return {
     ...at,
     ours,

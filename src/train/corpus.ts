@@ -42,7 +42,10 @@ function libraryFolder(): string {
   try {
     main = require.resolve("typescript/package.json");
   } catch (cause) {
-    throw new ArgumentError("the demo trains on TypeScript's own declarations, and typescript is not installed: name a text with --text FILE", { cause });
+    throw new ArgumentError(
+      "the demo trains on TypeScript's own declarations, and typescript is not installed: name a text with --text FILE",
+      { cause },
+    );
   }
   try {
     return join(dirname(createRequire(main).resolve(`@typescript/typescript-${process.platform}-${process.arch}/package.json`)), "lib");

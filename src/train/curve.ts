@@ -32,7 +32,13 @@ export function lossCurve(title: string, series: readonly Series[]): string {
     `<text transform="translate(16 ${size.height / 2}) rotate(-90)" text-anchor="middle">nats per byte</text>`,
   );
   series.forEach((s, i) => {
-    const drawn = s.points.length === 1 ? ([[0, s.points[0]![1]], [xMax, s.points[0]![1]]] as const) : s.points;
+    const drawn =
+      s.points.length === 1
+        ? ([
+            [0, s.points[0]![1]],
+            [xMax, s.points[0]![1]],
+          ] as const)
+        : s.points;
     const path = drawn.filter(([, v]) => Number.isFinite(v)).map(([a, b]) => `${x(a)},${y(b)}`);
     const dash = s.dashed ? ' stroke-dasharray="6 4"' : "";
     const row = size.top + 16 + 20 * i;

@@ -65,6 +65,7 @@ function each(x: Contract, st: State, then: Then): readonly Stmt[] {
     const n = add(st.off.n, mul(at(J), vector), at(L));
     const body: Stmt[] = [];
     then(m, n, load(acc, cell), body);
+    if (x.spills) return throughScratch(x, st, then);
     // The row test stands outside the lanes, so that only the column test is per lane.
     const columns = loops([J, L], divides(tile("n"), total.n) ? body : [{ kind: "if", test: below(n, total.n), body }]);
     return loops([I], divides(tile("m"), total.m) ? columns : [{ kind: "if", test: below(m, total.m), body: columns }]);
@@ -80,6 +81,23 @@ function each(x: Contract, st: State, then: Then): readonly Stmt[] {
     return loops([pair], inside(m, n, one));
   });
   return loops([I, J], pairs.flat());
+}
+
+/** A long epilogue would be printed once for every register: the tile goes to scratch, and a loop over its rows computes it. */
+function throughScratch(x: Contract, st: State, then: Then): readonly Stmt[] {
+  const { I, J, L, cell, acc, t, total, vector, spilled, mr, nr } = x;
+  const row = axis("row", mr, "loop");
+  const column = add(mul(at(J), vector), at(L));
+  const m = add(st.off.m, at(row));
+  const n = add(st.off.n, column);
+  const body: Stmt[] = [];
+  then(m, n, load(spilled, add(mul(at(row), nr), column)), body);
+  const tile = (a: "m" | "n"): number => t.levels.findLast((l) => l.axis === a)!.tile;
+  const columns = loops([J, L], divides(tile("n"), total.n) ? body : [{ kind: "if", test: below(n, total.n), body }]);
+  return [
+    ...loops([I, J, L], [store(spilled, cell, load(acc, cell))]),
+    ...loops([row], divides(tile("m"), total.m) ? columns : [{ kind: "if", test: below(m, total.m), body: columns }]),
+  ];
 }
 
 /** Epilogue in registers, then 16 rows x 64 columns at a time through a warp's own corner of shared memory, so that stores are 16 bytes. */

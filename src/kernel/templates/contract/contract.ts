@@ -54,9 +54,11 @@ export function contract(group: Group, t: ContractTiling) {
   const batchIndex = unravel(batchFlat, batch);
 
   /** Threads fill a stage together, so their own levels do not shrink it. */
-  const staging = (role: Role, x: Name): readonly Level[] => t.levels.slice(0, t[role]!.after).filter((l) => l.axis === x && l.on !== "threads");
+  const staging = (role: Role, x: Name): readonly Level[] =>
+    t.levels.slice(0, t[role]!.after).filter((l) => l.axis === x && l.on !== "threads");
   const tileOf = (role: Role, x: Name): number => staging(role, x).at(-1)!.tile;
-  const sizeBefore = (i: number): Dim => t.levels.slice(0, i).findLast((l) => l.axis === t.levels[i]!.axis)?.tile ?? total[t.levels[i]!.axis];
+  const sizeBefore = (i: number): Dim =>
+    t.levels.slice(0, i).findLast((l) => l.axis === t.levels[i]!.axis)?.tile ?? total[t.levels[i]!.axis];
   /** The loop of level i; its bounds must be equal wherever it is named, or differences do not cancel. */
   const loopAt = (i: number): Axis => axis(`${t.levels[i]!.axis}${i}`, max(1, ceilDiv(sizeBefore(i), t.levels[i]!.tile)), "loop");
   const origin = (role: Role, x: Name): Dim =>
@@ -122,7 +124,8 @@ export function contract(group: Group, t: ContractTiling) {
   };
   const operandIndex = (role: Role, i: Dim, k: Dim): readonly Dim[] => [...batchIndex, ...(role === "a" ? [i, k] : [k, i])];
   /** An operand element, computed from the group's inputs (the prologue). */
-  const operand = (role: Role, i: Dim, k: Dim, into: Stmt[]): Value => evaluator.scope().value(operands[role], operandIndex(role, i, k), into);
+  const operand = (role: Role, i: Dim, k: Dim, into: Stmt[]): Value =>
+    evaluator.scope().value(operands[role], operandIndex(role, i, k), into);
   /** The buffer that a plain operand lies in, and where its element (i, k) is. */
   function address(role: Role, i: Dim, k: Dim): { readonly buffer: string; readonly index: Dim } {
     const v = operand(role, i, k, []);
@@ -130,7 +133,8 @@ export function contract(group: Group, t: ContractTiling) {
     return { buffer: v.buffer, index: v.index };
   }
   /** Operand is bytes of a buffer as they stand: it can be copied without being computed. */
-  const isPlain = (role: Role): boolean => plainView(group, buffers, operands[role], operandIndex(role, variable("i", 0, 1 << 20), variable("k", 0, 1 << 20))) !== undefined;
+  const isPlain = (role: Role): boolean =>
+    plainView(group, buffers, operands[role], operandIndex(role, variable("i", 0, 1 << 20), variable("k", 0, 1 << 20))) !== undefined;
   const partialWidth = t.levels.findLast((l) => l.axis === "n" && l.on === "grid")?.tile ?? nr;
   const partialHeight = t.levels.findLast((l) => l.axis === "m" && l.on === "grid")?.tile ?? mr;
   return {
@@ -176,10 +180,21 @@ export function contract(group: Group, t: ContractTiling) {
     /** Partial sums of a grid point's tile, when k is cut into blocks. */
     partial: { name: "partial", dtype, space: "shared", size: partialHeight * partialWidth } as Buffer,
     partialWidth,
+    /** A CPU's tile on its way through a long epilogue. */
+    spills: t.threads === 1 && !unit && epilogueLength(group) > shortEpilogue,
+    spilled: { name: "spilled", dtype, space: "shared", size: mr * nr } as Buffer,
     corners: { name: "corners", dtype: "bf16", space: "shared", size: Math.ceil(t.threads / 32) * 16 * 72 } as Buffer,
     full: { name: "full", dtype: "u32", space: "signal", size: t.depth } as Buffer,
     empty: { name: "empty", dtype: "u32", space: "signal", size: t.depth } as Buffer,
   };
+}
+
+/** Operations that may be printed once for every accumulator register. */
+const shortEpilogue = 3;
+function epilogueLength(group: Group): number {
+  const after = new Set<Node>([group.root!]);
+  for (const n of group.nodes) if (n.inputs.some((i) => after.has(i))) after.add(n);
+  return [...after].filter((n) => n.op.kind === "elementwise").length;
 }
 
 /** Row-major position as an index into `shape`; the outermost digit needs no remainder. */
@@ -194,14 +209,25 @@ function unravel(flat: Dim, shape: Shape): Dim[] {
 }
 
 /** The address of an operand that is only a view of a buffer: no arithmetic, no masks, nothing read for its index. */
-export function plainView(group: Group, buffers: ReadonlyMap<Node, Buffer>, node: Node, index: readonly Dim[]): (Value & { kind: "load" }) | undefined {
+export function plainView(
+  group: Group,
+  buffers: ReadonlyMap<Node, Buffer>,
+  node: Node,
+  index: readonly Dim[],
+): (Value & { kind: "load" }) | undefined {
   const into: Stmt[] = [];
   const v = makeEvaluator(group, buffers).value(node, index, into);
   return into.length === 0 && v.kind === "load" ? v : undefined;
 }
 
 /** Along which of its axes an operand b [k, n] is contiguous in memory, if it is a plain affine view. */
-export function contiguous(group: Group, buffers: ReadonlyMap<Node, Buffer>, b: Node, batch: Shape, total: PerAxis<Dim>): "n" | "k" | undefined {
+export function contiguous(
+  group: Group,
+  buffers: ReadonlyMap<Node, Buffer>,
+  b: Node,
+  batch: Shape,
+  total: PerAxis<Dim>,
+): "n" | "k" | undefined {
   const s = strides(group, buffers, b, batch, ["k", "n"], total);
   return s?.[1] === 1 ? "n" : s?.[0] === 1 ? "k" : undefined;
 }
@@ -223,7 +249,13 @@ export function strides(
 }
 
 /** Grid and thread levels as digits of pid and tid; batches are the outermost digit of pid. */
-function parallel(t: ContractTiling, total: PerAxis<Dim>, batches: Dim, tid: Dim, unitLanes: number): { digits: ReadonlyMap<Level, Dim>; points: Dim; batchFlat: Dim } {
+function parallel(
+  t: ContractTiling,
+  total: PerAxis<Dim>,
+  batches: Dim,
+  tid: Dim,
+  unitLanes: number,
+): { digits: ReadonlyMap<Level, Dim>; points: Dim; batchFlat: Dim } {
   const grid = t.levels.filter((l) => l.on === "grid");
   const counts = grid.map((l) => ceilDiv(total[l.axis], l.tile));
   const product = (xs: readonly Dim[]): Dim => xs.reduce<Dim>(mul, 1);

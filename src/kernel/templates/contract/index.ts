@@ -60,7 +60,8 @@ export function lowerContract(group: Group, t: ContractTiling): Kernel {
   const x = contract(group, t);
   const { total } = x;
   let producer: readonly Stmt[] = [];
-  const level = (i: number, st: State, slot: Dim): readonly Stmt[] => (i === t.accumulate ? accumulate(x, st, cut(i, st, slot)) : cut(i, st, slot));
+  const level = (i: number, st: State, slot: Dim): readonly Stmt[] =>
+    i === t.accumulate ? accumulate(x, st, cut(i, st, slot)) : cut(i, st, slot);
   function cut(i: number, st: State, slot: Dim): readonly Stmt[] {
     const l = t.levels[i];
     if (!l) return micro(x, st, slot);
@@ -93,11 +94,22 @@ export function lowerContract(group: Group, t: ContractTiling): Kernel {
 function kernelOf(x: Contract, body: readonly Stmt[]): Kernel {
   const stages = [...x.stages.values()].map((s) => s.buffer);
   const corners = x.t.leave === "regrouped" ? [x.corners] : [];
-  const partial = x.t.levels.some((l) => l.axis === "k" && x.t.levels.indexOf(l) < x.t.accumulate && !(typeof x.total.k === "number" && x.total.k <= l.tile)) ? [x.partial] : [];
+  const partial = x.t.levels.some(
+    (l) => l.axis === "k" && x.t.levels.indexOf(l) < x.t.accumulate && !(typeof x.total.k === "number" && x.total.k <= l.tile),
+  )
+    ? [x.partial]
+    : [];
   const globals = [...new Map([...x.buffers.values()].map((b) => [b.name, b])).values()];
   const sizes = [...x.batch, ...Object.values(x.total), ...globals.map((b) => b.size)];
   const dims = [...sizes.reduce<Map<string, Dim>>((found, d) => variables(d, found), new Map()).values()];
-  return { name: x.group.name, buffers: [...globals, ...stages, ...corners, ...partial, ...x.registers()], dims, grid: x.points, threads: x.t.threads, body };
+  return {
+    name: x.group.name,
+    buffers: [...globals, ...stages, ...corners, ...partial, ...(x.spills ? [x.spilled] : []), ...x.registers()],
+    dims,
+    grid: x.points,
+    threads: x.t.threads,
+    body,
+  };
 }
 
 /** One more warp moves the tiles while the others multiply. */
@@ -118,6 +130,10 @@ function withProducer(x: Contract, body: readonly Stmt[], producer: readonly Stm
     ...kernel,
     threads: t.threads + 32,
     buffers: [...kernel.buffers, x.full, x.empty],
-    body: [{ kind: "if", test: below(thread, 1), body: arm }, { kind: "barrier" }, { kind: "if", test: below(thread, t.threads), body, else: [feed] }],
+    body: [
+      { kind: "if", test: below(thread, 1), body: arm },
+      { kind: "barrier" },
+      { kind: "if", test: below(thread, t.threads), body, else: [feed] },
+    ],
   };
 }

@@ -30,7 +30,10 @@ function lanes(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   };
   const read = (role: Role, i: Dim, into: Stmt[]): Value =>
     x.t[role]
-      ? load(x.stages.get(role)!.buffer, x.place(role, add(x.relative(role, st, across(role)), i), add(x.relative(role, st, "k"), at(k)), slot))
+      ? load(
+          x.stages.get(role)!.buffer,
+          x.place(role, add(x.relative(role, st, across(role)), i), add(x.relative(role, st, "k"), at(k)), slot),
+        )
       : x.operand(role, inside(role, add(st.off[across(role)], i)), add(st.off.k, at(k)), into);
   const j = add(mul(at(J), x.vector), at(L));
   const loadB: Stmt[] = [];

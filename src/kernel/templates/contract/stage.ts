@@ -36,7 +36,10 @@ function stage(x: Contract, role: Role, st: State, slot: Dim): readonly Stmt[] {
   }
   const [ei, ek] = [add(base, kInner ? i : add(i, at(l))), add(st.off.k, kInner ? add(k, at(l)) : k)];
   into.push(store(buffer, add(to, at(l)), x.operand(role, ei, ek, into)));
-  return loops([u, l], guarded(into, [store(buffer, add(to, at(l)), zero(x))], [...(whole ? [] : [below(ei, total[name]), below(ek, total.k)])]));
+  return loops(
+    [u, l],
+    guarded(into, [store(buffer, add(to, at(l)), zero(x))], [...(whole ? [] : [below(ei, total[name]), below(ek, total.k)])]),
+  );
 }
 const zero = (x: Contract): ReturnType<typeof constant> => constant(isFloat(x.dtype) || bytesOf(x.dtype) < 8 ? 0 : 0n, x.dtype);
 const guarded = (body: readonly Stmt[], otherwise: readonly Stmt[], tests: readonly ReturnType<typeof below>[]): readonly Stmt[] =>
@@ -123,7 +126,15 @@ export function fedByWarp(
       ],
     ),
     consumer: [
-      ...loops([loop], [{ kind: "signal", op: "await", on: ref(full, slot(k)), amount: turn(k) }, ...inner(k, slot(k)), { kind: "settle", unit, pending: 1 }, after(0, [release])]),
+      ...loops(
+        [loop],
+        [
+          { kind: "signal", op: "await", on: ref(full, slot(k)), amount: turn(k) },
+          ...inner(k, slot(k)),
+          { kind: "settle", unit, pending: 1 },
+          after(0, [release]),
+        ],
+      ),
       { kind: "settle", unit, pending: 0 },
     ],
   };

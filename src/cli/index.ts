@@ -1,0 +1,102 @@
+#!/usr/bin/env node
+/** The `treepie` command: every subcommand loads its own code when it is called. */
+import { readFileSync } from "node:fs";
+import { Command, InvalidArgumentError } from "commander";
+import { TreepieError } from "../core/errors.js";
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
+
+const count = (text: string): number => {
+  const n = Number(text);
+  if (!Number.isSafeInteger(n) || n < 0) throw new InvalidArgumentError("a whole number of at least 0 is needed");
+  return n;
+};
+const real = (text: string): number => {
+  const n = Number(text);
+  if (text.trim() === "" || !Number.isFinite(n)) throw new InvalidArgumentError("a number is needed");
+  return n;
+};
+const list = (text: string): string[] => text.split(",").filter(Boolean);
+
+const program = new Command("treepie").description("Deep learning in TypeScript: train, export and run models.").version(version);
+const device = ["--device <name>", "where to run: c, js or interp (default: the best that works here)"] as const;
+
+program
+  .command("doctor")
+  .description("what this machine has: processor, compiler, GPUs, and which backends work")
+  .option("--json", "print JSON")
+  .action(async (o: { json?: boolean }) => (await import("./doctor.js")).doctor(o));
+
+program
+  .command("train")
+  .description("train a small GPT on text, save it, export it, and let it write")
+  .option("--demo", "train on the declarations of the installed TypeScript (the default)")
+  .option("--text <file>", "train on this file instead")
+  .option("--steps <n>", "training steps", count)
+  .option("--seed <n>", "seed of parameters, batches and sampling", count, 1)
+  .option("--resume", "go on from the checkpoint under --out")
+  .option("--out <folder>", "where the checkpoint, the curve and the exported model go", "runs/demo")
+  .option(...device)
+  .option("--json <file>", "also write the results as JSON")
+  .action(async (o: import("./train.js").TrainCommand) => (await import("./train.js")).train(o));
+
+program
+  .command("generate")
+  .description("let an exported text model continue a prompt, with the small runtime alone")
+  .argument("<file>", "a .pie file with a `decode` method")
+  .option("--prompt <text>", "text to continue", "")
+  .option("--max-tokens <n>", "tokens to generate", count, 300)
+  .option("--temperature <t>", "0 is greedy", real, 0.8)
+  .option("--seed <n>", "seed of the sampling", count, 1)
+  .option("--trust", "run native code that the file carries (only for files you made or trust)")
+  .option(...device)
+  .option("--json", "print the text and its rates as JSON at the end")
+  .action(async (file: string, o: import("./generate.js").GenerateCommand) => (await import("./generate.js")).generate(file, o));
+
+program
+  .command("export")
+  .description("turn a checkpoint of `train` into a .pie program file")
+  .argument("<checkpoint>", "a folder that `train` wrote")
+  .option("--out <file>", "the file to write", "model.pie")
+  .option("--target <names>", "comma-separated backends to compile for (none: the graph alone)", list)
+  .option("--binary", "also store compiled machine code, for machines without a compiler")
+  .action(async (folder: string, o: import("./export.js").ExportCommand) => (await import("./export.js")).exportModel(folder, o));
+
+program
+  .command("run")
+  .description("run one method of a .pie file on tensors from a safetensors file")
+  .argument("<file>", "a .pie file")
+  .argument("<method>", "the method's name; `inspect` lists them")
+  .option("--input <file>", "safetensors file with a tensor for each input")
+  .option("--out <file>", "where to write the outputs (default: print them)")
+  .option("--trust", "run native code that the file carries (only for files you made or trust)")
+  .option(...device)
+  .option("--json", "print JSON")
+  .action(async (file: string, method: string, o: import("./run.js").RunCommand) => (await import("./run.js")).run(file, method, o));
+
+program
+  .command("inspect")
+  .description("what a .pie or safetensors file holds: tensors, sizes, methods, kernels")
+  .argument("<file>", "a .pie or .safetensors file")
+  .option("--kernels", "explain every step of every program")
+  .option("--json", "print JSON")
+  .action(async (file: string, o: import("./inspect.js").InspectCommand) => (await import("./inspect.js")).inspect(file, o));
+
+program
+  .command("bench")
+  .description("time this machine: the same as `npm run bench` in a clone")
+  .allowUnknownOption()
+  .helpOption(false)
+  .argument("[args...]")
+  .action(async (args: string[]) => {
+    process.argv.splice(2, Infinity, ...args);
+    await import(new URL("../bench/index.js", import.meta.url).href);
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof TreepieError) || process.env.TREEPIE_DEBUG) throw error;
+  console.error(`treepie: ${error.name}: ${error.message}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,93 @@
+import { describe, expect, it } from "vitest";
+import { type Case, lowerCase, runCases } from "../../../../test/groups.js";
+import { hasCompiler } from "../../../backends/c/testing.js";
+import type { DType } from "../../../core/dtype.js";
+import { type Dim, variable } from "../../../core/expr.js";
+import type { Node } from "../../../ir/node.js";
+import { add, dot, gelu, input, mul, permute, reshape } from "../../../ops/index.js";
+import { contractTemplate } from "./index.js";
+
+/** Largest accepted error relative to the sum of magnitudes, one rounding of the dtype and a few of its accumulator. */
+const tolerance: Readonly<Partial<Record<DType, number>>> = { f64: 1e-14, f32: 2e-6, bf16: 8e-3, f16: 1e-3, i32: 0, i64: 0 };
+
+function product(
+  name: string,
+  m: Dim,
+  n: Dim,
+  k: Dim,
+  options: { a?: "t"; b?: "t"; batch?: readonly number[]; dtype?: DType; dims?: Record<string, number> } = {},
+): Case {
+  const { batch = [], dtype = "f32" } = options;
+  const swap = [...batch.map((_, i) => i), batch.length + 1, batch.length];
+  const a = input({ shape: [...batch, ...(options.a ? [k, m] : [m, k])], dtype });
+  const b = input({ shape: [...batch, ...(options.b ? [n, k] : [k, n])], dtype });
+  const y = dot(options.a ? permute(a, swap) : a, options.b ? permute(b, swap) : b);
+  return { name: `${name} ${dtype}`, inputs: [a, b], outputs: [y], ...(options.dims && { dims: options.dims }) };
+}
+const f32 = (...shape: Dim[]): Node => input({ shape, dtype: "f32" });
+
+function check(cases: readonly Case[]): void {
+  const lowered = cases.map((c) => lowerCase(c, [contractTemplate]));
+  for (const l of lowered)
+    expect(
+      l.groups.map((g) => g.group.kind),
+      l.case.name,
+    ).toContain("claimed");
+  for (const { name, got, want, dtypes } of runCases(lowered))
+    got.forEach((g, i) => {
+      const scale = want[i]!.data.reduce<number>((s, x) => Math.max(s, Math.abs(Number(x))), 1e-30);
+      const worst = g.data.reduce<number>((s, x, j) => Math.max(s, Math.abs(Number(x) - Number(want[i]!.data[j]))), 0);
+      expect(worst / scale, name).toBeLessThanOrEqual(tolerance[dtypes[i] as DType]!);
+    });
+}
+
+describe.skipIf(!hasCompiler())("matmul template in C", () => {
+  it("any layout and any size, whole tiles or not", () => {
+    const sizes = [
+      [2, 2, 1],
+      [5, 7, 9],
+      [13, 50, 33],
+      [64, 64, 64],
+      [100, 33, 70],
+      [3, 200, 5],
+      [130, 17, 1100],
+    ] as const;
+    check(
+      sizes.flatMap(([m, n, k]) => [
+        product(`nn ${m}x${n}x${k}`, m, n, k),
+        product(`nt ${m}x${n}x${k}`, m, n, k, { b: "t" }),
+        product(`tn ${m}x${n}x${k}`, m, n, k, { a: "t" }),
+      ]),
+    );
+  });
+  it("every dtype, with batches", () => {
+    check(
+      (["f64", "bf16", "f16", "i32", "i64"] as const).map((dtype) => product("batched 2x3", 13, 20, 17, { batch: [2, 3], b: "t", dtype })),
+    );
+  });
+  it("symbolic sizes, empty ones too", () => {
+    const [m, n, k] = [variable("M", 0, 512), variable("N", 0, 512), variable("K", 0, 4096)];
+    const cases = [0, 1, 2, 3, 7, 16, 33, 128, 256].map((size) => product(`M=${size}`, m, 40, 24, { b: "t", dims: { M: size } }));
+    const all = [
+      [5, 0, 3],
+      [4, 6, 0],
+      [1, 1, 1],
+      [33, 65, 600],
+      [12, 32, 1100],
+    ] as const;
+    check([...cases, ...all.map(([M, N, K]) => product(`${M}x${N}x${K}`, m, n, k, { dims: { M, N, K } }))]);
+  });
+  it("prologue, bias, activation, residual and two outputs in one kernel", () => {
+    const [x, w, bias, residual] = [f32(6, 20, 24), f32(40, 24), f32(40), f32(6, 20, 40)];
+    const product_ = reshape(dot(reshape(gelu(x), [120, 24]), permute(w, [1, 0])), [6, 20, 40]);
+    const hidden = add(product_, bias);
+    const c: Case = { name: "fused", inputs: [x, w, bias, residual], outputs: [add(gelu(hidden), residual), mul(hidden, hidden)] };
+    const { groups } = lowerCase(c, [contractTemplate]);
+    expect(groups.filter((g) => g.group.kind === "claimed")).toHaveLength(1);
+    check([c]);
+  });
+  it("an inner dim in blocks keeps its partial sums apart from what it writes", () => {
+    const [a, b, r] = [f32(30, 2100), f32(2100, 50), f32(30, 50)];
+    check([{ name: "blocks + residual", inputs: [a, b, r], outputs: [add(dot(a, b), r)] }]);
+  });
+});
