@@ -1,15 +1,15 @@
 /** Lanes along the kept axes: maps, and reductions over leading axes where neighbouring rows lie next to each other. */
 import { add, ceilDiv, type Dim, div, divides, hi, indexOn, min, mod, mul, sub, variable } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
-import { type Axis, at, axis, below, type Buffer, indexValue, type Kernel, loops, type Stmt, store } from "../../kernel/kernel.js";
+import { type Axis, at, axis, below, type Buffer, indexValue, type Kernel, load, loops, type Stmt, store } from "../../kernel/kernel.js";
 import type { SpaceTiling } from "../../kernel/tiling.js";
 import { finishKernel, substituteStmts } from "../../kernel/walk.js";
-import { type Evaluated, evaluatePasses, type Pass } from "./passes.js";
+import { type Evaluated, evaluatePasses, type Pass, partOf, type Window } from "./passes.js";
 import { namesIndices } from "./reduced.js";
 import { bindMerged, digits, type MergedAxis, type Plan } from "./space.js";
 
-/** Lowers a plan with lanes along `lane`, one of its kept axes; undefined where there is none. */
-export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined, name: string): Kernel {
+/** Lowers a plan with lanes along `lane`, one of its kept axes; undefined where there is none. With a window: partial results of each chunk of columns. */
+export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined, name: string, window?: Window): Kernel {
   const along: MergedAxis = lane ?? { axes: [], size: 1, reduced: false };
   const outer = p.merged.filter((m) => !m.reduced && m !== lane);
   const reduced = p.merged.filter((m) => m.reduced);
@@ -26,11 +26,32 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
   });
   // An index read in one loop nest cannot be used in another.
   if (p.passes > 0 && wide > 1 && namesIndices([...e.passes.flatMap((x) => x.before), ...e.end])) {
-    return lowerKept(p, { ...t, unroll: 1, vector: 1 }, lane, name);
+    return lowerKept(p, { ...t, unroll: 1, vector: 1 }, lane, name, window);
   }
   const place = new Map<string, Dim>();
   const loopOf = new Map(reduced.map((m) => [m, axis(p.fresh("q"), m.size, "loop")]));
   for (const [m, a] of loopOf) bindMerged(m, at(a), place);
+  const chunks = window?.chunks ?? 1;
+  const rows = numel([...outer, along].map((m) => m.size));
+  let chunk: Dim = 0;
+  /** The columns of this grid point, once it is known which chunk it takes. */
+  const takeChunk = (at_: Dim): void => {
+    if (!window) return;
+    chunk = at_;
+    const part = partOf(window, chunk, 1);
+    const a = axis(loopOf.get(window.axis)!.name, part.length, "loop");
+    loopOf.set(window.axis, a);
+    bindMerged(window.axis, add(part.begin, at(a)), place);
+  };
+  /** Partial results are stored in row-major order of the merged axes. */
+  const partials = (lanePosition: Dim, slot: Dim): Stmt[] => {
+    const order = p.merged.filter((m) => !m.reduced);
+    const row = order.reduce<Dim>(
+      (flat, m) => add(mul(flat, m.size), m === lane ? lanePosition : (place.get(m.axes.at(-1)!.name) ?? 0)),
+      0,
+    );
+    return e.sums.map((s, i) => store(window!.into[i]!, add(mul(chunk, rows), row), load(s.result, slot)));
+  };
 
   /** The rows at `position(u, v)` of the lane axis, `us` x `vs` of them together. */
   function block(position: (ua: Axis, va: Axis) => Dim, us: number, vs: number): readonly Stmt[] {
@@ -50,24 +71,26 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
     };
     // Without reductions there is one nest, and names stay in it.
     if (p.passes === 0) return nest([...e.passes.flatMap((x) => [...x.before, ...x.body]), ...e.end]);
-    return [...e.passes.flatMap(lanes), ...nest(e.end)];
+    const end = window ? loops(cells, substituteStmts(partials(position(ua, va), slot), new Map(), how)) : nest(e.end);
+    return [...e.passes.flatMap(lanes), ...end];
   }
 
   const { body, grid } = t.threads > 1 ? onThreads() : onCores();
   const size = (b: Buffer, n: number): Buffer => ({ ...b, size: n });
   const registers = [...e.sums.map((s) => size(s.result, wide)), ...e.locals];
   const suffixed = registers.flatMap((b) => [vector, 1].map((n) => ({ ...b, name: `${b.name}${suffix(n)}` })));
-  return finishKernel(name, [...p.buffers.values(), ...registers, ...suffixed], grid, t.threads, body);
+  return finishKernel(name, [...p.buffers.values(), ...(window?.into ?? []), ...registers, ...suffixed], grid, t.threads, body);
 
   /** One thread per lane block. */
   function onThreads(): { body: readonly Stmt[]; grid: Dim } {
     const blocks = ceilDiv(along.size, vector);
-    const units = mul(numel(outer.map((m) => m.size)), blocks);
+    const units = mul(numel(outer.map((m) => m.size)), mul(blocks, chunks));
     const grid = ceilDiv(units, t.threads);
     const unit = add(mul(indexOn("pid", grid), t.threads), variable("tid", 0, t.threads - 1));
-    const [start, at] = digitNames(unit, [...outer.map((m) => m.size), blocks]);
-    outer.forEach((m, i) => bindMerged(m, at[i]!, place));
-    const position = (_: Axis, va: Axis): Dim => add(mul(at.at(-1)!, vector), va.size === 1 ? 0 : variable(va.name, 0, vector - 1));
+    const [start, digit] = digitNames(unit, [chunks, ...outer.map((m) => m.size), blocks]);
+    takeChunk(digit[0]!);
+    outer.forEach((m, i) => bindMerged(m, digit[i + 1]!, place));
+    const position = (_: Axis, va: Axis): Dim => add(mul(digit.at(-1)!, vector), va.size === 1 ? 0 : variable(va.name, 0, vector - 1));
     const inner = [...substituteStmts(e.outer, place), ...block(position, 1, vector)];
     const within: readonly Stmt[] = [...start, ...inner];
     const body: readonly Stmt[] = divides(t.threads, units) ? within : [{ kind: "if", test: below(unit, units), body: within }];
@@ -86,10 +109,11 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
     const take = step >= most ? most : step;
     const blocks = take >= most ? 1 : ceilDiv(order[cut]!.size, take);
     const far = order.slice(0, cut);
-    const grid = mul(numel(far.map((m) => m.size)), blocks);
+    const grid = mul(numel(far.map((m) => m.size)), mul(blocks, chunks));
     const pid = indexOn("pid", grid);
-    const [start, digit] = digitNames(pid, [...far.map((m) => m.size), blocks]);
-    far.forEach((m, i) => bindMerged(m, digit[i]!, place));
+    const [start, digit] = digitNames(pid, [chunks, ...far.map((m) => m.size), blocks]);
+    takeChunk(digit[0]!);
+    far.forEach((m, i) => bindMerged(m, digit[i + 1]!, place));
     const begin = mul(digit.at(-1)!, take);
     const count = blocks === 1 ? order[cut]!.size : min(take, sub(order[cut]!.size, begin));
     const nest: Axis[] = [];
@@ -123,7 +147,7 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
   /** The digits of a position, by names where there are several. */
   function digitNames(flat: Dim, sizes: readonly Dim[]): [Stmt[], Dim[]] {
     const list = digits(flat, sizes);
-    if (sizes.length === 1) return [[], list];
+    if (sizes.filter((s) => s !== 1).length <= 1) return [[], list];
     const start: Stmt[] = [];
     const made = list.map((d, i) => {
       if (typeof d === "number") return d;

@@ -1,12 +1,12 @@
 import { computeDType, type DType, dtypes, isFloat, isWide } from "../../core/dtype.js";
 import { InternalError } from "../../core/errors.js";
-import { type Dim, variable } from "../../core/expr.js";
+import { ceilDiv, type Dim, min, mul, sub, variable } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import type { Node } from "../../ir/node.js";
 import { type Given, type LoopScope, makeEvaluator } from "../../kernel/evaluate.js";
 import { type Axis, apply, at, type Buffer, type Combiner, constant, load, type Stmt, store, type Value } from "../../kernel/kernel.js";
 import { flatten } from "../../ops/movement.js";
-import { type Plan, type Reduction, reindex } from "./space.js";
+import { type MergedAxis, type Plan, type Reduction, reindex } from "./space.js";
 
 /** Which loops surround which statements, outermost first. */
 export interface Levels {
@@ -47,6 +47,20 @@ export interface Evaluated {
   readonly cell: string;
   readonly row: string;
   readonly keep: string;
+}
+
+/** Part of the columns at a time: a reduced axis cut into chunks, and where each reduction's partial results go ([chunk, row]). */
+export interface Window {
+  readonly axis: MergedAxis;
+  readonly chunks: number;
+  readonly into: readonly Buffer[];
+}
+/** Where a chunk begins and how long it is; all but the last are multiples of `step`. */
+export function partOf(w: Window, chunk: Dim, step: number): { readonly begin: Dim; readonly length: Dim } {
+  const { size } = w.axis;
+  const each = mul(ceilDiv(size, w.chunks * step), step);
+  const begin = min(mul(chunk, each), size);
+  return { begin, length: min(each, sub(size, begin)) };
 }
 
 /** What a reduction starts with. */

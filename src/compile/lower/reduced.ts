@@ -6,18 +6,18 @@ import type { Target } from "../../kernel/codegen.js";
 import { apply, at, axis, below, type Buffer, indexValue, type Kernel, load, loops, ref, type Stmt, store } from "../../kernel/kernel.js";
 import type { SpaceTiling } from "../../kernel/tiling.js";
 import { eachStmt, finishKernel, substituteStmts } from "../../kernel/walk.js";
-import { type Evaluated, evaluatePasses, type Pass, type Sum } from "./passes.js";
+import { type Evaluated, evaluatePasses, type Pass, partOf, type Sum, type Window } from "./passes.js";
 import { bindMerged, digits, type MergedAxis, type Plan } from "./space.js";
 
-/** Lowers a plan with lanes along its last reduced axis. */
-export function lowerReduced(p: Plan, t: SpaceTiling, target: Target, name: string): Kernel {
+/** Lowers a plan with lanes along its last reduced axis. With a window: the partial results of each chunk of columns. */
+export function lowerReduced(p: Plan, t: SpaceTiling, target: Target, name: string, window?: Window): Kernel {
   const kept = p.merged.filter((m) => !m.reduced);
   const reduced = p.merged.filter((m) => m.reduced);
   const lane: MergedAxis = reduced.at(-1) ?? { axes: [], size: 1, reduced: true };
   const around = reduced.slice(0, -1);
   const cols = numel(reduced.map((m) => m.size));
   const rows = numel(kept.map((m) => m.size));
-  const together = kept.length === 1 && !p.group.inPlace?.length ? t.together : 1;
+  const together = kept.length === 1 && !p.group.inPlace?.length && !window ? t.together : 1;
   const { unroll, vector, rowThreads, threads } = t;
   const [r, u, v] = [axis(p.fresh("r"), together, "unroll"), axis(p.fresh("u"), unroll, "unroll"), axis(p.fresh("v"), vector, "vector")];
   const e = evaluatePasses(p, {
@@ -31,7 +31,8 @@ export function lowerReduced(p: Plan, t: SpaceTiling, target: Target, name: stri
     return lowerReduced(p, { ...t, together: 1 }, target, name);
 
   const abreast = threads / rowThreads;
-  const units = ceilDiv(rows, together);
+  const chunks = window?.chunks ?? 1;
+  const units = mul(ceilDiv(rows, together), chunks);
   const grid = ceilDiv(units, abreast * t.turn);
   const pid = indexOn("pid", grid);
   const tid = variable("tid", 0, threads - 1);
@@ -39,7 +40,8 @@ export function lowerReduced(p: Plan, t: SpaceTiling, target: Target, name: stri
   const unit = add(mul(add(mul(pid, t.turn), at(turn)), abreast), div(tid, rowThreads));
   const thread = mod(tid, rowThreads);
   // Rows computed together may run past the last row, which is then computed again.
-  const row = divides(together, rows) ? add(mul(unit, together), at(r)) : min(add(mul(unit, together), at(r)), sub(rows, 1));
+  const first = mul(div(unit, chunks), together);
+  const row = divides(together, rows) ? add(first, at(r)) : min(add(first, at(r)), sub(rows, 1));
 
   // Where the row is: one position, or digits that are computed once per row.
   const place = new Map<string, Dim>([[e.row, at(r)]]);
@@ -59,10 +61,13 @@ export function lowerReduced(p: Plan, t: SpaceTiling, target: Target, name: stri
   const perRow = (body: readonly Stmt[]): readonly Stmt[] => loops(together > 1 ? [r] : [], substituteStmts(body, place));
 
   const wide = unroll * vector;
+  const part = window && partOf(window, mod(unit, chunks), window.axis === lane ? wide * rowThreads : 1);
+  const length = part && window.axis === lane ? part.length : lane.size;
+  const start = part && window.axis === lane ? part.begin : 0;
   const main = add(mul(at(r), wide), mul(at(u), vector), at(v));
   const cpu = threads === 1;
-  const tail = cpu && !divides(vector, lane.size);
-  const whole = !cpu || hi(div(lane.size, vector)) > 0;
+  const tail = cpu && !divides(vector, length);
+  const whole = !cpu || hi(div(length, vector)) > 0;
 
   /** One sweep along the lane axis: `count` steps of `us` x `vs` columns from `base`. */
   function sweep(pass: Pass, count: Dim, base: Dim, us: number, vs: number): readonly Stmt[] {
@@ -71,21 +76,22 @@ export function lowerReduced(p: Plan, t: SpaceTiling, target: Target, name: stri
     const [ua, va] = [axis(u.name, us, "unroll"), axis(v.name, vs, "vector")];
     const scalar = us * vs === 1 && tail;
     const col = cpu
-      ? add(base, mul(at(j), us * vs), mul(at(ua), vs), at(va))
-      : add(base, mul(at(j), us * vs * rowThreads), mul(add(mul(at(ua), rowThreads), thread), vs), at(va));
+      ? add(start, base, mul(at(j), us * vs), mul(at(ua), vs), at(va))
+      : add(start, base, mul(at(j), us * vs * rowThreads), mul(add(mul(at(ua), rowThreads), thread), vs), at(va));
     const here = new Map(place);
     const slot =
       t.hold === "registers"
         ? add(mul(at(ua), vs), at(va))
         : around.reduce<Dim>((flat, m) => add(mul(flat, m.size), indexOn(loopName(m), m.size)), 0);
-    for (const m of around) bindMerged(m, indexOn(loopName(m), m.size), here);
+    for (const m of around)
+      bindMerged(m, part && m === window.axis ? add(part.begin, indexOn(loopName(m), part.length)) : indexOn(loopName(m), m.size), here);
     bindMerged(lane, col, here);
     here.set(e.cell, scalar ? at(r) : add(mul(at(r), wide), mul(at(ua), vector), at(va)));
     here.set(e.keep, t.hold === "registers" ? slot : add(mul(slot, lane.size), col));
     if (vs === 1) here.set(v.name, 0);
     const body = substituteStmts(pass.body, here, scalar ? { buffer: rename(e) } : {});
     const step = us * vs * rowThreads;
-    const guarded: readonly Stmt[] = cpu || divides(step, lane.size) ? body : [{ kind: "if", test: below(col, lane.size), body }];
+    const guarded: readonly Stmt[] = cpu || divides(step, length) ? body : [{ kind: "if", test: below(col, add(start, length)), body }];
     return loops([j, ...(together > 1 ? [r] : []), ...(us > 1 ? [ua] : []), ...(vs > 1 ? [va] : [])], guarded);
   }
   const names = new Map(around.map((m) => [m, p.fresh("q")]));
@@ -99,8 +105,8 @@ export function lowerReduced(p: Plan, t: SpaceTiling, target: Target, name: stri
       if (whole) out.push(...loops(cells, [store(s.accumulator, main, s.start)]));
       if (tail) out.push(...loops(together > 1 ? [r] : [], [store(restOf(s), at(r), s.start)]));
     }
-    const size = lane.size;
-    const nest = around.map((m) => axis(loopName(m), m.size, "loop"));
+    const size = length;
+    const nest = around.map((m) => axis(loopName(m), part && m === window.axis ? part.length : m.size, "loop"));
     const swept: readonly Stmt[] = cpu
       ? [
           ...sweep(pass, div(size, wide), 0, unroll, vector),
@@ -121,7 +127,8 @@ export function lowerReduced(p: Plan, t: SpaceTiling, target: Target, name: stri
     }
     return out;
   }
-  const end = perRow(e.end);
+  const partial = (): Stmt[] => e.sums.map((s, i) => store(window!.into[i]!, add(mul(mod(unit, chunks), rows), row), load(s.result, 0)));
+  const end = window ? partial() : perRow(e.end);
   const last: readonly Stmt[] = end.length && rowThreads > 1 ? [{ kind: "if", test: below(thread, 1), body: end }] : end;
   const rowBody = [...rowStart, ...e.passes.flatMap(emit), ...last];
   const guarded: readonly Stmt[] = divides(abreast * t.turn, units) ? rowBody : [{ kind: "if", test: below(unit, units), body: rowBody }];
@@ -129,6 +136,7 @@ export function lowerReduced(p: Plan, t: SpaceTiling, target: Target, name: stri
   const size = (b: Buffer, n: Dim): Buffer => ({ ...b, size: n });
   const buffers = [
     ...p.buffers.values(),
+    ...(window?.into ?? []),
     ...e.sums.flatMap((s) => [size(s.accumulator, together * wide), size(restOf(s), together), size(s.result, together)]),
     ...e.held.map((b) => size(b, t.hold === "registers" ? wide : cols)),
     ...e.locals,

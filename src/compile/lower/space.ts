@@ -1,10 +1,10 @@
 import { computeDType } from "../../core/dtype.js";
 import { InternalError } from "../../core/errors.js";
-import { type Dim, div, hi, mod, mul, sub, substitute, variables } from "../../core/expr.js";
+import { coefficient, type Dim, div, hi, mod, mul, variables } from "../../core/expr.js";
 import { numel, type Shape, sameShape } from "../../core/type.js";
 import type { Node } from "../../ir/node.js";
 import { type Given, makeEvaluator, sizeNames } from "../../kernel/evaluate.js";
-import { type Group, groupBuffers, type Space } from "../../kernel/group.js";
+import { type Group, groupBuffers } from "../../kernel/group.js";
 import { at, type Axis, axis, type Buffer, constant, type Stmt, store, type Value } from "../../kernel/kernel.js";
 import { accesses, dimsOf } from "../../kernel/walk.js";
 import { flatten, unflatten } from "../../ops/movement.js";
@@ -84,8 +84,8 @@ export function bindMerged(m: MergedAxis, position: Dim, into: Map<string, Dim>)
   m.axes.forEach((a, i) => into.set(a.name, i === m.axes.length - 1 ? position : 0));
 }
 
-/** Analyses a group; throws InternalError where the group breaks what its space promises. */
-export function planOf(group: Group): Plan {
+/** Analyses a group, with its own buffers or `stored`; throws InternalError where the group breaks what its space promises. */
+export function planOf(group: Group, stored?: ReadonlyMap<Node, Buffer>): Plan {
   const { space } = group;
   if (!space) throw new InternalError(`${group.name}: a kernel group has no iteration space`);
   const taken = sizeNames(group);
@@ -107,7 +107,7 @@ export function planOf(group: Group): Plan {
       return { node, argument, index: reindex(here, space.shape, argument.type.shape), depth: depth.get(node)! };
     });
   const passes = Math.max(0, ...reductions.map((r) => r.depth));
-  const buffers = groupBuffers(group);
+  const buffers = stored ?? groupBuffers(group);
   const kept = axes.filter((a) => !a.reduced);
   const rows = numel(kept.map((a) => a.size));
   const outputs = group.outputs.map((node): Output => {
@@ -169,21 +169,10 @@ function checked(group: Group, r: Reduction, index: readonly Dim[], reduced: rea
   return result(r);
 }
 
-/** The coefficient of a variable where a dim is linear in it, otherwise undefined. */
-export function slope(d: Dim, name: string): Dim | undefined {
-  if (typeof d === "number") return 0;
-  const zero = substitute(d, new Map([[name, 0]]));
-  if (zero === d) return 0;
-  const by = sub(substitute(d, new Map([[name, 1]])), zero);
-  const own = variables(d).get(name)!;
-  const rebuilt = sub(d, zero);
-  return rebuilt === mul(by, own) && !variables(by).has(name) ? by : undefined;
-}
-
 /** Merges neighbours of one sort wherever every dim is linear in both and strides say that they are one run. Axes of size 1 vanish. */
 function coalesce(axes: readonly SpaceAxis[], dims: Iterable<Dim>): MergedAxis[] {
   const list = [...dims].filter((d) => typeof d !== "number");
-  const slopes = axes.map((a) => list.map((d) => slope(d, a.name)));
+  const slopes = axes.map((a) => list.map((d) => coefficient(d, a.name)));
   const out: { axes: SpaceAxis[]; size: Dim; reduced: boolean; last: number }[] = [];
   axes.forEach((a, i) => {
     if (a.size === 1) return;
@@ -209,7 +198,7 @@ function fit(m: MergedAxis, body: readonly Stmt[]): number {
   const { name } = m.axes.at(-1)!;
   let score = 0;
   for (const { index } of accesses(body)) {
-    const s = slope(index, name);
+    const s = coefficient(index, name);
     score += s === 1 ? 1 : s === 0 ? 0 : -1;
   }
   return score;
@@ -225,5 +214,3 @@ export function digits(flat: Dim, sizes: readonly Dim[]): Dim[] {
   }
   return out;
 }
-/** The space of a map over a shape. */
-export const mapSpace = (shape: Shape): Space => ({ shape, axes: [] });

@@ -1,11 +1,102 @@
 /** Reductions with too few rows to keep a device busy: partial results over chunks of columns, then one more kernel over the chunks. */
+import { computeDType } from "../../core/dtype.js";
+import { hi, mul } from "../../core/expr.js";
+import { numel } from "../../core/type.js";
+import type { Node } from "../../ir/node.js";
+import { withInputs } from "../../ir/rewrite.js";
 import type { Target } from "../../kernel/codegen.js";
-import type { Kernel } from "../../kernel/kernel.js";
-import type { Plan } from "./space.js";
+import type { Group } from "../../kernel/group.js";
+import type { Buffer, Kernel } from "../../kernel/kernel.js";
+import { tileKept, tileReduced } from "../../kernel/tiling.js";
+import { reshape } from "../../ops/movement.js";
+import { input } from "../../ops/source.js";
+import { lowerKept } from "./kept.js";
+import type { Window } from "./passes.js";
+import { lowerReduced } from "./reduced.js";
+import { alongReduced, bestLane, sizesOf } from "./lanes.js";
+import { type Plan, planOf } from "./space.js";
 
-export function wantsSplit(_p: Plan, _target: Target): boolean {
-  return false;
+/** Elements that are worth a second kernel. */
+const worth = 1 << 17;
+
+/** How many chunks a plan's columns should be cut into; 1 where it has rows enough, or where rows are read again after they were reduced. */
+export function chunksOf(p: Plan, target: Target): number {
+  if (p.passes !== 1 || p.outputs.some((o) => !o.perRow && o.depth > 0) || p.group.inPlace?.length) return 1;
+  const { rows, cols } = sizesOf(p, undefined);
+  const total = hi(rows) * hi(cols);
+  if (total < worth) return 1;
+  const points = alongReduced(p) ? hi(rows) : hi(rows) / (target.threads > 1 ? target.threads : target.lanes);
+  if (points >= 2 * target.parallel) return 1;
+  return Math.max(1, Math.min(Math.ceil((4 * target.parallel) / Math.max(1, points)), Math.floor(total / (worth / 4)), hi(cols)));
 }
-export function lowerSplit(_p: Plan, _target: Target): readonly Kernel[] {
-  return [];
+
+/** Two kernels: partial results by chunk, and their combination with what follows. */
+export function lowerSplit(p: Plan, target: Target, chunks: number): readonly Kernel[] {
+  const { group } = p;
+  const kept = p.axes.filter((a) => !a.reduced).map((a) => a.size);
+  const partials = p.reductions.map((r, i) => input({ shape: [chunks, ...kept], dtype: computeDType(r.node.type.dtype) }, `tmp${i}`));
+  const into = partials.map((n, i): Buffer => ({ name: `tmp${i}`, dtype: n.type.dtype, space: "global", size: mul(chunks, numel(kept)) }));
+  const reduced = p.merged.filter((m) => m.reduced);
+  const lanes = alongReduced(p);
+  const window: Window = { axis: reduced[0]!, chunks, into: into.map((b) => ({ ...b, writes: true })) };
+  const sizes = sizesOf(p, lanes ? reduced.at(-1) : bestLane(p));
+  const first = lanes
+    ? lowerReduced(p, { ...tileReduced(target, sizes), turn: 1 }, target, `${group.name}_parts`, window)
+    : lowerKept(p, tileKept(target, sizes), bestLane(p), `${group.name}_parts`, window);
+
+  // The same reductions over the chunks, and what is computed from them.
+  const to = new Map<Node, Node>();
+  const nodes: Node[] = [];
+  for (const n of group.nodes) {
+    const at = p.reductions.findIndex((r) => r.node === n);
+    if (at >= 0) {
+      const made: Node = {
+        op: n.op,
+        inputs: [partials[at]!],
+        attrs: { ...n.attrs, axes: [0] },
+        type: { shape: kept, dtype: n.type.dtype },
+      };
+      nodes.push(made);
+      const shaped = reshape(made, n.type.shape);
+      if (shaped !== made) nodes.push(shaped);
+      to.set(n, shaped);
+    } else if ((p.depth.get(n) ?? 0) > 0) {
+      const made = withInputs(
+        n,
+        n.inputs.map((x) => to.get(x) ?? x),
+      );
+      nodes.push(made);
+      to.set(n, made);
+    } else nodes.push(n);
+  }
+  const outputs = p.outputs.filter((o) => o.perRow);
+  const second: Group = {
+    name: `${group.name}_whole`,
+    kind: "kernel",
+    nodes,
+    inputs: [...partials, ...group.inputs],
+    outputs: outputs.map((o) => to.get(o.node) ?? o.node),
+    space: { shape: [chunks, ...kept], axes: [0] },
+    why: group.why,
+  };
+  const buffers = new Map<Node, Buffer>(p.buffers);
+  partials.forEach((n, i) => buffers.set(n, into[i]!));
+  for (const o of outputs) buffers.set(to.get(o.node) ?? o.node, o.buffer);
+  const whole = planOf(second, buffers);
+  const sizes2 = sizesOf(whole, bestLane(whole));
+  const last = bestLane(whole)
+    ? lowerKept(whole, tileKept(target, sizes2), bestLane(whole), second.name)
+    : lowerReduced(
+        whole,
+        tileReduced(
+          target,
+          sizesOf(
+            whole,
+            whole.merged.find((m) => m.reduced),
+          ),
+        ),
+        target,
+        second.name,
+      );
+  return [first, last];
 }

@@ -1,0 +1,40 @@
+/** Along which axis lanes run. */
+import { bytesOf, type DType } from "../../core/dtype.js";
+import { type Dim, hi } from "../../core/expr.js";
+import { numel } from "../../core/type.js";
+import type { SpaceSizes } from "../../kernel/tiling.js";
+import type { MergedAxis, Plan } from "./space.js";
+
+/** The kept axis along which most accesses are contiguous, the last of equals. */
+export function bestLane(p: Plan): MergedAxis | undefined {
+  let best: MergedAxis | undefined;
+  for (const m of p.merged) if (!m.reduced && (!best || score(p, m) >= score(p, best))) best = m;
+  return best;
+}
+const score = (p: Plan, m: MergedAxis): number => p.contiguous.get(m)! * Math.min(16, hi(m.size));
+
+/** True where lanes run along the reduced axes. */
+export function alongReduced(p: Plan): boolean {
+  const reduced = p.merged.filter((m) => m.reduced).at(-1);
+  const kept = bestLane(p);
+  return p.passes > 0 && (!kept || (reduced !== undefined && score(p, reduced) >= score(p, kept)));
+}
+
+/** What tilings depend on. */
+export function sizesOf(p: Plan, lane: MergedAxis | undefined): SpaceSizes {
+  const kept = p.axes.filter((a) => !a.reduced).map((a) => a.size);
+  const cols = p.axes.filter((a) => a.reduced).map((a) => a.size);
+  const dtypes: DType[] = [...p.group.inputs, ...p.group.outputs].map((n) => n.type.dtype);
+  const perPass = Array.from({ length: p.passes }, (_, i) => p.reductions.filter((r) => r.depth === i + 1).length);
+  const lanes: Dim = lane?.size ?? 1;
+  return {
+    rows: numel(kept),
+    cols: numel(cols),
+    lane: lanes,
+    accumulators: Math.max(0, ...perPass),
+    passes: p.passes,
+    sweeps: p.outputs.some((o) => !o.perRow),
+    dtypes,
+    written: p.outputs.reduce((n, o) => n + hi(numel(o.node.type.shape)) * bytesOf(o.node.type.dtype), 0),
+  };
+}
