@@ -25,9 +25,13 @@ export {
   window,
   windowOp,
 } from "./movement.js";
+export * from "./gather.js";
+export * from "./indexing.js";
 export * from "./nn.js";
 export * from "./pad.js";
 export * from "./promotion.js";
 export * from "./reduce.js";
+export * from "./scan.js";
 export * from "./source.js";
+export * from "./statistics.js";
 export * from "./views.js";

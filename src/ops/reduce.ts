@@ -181,13 +181,15 @@ const spread = (ct: Node, x: Node, y: Node, axes: readonly number[]): Node => {
   const hit = cast(eq(x, broadcastBack(y, x, axes)), ct.type.dtype);
   return mul(hit, broadcastBack(div(ct, sum(hit, axes)), x, axes));
 };
-const lowest = (d: DType): number | bigint => {
+/** What a maximum starts from. */
+export const lowest = (d: DType): number | bigint => {
   if (isFloat(d)) return Number.NEGATIVE_INFINITY;
   const bits = dtypes[d].bytes * 8;
   const low = dtypes[d].kind === "int" ? -(2n ** BigInt(bits - 1)) : 0n;
   return isWide(d) ? low : Number(low);
 };
-const highest = (d: DType): number | bigint => {
+/** What a minimum starts from. */
+export const highest = (d: DType): number | bigint => {
   if (isFloat(d)) return Number.POSITIVE_INFINITY;
   const bits = BigInt(dtypes[d].bytes * 8);
   const high = dtypes[d].kind === "int" ? 2n ** (bits - 1n) - 1n : 2n ** bits - 1n;

@@ -34,7 +34,9 @@ export function movedim(x: Node, source: number | readonly number[], destination
     throw new ArgumentError(`movedim: [${source}] to [${destination}] is not a one-to-one move`);
   const rest = x.type.shape.map((_, i) => i).filter((i) => !from.includes(i));
   const axes: number[] = new Array(rank);
-  to.forEach((d, i) => (axes[d] = from[i]!));
+  to.forEach((d, i) => {
+    axes[d] = from[i]!;
+  });
   for (let d = 0; d < rank; d++) if (axes[d] === undefined) axes[d] = rest.shift()!;
   return permute(x, axes);
 }
