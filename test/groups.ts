@@ -7,8 +7,8 @@ import { standardPasses } from "../src/compile/index.js";
 import { lowerGroup } from "../src/compile/lower/index.js";
 import { fromBytes, roundTo, toBytes } from "../src/core/convert.js";
 import { bytesOf, isFloat } from "../src/core/dtype.js";
-import { evaluate, hi, variables } from "../src/core/expr.js";
-import { hostData, NdArray } from "../src/core/ndarray.js";
+import { evaluate } from "../src/core/expr.js";
+import { NdArray } from "../src/core/ndarray.js";
 import { numel } from "../src/core/type.js";
 import type { Graph } from "../src/ir/graph.js";
 import type { Node } from "../src/ir/node.js";
@@ -53,13 +53,23 @@ export const random = (): number => {
 /** Values between -2 and 2 (whole numbers for integers). */
 export function fill(n: Node, shape: readonly number[]): NdArray {
   const { dtype } = n.type;
-  const a = NdArray.of(dtype, shape, () => (dtype === "bool" ? (random() < 0.5 ? 0 : 1) : isFloat(dtype) ? random() * 4 - 2 : dtype.startsWith("u") ? Math.floor(random() * 5) : Math.floor(random() * 5) - 2));
+  const a = NdArray.of(dtype, shape, () =>
+    dtype === "bool"
+      ? random() < 0.5
+        ? 0
+        : 1
+      : isFloat(dtype)
+        ? random() * 4 - 2
+        : dtype.startsWith("u")
+          ? Math.floor(random() * 5)
+          : Math.floor(random() * 5) - 2,
+  );
   return new NdArray(dtype, shape, roundTo(dtype, a.data));
 }
 
 /** Runs lowered cases (compiled together) and gives what each computed and what the interpreter says. */
 export function runCases(list: readonly Lowered[]): { name: string; got: NdArray[]; want: NdArray[]; dtypes: readonly string[] }[] {
-  const kernels = list.flatMap((l) => l.groups.flatMap((g) => g.kernels));
+  const kernels = [...new Set(list.flatMap((l) => l.groups.flatMap((g) => g.kernels)))];
   const runs = compileKernels(kernels);
   const runOf = new Map(kernels.map((k, i) => [k, runs[i]!]));
   return list.map((l) => {
@@ -100,7 +110,8 @@ export function runCases(list: readonly Lowered[]): { name: string; got: NdArray
       }
     }
     for (const m of all) {
-      for (let i = 0; i < guard; i++) if (m[i] !== 0xa5 || m[m.length - 1 - i] !== 0xa5) throw new Error(`${c.name}: wrote outside of a buffer`);
+      for (let i = 0; i < guard; i++)
+        if (m[i] !== 0xa5 || m[m.length - 1 - i] !== 0xa5) throw new Error(`${c.name}: wrote outside of a buffer`);
     }
     const got = graph.outputs.map((n, i) => {
       const m = memory.get(storedAs(n, memory));
@@ -131,11 +142,9 @@ export function errorOf(got: NdArray, want: NdArray): number {
     worst = Math.max(worst, Math.abs(a - b));
     scale = Math.max(scale, Math.abs(b));
   }
-  for (let i = 0; i < want.data.length; i++) if (Number.isFinite(Number(want.data[i]))) scale = Math.max(scale, Math.abs(Number(want.data[i])));
+  for (let i = 0; i < want.data.length; i++)
+    if (Number.isFinite(Number(want.data[i]))) scale = Math.max(scale, Math.abs(Number(want.data[i])));
   return worst / scale;
 }
 /** What an error may be, for each dtype. */
 export const tolerance = (dtype: string): number => ({ f64: 1e-13, f32: 4e-6, f16: 2e-3, bf16: 1.6e-2 })[dtype] ?? 0;
-void hostData;
-void hi;
-void variables;

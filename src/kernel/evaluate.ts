@@ -26,6 +26,8 @@ export interface LoopScope {
   readonly before: Stmt[];
   /** Names live in registers of this size at this index: for a scope whose statements end up in several loop nests. */
   readonly slot?: { readonly size: number; readonly index: Dim };
+  /** Given values are made inside these loops: what is computed from them stays inside. */
+  readonly fence?: boolean;
 }
 /** What a lowering gives in place of a node: a reduction's register, an accumulator. Undefined: compute it after all. */
 export type Given = ReadonlyMap<Node, (index: readonly Dim[]) => Value | undefined>;
@@ -49,6 +51,8 @@ interface World {
   readonly depth: WeakMap<Value, number>;
   /** Nodes that reach no buffer: they may be computed anywhere. */
   readonly pure: Map<Node, boolean>;
+  /** Nodes that are computed from given ones. */
+  readonly fromGiven: ReadonlySet<Node>;
   /** Symbolic sizes, whose names are not to be used again. */
   readonly taken: ReadonlySet<string>;
   names: number;
@@ -74,6 +78,7 @@ interface Block {
   /** A branch: the enclosing block's statements, for what is safe to compute on both paths. */
   readonly around?: Stmt[];
   readonly slot?: LoopScope["slot"];
+  readonly fence?: boolean | undefined;
 }
 
 /** Makes the evaluator of a group. */
@@ -83,6 +88,8 @@ export const makeEvaluator: MakeEvaluator = (group, buffers, given = new Map()) 
   for (const n of group.outputs) uses.set(n, (uses.get(n) ?? 0) + 1);
   const inside = new Set(group.nodes);
   const stored = new Map([...buffers].filter(([n]) => !inside.has(n)));
+  const fromGiven = new Set<Node>(given.keys());
+  for (const n of group.nodes) if (n.inputs.some((x) => fromGiven.has(x))) fromGiven.add(n);
   const world: World = {
     buffers: stored,
     global: new Set([...stored.values()].map((b) => b.name)),
@@ -91,6 +98,7 @@ export const makeEvaluator: MakeEvaluator = (group, buffers, given = new Map()) 
     locals: [],
     depth: new WeakMap(),
     pure: new Map(),
+    fromGiven,
     taken: sizeNames(group),
     names: 0,
   };
@@ -107,7 +115,7 @@ export function sizeNames(group: Group): Set<string> {
 function evaluatorOf(world: World, block: Block): Evaluator {
   return {
     value: (node, index, into) => evaluateIn(world, block, node, index, into),
-    scope: (loop) => evaluatorOf(world, newBlock(block, loop?.axes ?? [], loop?.before, undefined, undefined, loop?.slot)),
+    scope: (loop) => evaluatorOf(world, newBlock(block, loop?.axes ?? [], loop?.before, undefined, undefined, loop)),
     locals: world.locals,
   };
 }
@@ -117,10 +125,21 @@ function newBlock(
   before: Stmt[] | undefined,
   budget: Block["budget"],
   around?: Stmt[],
-  slot?: LoopScope["slot"],
+  loop?: LoopScope,
 ): Block {
   const own = new Set(axes.map((a) => a.name));
-  return { within, values: new Map(), reads: new Map(), own, axes, before, budget, ...(around && { around }), ...(slot && { slot }) };
+  return {
+    within,
+    values: new Map(),
+    reads: new Map(),
+    own,
+    axes,
+    before,
+    budget,
+    ...(around && { around }),
+    ...(loop?.slot && { slot: loop.slot }),
+    fence: loop?.fence,
+  };
 }
 
 /** A value whose operands are still to come. */
@@ -169,7 +188,7 @@ function begin(w: World, block: Block, node: Node, index: readonly Dim[], into: 
     const known = b.values.get(node)?.get(key);
     if (known) return known;
   }
-  if (block.within && block.before && movesOut(block, index)) {
+  if (block.within && block.before && movesOut(block, index) && !(block.fence && w.fromGiven.has(node))) {
     return name(w, block.within, node, key, evaluateIn(w, block.within, node, index, block.before), block.before);
   }
   if (block.within && block.around && pure(w, node)) return evaluateIn(w, block.within, node, index, block.around);

@@ -162,7 +162,7 @@ export function evaluatePasses(p: Plan, levels: Levels): Evaluated {
   const slot: Pick<LoopScope, "slot"> = levels.slot === undefined ? {} : { slot: { size: levels.slot, index: rowAt } };
   const whole = makeEvaluator(group, p.buffers, given);
   const around = levels.outer.length ? whole.scope({ axes: levels.outer, before: top }) : whole;
-  const rows = around.scope({ axes: levels.row, before: levels.outer.length ? outer : top, ...slot });
+  const rows = around.scope({ axes: levels.row, before: levels.outer.length ? outer : top, fence: true, ...slot });
   const uses = new Map<Node, number>();
   for (const n of group.nodes) for (const x of n.inputs) uses.set(x, (uses.get(x) ?? 0) + 1);
   const inPlace = group.inPlace?.length;
