@@ -7,6 +7,7 @@ import { Memory, noCounters } from "../../runtime/memory.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
 import { breathe, inTurn, type Job, Queue } from "../../runtime/queue.js";
 import { type Built, build, buildSync, unitsOf } from "./build.js";
+import { cKey } from "./key.js";
 import { type Native, native } from "./native.js";
 import { type Places, Table, type Words } from "./table.js";
 
@@ -54,7 +55,7 @@ const guardBytes = 256;
 const guardMark = 0xa5;
 
 /** Opens the device. Compiles its native half on first use. */
-export async function openC(key: TargetKey, options: DeviceOptions = {}): Promise<Device> {
+export async function openC(key: TargetKey = cKey(), options: DeviceOptions = {}): Promise<Device> {
   const threads = options.threads ?? cpu().cores;
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024)
     throw new ArgumentError(`a pool of ${threads} threads cannot be made; threads is a whole number from 1 to 1024`);

@@ -9,7 +9,10 @@ import type { Device, DeviceOptions } from "../../runtime/device.js";
 import { type InlineKernel, openInline } from "../../runtime/inline.js";
 import type { Program, TargetKey } from "../../runtime/program.js";
 
-export async function openJs(key: TargetKey, options: DeviceOptions = {}): Promise<Device> {
+const jsKey: TargetKey = { backend: "js", arch: "any", features: [], format: 1 };
+
+/** Opens the device; it has one thread. */
+export async function openJs(key: TargetKey = jsKey, options: DeviceOptions = {}): Promise<Device> {
   return openInline({ ...options, name: "js", key, kernels: compileJs });
 }
 
