@@ -161,6 +161,7 @@ export function multiMarginLoss(
   options: LossOptions & { readonly p?: 1 | 2; readonly margin?: number; readonly weight?: Node } = {},
 ): Node {
   const { p = 1, margin = 1 } = options;
+  if (x.type.shape.length === 0) return reshape(multiMarginLoss(reshape(x, [1]), target, options), []);
   const axis = x.type.shape.length - 1;
   const list = x.type.shape.length === 1 && target.type.shape.length === 1 ? reshape(target, []) : target;
   const hit = isTarget(x.type.shape, list, axis);

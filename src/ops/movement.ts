@@ -88,8 +88,9 @@ export const expandOp: Op<[Node], { shape: Shape }> = op({
 });
 
 /** Reorders the axes: axis i of the result is axis `axes[i]` of x (torch.permute). */
-export function permute(x: Node, axes: readonly number[]): Node {
-  return axes.every((a, i) => a === i) ? x : make(permuteOp, [x], { axes });
+export function permute(x: Node, dims: readonly number[]): Node {
+  const axes = dims.map((d) => (d < 0 ? d + dims.length : d));
+  return axes.every((a, i) => a === i) && axes.length === x.type.shape.length ? x : make(permuteOp, [x], { axes });
 }
 export const permuteOp: Op<[Node], { axes: readonly number[] }> = op({
   name: "permute",
@@ -247,7 +248,8 @@ export const catOp: Op<readonly Node[], { axis: number }> = op<readonly Node[], 
   reference: (xs, { axis }, out) =>
     NdArray.of(out.dtype, out.shape as readonly number[], (i) => {
       let at = i[axis]!;
-      const k = xs.findIndex((x) => (at < x.shape[axis]! ? true : ((at -= x.shape[axis]!), false)));
+      let k = 0;
+      for (; at >= xs[k]!.shape[axis]!; k++) at -= xs[k]!.shape[axis]!;
       return xs[k]!.at(i.map((v, d) => (d === axis ? at : v)));
     }),
   source: (index, y) => {

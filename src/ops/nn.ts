@@ -11,6 +11,7 @@ export * from "./matmul.js";
 export * from "./mulhi.js";
 export * from "./norm.js";
 export * from "./pool.js";
+export * from "./rearrange.js";
 export * from "./random.js";
 export * from "./rectifier.js";
 export * from "./softmax.js";

@@ -35,7 +35,10 @@ export function pad(x: Node, pads: readonly Dim[], { mode = "constant", value = 
       fill,
     );
   }
-  return shape.reduce<Node>((y, _, axis) => edges(y, axis, grow(before[axis]!), grow(after[axis]!), mode), kept);
+  // Copies are taken before anything is cut off.
+  const grown = shape.reduce<Node>((y, _, axis) => edges(y, axis, grow(before[axis]!), grow(after[axis]!), mode), x);
+  const whole = inner.map((d, i) => add(d, grow(before[i]!), grow(after[i]!)));
+  return slice(grown, before.map(cut), whole);
 }
 /** One axis with copies of its own elements on both sides. */
 function edges(x: Node, axis: number, before: Dim, after: Dim, mode: "reflect" | "replicate" | "circular"): Node {

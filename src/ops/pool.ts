@@ -194,10 +194,10 @@ export function maxPoolWithIndices(
   n: 1 | 2 | 3,
   kernelSize: PerAxis,
   options: MaxPoolOptions = {},
-): readonly [values: Node, indices: Node] {
+): { readonly values: Node; readonly indices: Node } {
   const p = plan("maxPoolWithIndices", n, x, kernelSize, options);
   const y = make(maxPoolOp, [x], p);
-  return [y, cast(winners(x, y, p).first, "i64")];
+  return { values: y, indices: cast(winners(x, y, p).first, "i64") };
 }
 
 function avgPool(name: string, n: number, x: Node, kernelSize: PerAxis, o: AvgPoolOptions): Node {

@@ -1,12 +1,19 @@
-import { ArgumentError, UnsupportedError } from "../core/errors.js";
+import { ArgumentError, DTypeError, UnsupportedError } from "../core/errors.js";
+import { isFloat } from "../core/dtype.js";
 import { type Dim, lo } from "../core/expr.js";
 import { type HostData, hostData, NdArray } from "../core/ndarray.js";
-import { showShape } from "../core/type.js";
+import { numel, showShape, showType } from "../core/type.js";
 import { make, type Node, type Op, op } from "../ir/node.js";
-import { picks } from "../ir/pick.js";
+import { pick } from "../ir/pick.js";
+import { dimValue } from "./composite.js";
 import { normalizeDim } from "./dims.js";
 import { domainDTypes } from "./domains.js";
+import { add, cast, ceil, eq, floor, isNaN, lerp, mul, round, sub, where } from "./elementwise.js";
+import { indexSelect, scatter } from "./gather.js";
 import { narrow, reshape } from "./movement.js";
+import { any, sum } from "./reduce.js";
+import { full, iota, scalar } from "./source.js";
+import { movedim, unsqueeze } from "./views.js";
 
 type SortAttrs = { axis: number; descending: boolean };
 /** Options of sorting. Sorting is always stable. */
@@ -15,17 +22,32 @@ export interface SortOptions {
   readonly stable?: boolean;
 }
 
+/** What sorting gives: values, and where along the axis each one was. */
+export interface Sorted {
+  readonly values: Node;
+  readonly indices: Node;
+}
+const list = ({ values, indices }: Sorted): readonly Node[] => [values, indices];
+/** The same change made to both. */
+const both = ({ values, indices }: Sorted, f: (x: Node) => Node): Sorted => ({ values: f(values), indices: f(indices) });
+
 /** Values in order along `dim`, and where each one was; equal ones keep their order, NaN counts as the greatest (torch.sort). */
-export function sort(x: Node, dim: number = -1, options: SortOptions = {}): readonly [values: Node, indices: Node] {
+export function sort(x: Node, dim: number = -1, options: SortOptions = {}): Sorted {
   const { shape } = x.type;
   const axis = normalizeDim(dim, shape.length, "sort");
-  if (shape.length === 0) return sort(reshape(x, [1]), 0, options).map((y) => reshape(y, [])) as unknown as readonly [Node, Node];
-  return picks(make(sortOp, [x], { axis, descending: options.descending ?? false })) as unknown as readonly [Node, Node];
+  if (shape.length === 0) return both(sort(reshape(x, [1]), 0, options), (y) => reshape(y, []));
+  const y = make(sortOp, [x], { axis, descending: options.descending ?? false });
+  return { values: pick(y, 0), indices: pick(y, 1) };
 }
 export const sortOp: Op<[Node], SortAttrs> = op<[Node], SortAttrs>({
   name: "sort",
   kind: "opaque",
   infer: ([x]) => [x, { shape: x.shape, dtype: "i64" }],
+  // Every cotangent goes back to where its value came from.
+  vjp: (_, y, cts) => {
+    const [x, ct] = [y.inputs[0]!, cts[0]];
+    return [ct ? scatter(full(x.type.shape, 0, ct.type.dtype), y.attrs.axis, pick(y, 1), ct) : null];
+  },
   reference: ([x], { axis, descending }, out) => {
     const n = x.shape[axis]!;
     const inner = x.shape.slice(axis + 1).reduce((a, b) => a * b, 1);
@@ -47,9 +69,9 @@ export const sortOp: Op<[Node], SortAttrs> = op<[Node], SortAttrs>({
     return [new NdArray(out.dtype, x.shape, values as HostData), new NdArray("i64", x.shape, indices)];
   },
   samples: [
-    { shapes: [[4, 9]], test: domainDTypes.any, grid: 1 / 8, call: (x) => sort(x!) },
-    { shapes: [[3, 8, 2]], grid: 1 / 8, call: (x) => sort(x!, 1, { descending: true }) },
-    { shapes: [[2, 200]], call: (x) => sort(x!, 1) },
+    { shapes: [[4, 9]], test: domainDTypes.any, grid: 1 / 8, call: (x) => list(sort(x!)) },
+    { shapes: [[3, 8, 2]], grid: 1 / 8, call: (x) => list(sort(x!, 1, { descending: true })) },
+    { shapes: [[2, 200]], call: (x) => list(sort(x!, 1)) },
   ],
 });
 function order(a: number, b: number): number {
@@ -60,55 +82,112 @@ function order(a: number, b: number): number {
 
 /** Where each element in order was (torch.argsort). */
 export function argsort(x: Node, dim: number = -1, options: SortOptions = {}): Node {
-  return sort(x, dim, options)[1];
+  return sort(x, dim, options).indices;
 }
 /** Sorted along the first axis (torch.msort). */
 export function msort(x: Node): Node {
-  return sort(x, 0)[0];
+  return sort(x, 0).values;
 }
 
 const sizeOf = (x: Node, axis: number): Dim => x.type.shape[axis] ?? 1;
 /** The k greatest (or least) along `dim`, in order, and where they were (torch.topk). */
-export function topk(
-  x: Node,
-  k: Dim,
-  dim: number = -1,
-  options: { readonly largest?: boolean; readonly sorted?: boolean } = {},
-): readonly [values: Node, indices: Node] {
+export function topk(x: Node, k: Dim, dim: number = -1, options: { readonly largest?: boolean; readonly sorted?: boolean } = {}): Sorted {
   const axis = normalizeDim(dim, x.type.shape.length, "topk");
   const n = sizeOf(x, axis);
   if (lo(k) < 0 || (typeof k === "number" && typeof n === "number" && k > n))
-    throw new ArgumentError(`topk: k is ${k}, but axis ${axis} of ${showShape(x.type.shape)} has ${showShape([n])} elements`);
-  const [values, indices] = sort(x, dim, { descending: options.largest ?? true });
-  const part = (y: Node): Node => (x.type.shape.length ? narrow(y, axis, 0, k) : y);
-  return [part(values), part(indices)];
+    throw new ArgumentError(`topk: k is ${showShape([k])}, but axis ${axis} of ${showShape(x.type.shape)} has ${showShape([n])} elements`);
+  const sorted = sort(x, dim, { descending: options.largest ?? true });
+  return x.type.shape.length ? both(sorted, (y) => narrow(y, axis, 0, k)) : sorted;
+}
+/** One position along the sorted axis, which vanishes unless it is kept. */
+function place(sorted: Sorted, axis: number, at: number, keepdim: boolean): Sorted {
+  return both(sorted, (x) => {
+    const { shape } = x.type;
+    if (!shape.length) return x;
+    const y = narrow(x, axis, at, 1);
+    return keepdim
+      ? y
+      : reshape(
+          y,
+          shape.filter((_, i) => i !== axis),
+        );
+  });
 }
 /** The k-th least along `dim`, counted from 1, and where it was (torch.kthvalue). */
-export function kthvalue(
-  x: Node,
-  k: number,
-  dim: number = -1,
-  options: { readonly keepdim?: boolean } = {},
-): readonly [values: Node, indices: Node] {
+export function kthvalue(x: Node, k: number, dim: number = -1, options: { readonly keepdim?: boolean } = {}): Sorted {
   const axis = normalizeDim(dim, x.type.shape.length, "kthvalue");
   const n = sizeOf(x, axis);
   if (!(Number.isInteger(k) && k >= 1) || (typeof n === "number" && k > n))
     throw new ArgumentError(
       `kthvalue: k is ${k}, but axis ${axis} of ${showShape(x.type.shape)} has ${showShape([n])} elements, counted from 1`,
     );
-  return sort(x, dim).map((y) => place(y, axis, k - 1, options.keepdim ?? false)) as unknown as readonly [Node, Node];
+  return place(sort(x, dim), axis, k - 1, options.keepdim ?? false);
 }
-/** One position of an axis, which vanishes unless it is kept. */
-function place(x: Node, axis: number, at: number, keepdim: boolean): Node {
-  const { shape } = x.type;
-  if (!shape.length) return x;
-  const y = narrow(x, axis, at, 1);
-  return keepdim
-    ? y
-    : reshape(
-        y,
-        shape.filter((_, i) => i !== axis),
-      );
+/** The lower of the middle values along `dim`, NaN if there is one, and where it was (torch.median). */
+export function median(x: Node, dim: number, options?: { readonly keepdim?: boolean }): Sorted;
+/** The lower of the middle values of all elements, NaN if there is one (torch.median). */
+export function median(x: Node): Node;
+export function median(x: Node, dim?: number, options: { readonly keepdim?: boolean } = {}): Node | Sorted {
+  if (dim === undefined) return median(reshape(x, [numel(x.type.shape)]), 0).values;
+  const axis = normalizeDim(dim, x.type.shape.length, "median");
+  const n = sizeOf(x, axis);
+  if (typeof n !== "number")
+    throw new UnsupportedError(`median: axis ${axis} of ${showShape(x.type.shape)} is symbolic; give it a fixed size`);
+  if (n === 0) throw new ArgumentError(`median: axis ${axis} of ${showShape(x.type.shape)} has no elements`);
+  const { keepdim = false } = options;
+  const up = sort(x, axis);
+  const middle = place(up, axis, (n - 1) >> 1, keepdim);
+  if (!isFloat(x.type.dtype)) return middle;
+  // NaN sorts last: where the last value is NaN, the first NaN is the median.
+  const last = place(up, axis, n - 1, keepdim);
+  const wrong = isNaN(last.values);
+  const rank = x.type.shape.length;
+  const count = sum(cast(isNaN(x), "i32"), rank ? axis : [], { keepdim, dtype: "i32" });
+  const at = reshape(iota(n, "i32"), rank ? x.type.shape.map((_, i) => (i === axis ? n : 1)) : []);
+  const first = sub(n, count);
+  const firstNaN = sum(where(eq(at, keepdim || !rank ? first : unsqueeze(first, axis)), up.indices, 0), rank ? axis : [], { keepdim });
+  return { values: where(wrong, last.values, middle.values), indices: where(wrong, firstNaN, middle.indices) };
+}
+/** Values at fractions q of the sorted elements, between neighbours as told (torch.quantile). */
+export function quantile(
+  x: Node,
+  q: number | Node,
+  dim: number | null = null,
+  options: { readonly keepdim?: boolean; readonly interpolation?: "linear" | "lower" | "higher" | "nearest" | "midpoint" } = {},
+): Node {
+  const { keepdim = false, interpolation = "linear" } = options;
+  const shape = x.type.shape;
+  if (!isFloat(x.type.dtype)) throw new DTypeError(`quantile: ${showType(x.type)} is not floating point; cast it first`);
+  const axis = normalizeDim(dim ?? 0, shape.length, "quantile");
+  const from = dim === null ? reshape(x, [1, numel(shape)]) : movedim(shape.length ? x : reshape(x, [1]), axis, -1);
+  const n = from.type.shape.at(-1)!;
+  if (n === 0) throw new ArgumentError(`quantile: ${showShape(shape)} has no elements along the axis`);
+  const up = sort(from, -1).values;
+  const many = typeof q === "object" && q.type.shape.length === 1;
+  const wanted = reshape(typeof q === "object" ? q : scalar(q, x.type.dtype), [many ? q.type.shape[0]! : 1]);
+  const rank = mul(wanted, sub(dimValue(n, x.type.dtype), 1));
+  const [low, high] = [floor(rank), ceil(rank)];
+  const at = (r: Node): Node => indexSelect(up, -1, cast(r, "i64"));
+  const choose = {
+    linear: () => lerp(at(low), at(high), sub(rank, low)),
+    lower: () => at(low),
+    higher: () => at(high),
+    nearest: () => at(round(rank)),
+    midpoint: () => mul(add(at(low), at(high)), 0.5),
+  };
+  const found = choose[interpolation]();
+  const poisoned = where(any(isNaN(from), -1, { keepdim: true }), Number.NaN, found);
+  const moved = movedim(poisoned, -1, 0);
+  const lead = moved.type.shape[0]!;
+  const rest =
+    dim === null
+      ? keepdim
+        ? shape.map(() => 1)
+        : []
+      : keepdim && shape.length
+        ? shape.map((d, i) => (i === axis ? 1 : d))
+        : shape.filter((_, i) => i !== axis);
+  return reshape(moved, many ? [lead, ...rest] : rest);
 }
 
 /** Refused: how many values are distinct is known only when they are computed (torch.unique). */
