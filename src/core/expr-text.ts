@@ -57,7 +57,9 @@ export function parseDim(text: string, known: Ranges = new Map()): Dim {
   const need = (token: string): void => {
     if (!take(token)) fail(source);
   };
-  const checked = (d: Dim): Dim => (typeof d === "number" && !Number.isSafeInteger(d) ? fail(source) : d);
+  /** Products of sums grow without bound in hostile texts. */
+  const mostTerms = 1000;
+  const checked = (d: Dim): Dim => ((typeof d === "number" ? !Number.isSafeInteger(d) : d.terms.length > mostTerms) ? fail(source) : d);
   const divisor = (d: Dim): Dim => (d === 0 ? fail(source) : d);
   const whole = (): Dim => {
     if (++depth > 200) fail(source);
