@@ -20,8 +20,8 @@ const exp2Tail = [0.693147182, 0.240226507, 0.0555041097, 0.00961803645, 0.00133
 const logTail = [0.666666627, 0.400003344, 0.285372764, 0.235827714];
 /** tanh(x) / x - 1 over x^2, |x| <= 0.63. */
 const tanhTail = [-0.333333313, 0.133331954, -0.0539453775, 0.0216926057, -0.00815627631, 0.00212274259];
-/** erf(x) / x in x^2, |x| <= 1. */
-const erfSmall = [1.12837923, -0.376126379, 0.112837829, -0.0268654451, 0.00522107491, -0.000848471129, 0.000112705427, -9.68013228e-6];
+/** erf(x) / x - 1 in x^2, |x| <= 1. */
+const erfSmall = [0.128379166, -0.376126379, 0.112837829, -0.0268654451, 0.00522107491, -0.000848471129, 0.000112705427, -9.68013228e-6];
 /** log(1 - erf(x)), 0.9 <= x <= 4. */
 const erfLarge = [0.00016920513, -1.12948835, -0.633400857, -0.108220384, 0.0250806157, -0.0041562547, 0.000431393564, -2.08286183e-5];
 /** sin(x) / x - 1 over x^2, and cos(x) - 1 + x^2/2 over x^4, |x| <= pi/4. */
@@ -73,7 +73,7 @@ export function math(): Record<string, Helper> {
     `return sel_f32x$(lt_f32x$(m, ${S("0.625f")}), small, signof_f32x$(big, a)); }`;
   out.erf_f32 = () =>
     `f32x$ erf_f32x$(f32x$ a) { f32x$ m = clip_f32x$(abs_f32x$(a), ${S("0.0f")}, ${S("4.0f")}), z = m * m; ` +
-    `f32x$ big = ${S("1.0f")} - exp_f32x$(${chain("m", erfLarge)}), small = a * (${chain("z", erfSmall)}); ` +
+    `f32x$ big = ${S("1.0f")} - exp_f32x$(${chain("m", erfLarge)}), small = fma_f32x$(a, ${chain("z", erfSmall)}, a); ` +
     `return sel_f32x$(lt_f32x$(m, ${S("0.95f")}), small, signof_f32x$(big, a)); }`;
   out.rsqrt_f32 = () => `f32x$ rsqrt_f32x$(f32x$ a) { return ${S("1.0f")} / sqrt_f32x$(a); }`;
   out.rsqrt_f64 = () => "f64x$ rsqrt_f64x$(f64x$ a) { return splat_f64x$(1.0) / sqrt_f64x$(a); }";

@@ -1,0 +1,216 @@
+/** Runs a Kernel statement by statement, as its meaning says: slow, and the oracle for lowerings and printers where no compiler is. */
+import { roundValue } from "../core/convert.js";
+import { isWide } from "../core/dtype.js";
+import { InternalError, UnsupportedError } from "../core/errors.js";
+import { type Dim, evaluate } from "../core/expr.js";
+import { type HostData, hostData } from "../core/ndarray.js";
+import type { Buffer, Kernel, Ref, Stmt, Test, Value } from "./kernel.js";
+import { loaded } from "./kernel.js";
+import { type Scalar, scalarValue } from "./scalarValue.js";
+
+/** What a thread waits for: everybody in its group of `size` threads. */
+interface Meeting {
+  readonly what: string;
+  readonly size: number;
+  readonly value?: Scalar;
+}
+type Step = Generator<Meeting, readonly Scalar[], readonly Scalar[]>;
+type Store = Map<string, HostData>;
+
+/** Runs every grid point. `args` are the global buffers in order, changed in place; every index is checked. */
+export function interpretKernel(k: Kernel, args: readonly HostData[], dims: Readonly<Record<string, number>> = {}): void {
+  const globals: Store = new Map(k.buffers.filter((b) => b.space === "global").map((b, i) => [b.name, args[i]!]));
+  const points = evaluate(k.grid, dims);
+  for (let pid = 0; pid < points; pid++) {
+    const scope = { ...dims, pid };
+    const shared = make(k, "shared", scope);
+    const threads = Array.from({ length: k.threads }, (_, tid) => {
+      const registers = make(k, "reg", scope);
+      return new Thread(k, new Map([...globals, ...shared, ...registers]), { ...scope, tid }).run();
+    });
+    together(threads, k);
+  }
+}
+function make(k: Kernel, space: Buffer["space"], scope: Readonly<Record<string, number>>): Store {
+  return new Map(
+    k.buffers
+      .filter((b) => b.space === space)
+      .map((b) => {
+        const data = hostData(loaded(b.dtype), evaluate(b.size, scope));
+        // What was never written must not be relied on.
+        if (data instanceof Float64Array) data.fill(loaded(b.dtype)[0] === "f" ? Number.NaN : 77);
+        return [b.name, data];
+      }),
+  );
+}
+/** Runs threads side by side: each goes on until it meets the others of its group. */
+function together(threads: readonly Step[], k: Kernel): void {
+  const at = threads.map((t) => t.next());
+  for (;;) {
+    if (at.every((r) => r.done)) return;
+    let moved = false;
+    for (let i = 0; i < threads.length; ) {
+      const r = at[i]!;
+      const size = r.done ? 1 : r.value.size;
+      const first = Math.floor(i / size) * size;
+      const group = at.slice(first, first + size);
+      const met = !r.done && group.every((x) => !x.done && x.value.what === r.value.what);
+      if (met) {
+        const values = group.map((x) => (x.value as Meeting).value ?? 0);
+        for (let j = 0; j < group.length; j++) at[first + j] = threads[first + j]!.next(values);
+        moved = true;
+      }
+      i = first + size;
+    }
+    if (!moved) throw new InternalError(`kernel ${k.name}: threads wait for each other at different barriers`);
+  }
+}
+
+class Thread {
+  readonly kernel: Kernel;
+  readonly store: Store;
+  readonly buffers: ReadonlyMap<string, Buffer>;
+  scope: Record<string, number>;
+  names = new Map<string, Scalar>();
+
+  constructor(kernel: Kernel, store: Store, scope: Record<string, number>) {
+    this.kernel = kernel;
+    this.store = store;
+    this.scope = scope;
+    this.buffers = new Map(kernel.buffers.map((b) => [b.name, b]));
+  }
+  *run(): Step {
+    yield* this.block(this.kernel.body);
+    return [];
+  }
+  *block(body: readonly Stmt[]): Step {
+    for (const s of body) yield* this.statement(s);
+    return [];
+  }
+  dim(d: Dim): number {
+    return typeof d === "number" ? d : evaluate(d, this.scope);
+  }
+  test(t: Test): boolean {
+    return t.op === "<" ? this.dim(t.a) < this.dim(t.b) : this.dim(t.a) === this.dim(t.b);
+  }
+  place(name: string, index: Dim): [HostData, number] {
+    const data = this.store.get(name);
+    const i = this.dim(index);
+    if (!data) throw new InternalError(`kernel ${this.kernel.name}: no buffer ${name}`);
+    if (!(i >= 0 && i < data.length))
+      throw new InternalError(`kernel ${this.kernel.name}: ${name}[${i}] is outside its ${data.length} elements`);
+    return [data, i];
+  }
+  value(v: Value): Scalar {
+    switch (v.kind) {
+      case "const":
+        return roundValue(loaded(v.dtype), v.value);
+      case "index": {
+        const x = this.dim(v.expr);
+        return roundValue(v.dtype, isWide(v.dtype) ? BigInt(x) : x);
+      }
+      case "load": {
+        const [data, i] = this.place(v.buffer, v.index);
+        return data[i]!;
+      }
+      case "ref": {
+        const x = this.names.get(v.name);
+        if (x === undefined) throw new InternalError(`kernel ${this.kernel.name}: ${v.name} is used before its let`);
+        return x;
+      }
+      case "select":
+        return this.value(v.tests.every((t) => this.test(t)) ? v.then : v.else);
+      case "op":
+        return scalarValue(
+          v.op,
+          v.dtype,
+          v.args.map((a) => this.value(a)),
+          v.args.map((a) => a.dtype),
+        );
+      default:
+        return v satisfies never;
+    }
+  }
+  write(r: Ref, x: Scalar): void {
+    const [data, i] = this.place(r.buffer, r.index);
+    data[i] = roundValue(this.buffers.get(r.buffer)!.dtype, x);
+  }
+  *each(name: string, n: number, body: () => Step): Step {
+    for (let i = 0; i < n; i++) {
+      this.scope = { ...this.scope, [name]: i };
+      yield* body();
+    }
+    return [];
+  }
+  *statement(s: Stmt): Step {
+    switch (s.kind) {
+      case "for":
+        return yield* this.each(s.axis.name, this.dim(s.axis.size), () => this.block(s.body));
+      case "if":
+        return yield* this.block(this.test(s.test) ? s.body : (s.else ?? []));
+      case "when":
+        return yield* this.block(this.value(s.test) ? s.body : (s.else ?? []));
+      case "let":
+        this.names.set(s.name, this.value(s.value));
+        return [];
+      case "letIndex":
+        this.scope = { ...this.scope, [s.name]: Math.max(s.min, Math.min(this.dim(s.max), Number(this.value(s.value)))) };
+        return [];
+      case "store":
+        this.write(s, this.value(s.value));
+        return [];
+      case "atomic": {
+        const [data, i] = this.place(s.buffer, s.index);
+        const dtype = loaded(this.buffers.get(s.buffer)!.dtype);
+        this.write(s, scalarValue(s.op, dtype, [data[i]!, this.value(s.value)], [dtype, dtype]));
+        return [];
+      }
+      case "combine": {
+        const values: Scalar[] = [];
+        const walk = (axes: typeof s.axes): void => {
+          const [a, ...rest] = axes;
+          if (!a) {
+            values.push(this.value(s.value));
+            return;
+          }
+          for (let i = 0; i < this.dim(a.size); i++) {
+            this.scope = { ...this.scope, [a.name]: i };
+            walk(rest);
+          }
+        };
+        walk(s.axes);
+        const { dtype } = s.value;
+        const merge = (xs: readonly Scalar[]): Scalar => xs.reduce((a, b) => scalarValue(s.op, dtype, [a, b], [dtype, dtype]));
+        const own = merge(values);
+        this.write(s.into, s.threads > 1 ? merge(yield { what: "combine", size: s.threads, value: own }) : own);
+        return [];
+      }
+      case "barrier":
+        yield { what: "barrier", size: s.warp ? Math.min(32, this.kernel.threads) : this.kernel.threads };
+        return [];
+      case "copy": {
+        for (let i = 0; i < s.count; i++) {
+          const [from, at] = this.place(s.from.buffer, this.dim(s.from.index) + i);
+          this.write({ buffer: s.to.buffer, index: this.dim(s.to.index) + i }, from[at]!);
+        }
+        return [];
+      }
+      case "commit":
+      case "wait":
+        return [];
+      case "copyTile":
+      case "signal":
+      case "fill":
+      case "fetch":
+      case "mma":
+      case "spill":
+      case "issue":
+      case "settle":
+        throw new UnsupportedError(
+          `kernel ${this.kernel.name}: the kernel interpreter has no ${s.kind}; it runs kernels without matrix units and tile copies`,
+        );
+      default:
+        return s satisfies never;
+    }
+  }
+}
