@@ -1,19 +1,5 @@
 /** Element types. A DType is its own name: comparable with ===, printable, serialisable. */
-export type DType =
-  | "bool"
-  | "u8"
-  | "u16"
-  | "u32"
-  | "u64"
-  | "i8"
-  | "i16"
-  | "i32"
-  | "i64"
-  | "f16"
-  | "bf16"
-  | "f32"
-  | "f64"
-  | "complex64";
+export type DType = "bool" | "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" | "f16" | "bf16" | "f32" | "f64" | "complex64";
 
 /** What kind of number a dtype holds, in promotion order. */
 export type DTypeKind = "bool" | "uint" | "int" | "float" | "complex";

@@ -174,6 +174,10 @@ function fuzz(seed: number, count: number, check: (e: Dim, meaning: (v: Values) 
   ];
   type Made = readonly [Dim, (v: Values) => number];
   const guard = { zero: false };
+  const nonZero = (d: number): number => {
+    if (d === 0) guard.zero = true;
+    return d || 1;
+  };
   const leaf = (): Made => {
     if (random(4) === 0) {
       const k = random(25) - 8;
@@ -216,12 +220,12 @@ function fuzz(seed: number, count: number, check: (e: Dim, meaning: (v: Values) 
       case 4:
       case 5: {
         const [y, g] = divisor(depth);
-        return [div(x, y), (v) => (g(v) === 0 ? ((guard.zero = true), 0) : Math.floor(f(v) / g(v)))];
+        return [div(x, y), (v) => Math.floor(f(v) / nonZero(g(v)))];
       }
       case 6:
       case 7: {
         const [y, g] = divisor(depth);
-        return [mod(x, y), (v) => (g(v) === 0 ? ((guard.zero = true), 0) : f(v) - Math.floor(f(v) / g(v)) * g(v))];
+        return [mod(x, y), (v) => f(v) - Math.floor(f(v) / nonZero(g(v))) * g(v)];
       }
       default: {
         const [y, g] = make(depth - 1);

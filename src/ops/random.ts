@@ -1,6 +1,8 @@
 import { type DType, isFloat } from "../core/dtype.js";
 import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
 import { lo } from "../core/expr.js";
+import { NdArray } from "../core/ndarray.js";
+import { randomWords } from "../core/philox.js";
 import { numel, type Shape, showShape, showType } from "../core/type.js";
 import { make, type Node, type Op, op } from "../ir/node.js";
 import { floating } from "./composite.js";
@@ -79,6 +81,15 @@ export const randomBitsOp: Op<[Node], { shape: Shape; stream: number }> = op<[No
     const [a, b, c, d] = philox(shr(i, u32(2)), state, y.attrs.stream);
     const odd = eq(bitwiseAnd(i, u32(1)), u32(1));
     return where(lt(bitwiseAnd(i, u32(3)), u32(2)), where(odd, b, a), where(odd, d, c));
+  },
+  reference: ([state], { stream }, out) => {
+    const shape = out.shape as readonly number[];
+    const words = randomWords(
+      Array.from(state.data, Number),
+      stream,
+      shape.reduce((a, b) => a * b, 1),
+    );
+    return new NdArray("u32", shape, Float64Array.from(words));
   },
   samples: [{ shapes: [[4]], dtypes: ["u32"], test: ["u32"], call: (state) => randomBits(state!, [3, 5], 7), noGrad: "random bits" }],
 });
