@@ -152,6 +152,24 @@ export const logcumsumexpOp: Op<[Node], { axis: number }> = op<[Node], { axis: n
   name: "logcumsumexp",
   kind: "composite",
   infer: ([x]) => x,
+  // Element i has a share e^(x_i - y_j) of every y_j from i on.
+  vjp: (ct, y) => {
+    const { axis } = y.attrs;
+    const { shape } = y.type;
+    const n = shape[axis]!;
+    const wide = [...shape.slice(0, axis), n, n, ...shape.slice(axis + 1)];
+    const place = (a: number): Node =>
+      reshape(
+        iota(n, "i32"),
+        wide.map((_, i) => (i === a ? n : 1)),
+      );
+    const row = (v: Node): Node => reshape(widen(v), [...shape.slice(0, axis), n, 1, ...shape.slice(axis + 1)]);
+    const column = (v: Node): Node => reshape(widen(v), [...shape.slice(0, axis), 1, n, ...shape.slice(axis + 1)]);
+    const after = expand(le(place(axis), place(axis + 1)), wide);
+    const gap = where(after, sub(row(y.inputs[0]!), column(y)), Number.NEGATIVE_INFINITY);
+    const share = where(eq(row(y.inputs[0]!), Number.NEGATIVE_INFINITY), 0, exp(gap));
+    return [cast(sum(mul(column(ct), share), axis + 1), y.type.dtype)];
+  },
   // One logsumexp over everything before each element: no running form is as accurate when elements differ by orders of magnitude.
   decompose: (y, [x]) => {
     const { axis } = y.attrs;

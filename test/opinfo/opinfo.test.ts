@@ -5,6 +5,8 @@ import { check } from "./run.js";
 /** Calls whose difference is known and right. */
 const known: Readonly<Record<string, string>> = {
   "nn.functional.layer_norm #2": "rows of one element: the gradient is 0, PyTorch's is rounding noise",
+  "logcumsumexp #0": "PyTorch's gradient in f32 is off by 7e-4 from its own in f64, ours is not",
+  "logcumsumexp #1": "PyTorch's gradient in f32 is off by 7e-4 from its own in f64, ours is not",
 };
 /** Operators that have an entry must not lose it: fewer equal calls than this is a regression. */
 const least = 900;
