@@ -1,3 +1,4 @@
+import { bytesOf } from "../core/dtype.js";
 import { type Dim, hi } from "../core/expr.js";
 import { numel } from "../core/type.js";
 import { type Graph, roots, topo } from "../ir/graph.js";
@@ -54,6 +55,8 @@ interface Site {
 
 /** Longest expression that may be computed twice instead of being written, in scalar operations. */
 const cheap = 4;
+/** The same for what reads no large buffer: positions, constants, the first rounds of a random generator. */
+const cheapGenerated = 32;
 /** Longest expression at all. */
 const longest = 1500;
 /** Rank-0 values are computed in front of the loops. */
@@ -163,17 +166,68 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
         for (const r of reads.get(x) ?? none) below.add(r);
       }
     }
+    if (c > cheapScalar) c = distinctCost(n);
     cost.set(n, c);
     reads.set(n, below);
     if (isAtom(n) || isSupplied(n)) continue;
     const why = rootSet.has(n)
       ? "it leaves the program"
       : (wanted.get(n) ?? (n.op.kind === "elementwise" ? worthKeeping(n, c, below) : undefined));
-    if (why)
-      kinds.set(n, {
-        kind: target.kernels && target.dtypes.has(n.type.dtype) ? "map" : "host",
-        why: [`${n.op.name} is a value of its own: ${why}`],
-      });
+    if (!why) continue;
+    const kept = rootSet.has(n) || wanted.has(n) ? n : narrowest(n);
+    keep(kept, why);
+    if (kept === n) continue;
+    // What is left above the narrow value is cheap.
+    const rest = distinctCost(n);
+    cost.set(n, rest);
+    reads.set(n, new Set([...reads.get(kept)!, kept]));
+  }
+
+  function keep(n: Node, why: string): void {
+    kinds.set(n, {
+      kind: target.kernels && target.dtypes.has(n.type.dtype) ? "map" : "host",
+      why: [`${n.op.name} is a value of its own: ${why}`],
+    });
+  }
+
+  /** Operations of an expression, shared ones once. */
+  function distinctCost(n: Node): number {
+    const seen = new Set<Node>([n]);
+    const stack = [n];
+    let sum = 0;
+    while (stack.length && sum <= longest) {
+      const x = stack.pop()!;
+      sum += costOf(x);
+      for (const y of x.inputs)
+        if (!seen.has(y) && !isAtom(y) && !isSupplied(y)) {
+          seen.add(y);
+          stack.push(y);
+        }
+    }
+    return sum;
+  }
+
+  /** A value that takes fewer bytes and from which `n` is cheap: the bits of a mask instead of the mask as numbers. */
+  function narrowest(n: Node): Node {
+    let best = n;
+    let x = n;
+    for (let ops = costOf(n); ops <= cheap; ops += costOf(x)) {
+      const size = numel(n.type.shape);
+      const next = x.inputs.filter(
+        (y) => numel(y.type.shape) === size && y.op.kind === "elementwise" && !isAtom(y) && cost.get(y)! > cheap,
+      );
+      const others = x.inputs.filter((y) => y !== next[0] && !isSmall(y, size));
+      if (next.length !== 1 || others.length) break;
+      x = next[0]!;
+      if (bytesOf(x.type.dtype) < bytesOf(best.type.dtype)) best = x;
+    }
+    return best;
+  }
+  /** A number, or a broadcast of few. */
+  function isSmall(n: Node, size: Dim): boolean {
+    let x = n;
+    while (x.op.kind === "movement" && x.inputs.length === 1) x = x.inputs[0]!;
+    return hi(numel(x.type.shape)) * 16 <= hi(size);
   }
 
   function worthKeeping(n: Node, c: number, below: ReadonlySet<Node>): string | undefined {
@@ -188,7 +242,7 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
     const repeat = Math.max(1, ...at.map((s) => s.repeat));
     if (repeat >= 4 && c >= 8) return `its ${c} operations would be repeated ${repeat} times`;
     if (at.length < 2) return undefined;
-    if (c > cheap) return `${at.length} readers share its ${c} operations`;
+    if (c > (large.length ? cheap : cheapGenerated)) return `${at.length} readers share its ${c} operations`;
     if (large.length > 1) return `${at.length} readers share its ${large.length} operands`;
     // One large operand that nobody else reads: this value is kept instead of it.
     if (large.length === 1 && !isSupplied(large[0]!) && sitesOf(large[0]!).length < 2 && !rootSet.has(large[0]!))

@@ -10,6 +10,7 @@ import { fuse } from "./fuse.js";
 import { type LinkOptions, link } from "./link.js";
 import { lowerGroup } from "./lower/index.js";
 import { orderTasks } from "./order.js";
+import { canonicalize } from "./passes/canonicalize.js";
 import { cse } from "./passes/cse.js";
 import { decompose } from "./passes/decompose.js";
 import { transposedProducts } from "./passes/products.js";
@@ -24,7 +25,15 @@ export interface CompileOptions extends Omit<LinkOptions, "onKernel"> {
 }
 
 /** The passes that turn a recorded graph into one of primitive and claimed ops. */
-export const standardPasses = (codegen: Codegen): readonly Pass[] => [cse, decompose(codegen), transposedProducts, cse];
+export const standardPasses = (codegen: Codegen): readonly Pass[] => [
+  cse,
+  canonicalize,
+  decompose(codegen),
+  cse,
+  canonicalize,
+  transposedProducts,
+  cse,
+];
 
 /** Compiles a graph for one kind of device. */
 export function compile(graph: Graph, codegen: Codegen, options: CompileOptions = {}): Program {

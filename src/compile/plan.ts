@@ -7,6 +7,7 @@ import type { Graph } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
 import type { Donation, Group } from "../kernel/group.js";
 import type { BufferPlan } from "../runtime/program.js";
+import { isSupplied } from "./atoms.js";
 import type { Fusion } from "./fuse.js";
 import { storageOf } from "./views.js";
 
@@ -112,7 +113,12 @@ class Planner {
       const s = newSlot("constant", first, toBytes(first.type.dtype, [first.attrs.value as number | bigint]));
       this.constants.push(s);
       this.slotOf.set(first, s);
-    } else if (group.outputs.some((o) => numel(o.type.shape) !== 0)) {
+      return;
+    }
+    for (const x of group.inputs)
+      if (isSupplied(x) && !this.slotOf.has(x))
+        throw new InternalError(`compile: the leaf "${nameOf(x)}" is neither an input nor state of the graph`);
+    if (group.outputs.some((o) => numel(o.type.shape) !== 0)) {
       const task = this.addTask({ kind: "group", group, why: group.why });
       for (const x of group.inputs) this.reads(task, x);
       for (const o of group.outputs) this.makers.set(o, task);
