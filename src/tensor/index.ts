@@ -34,10 +34,13 @@ export {
   withDevice,
 } from "./device.js";
 export { engineCounters } from "./engine.js";
+export { cat, einsum, F, type Functions, matmul, maximum, minimum, stack, where } from "./functions.js";
 export { enableGrad, isGradEnabled, noGrad } from "./mode.js";
 export {
   bernoulli,
   defaultGenerator,
+  dropout,
+  dropoutMask,
   Generator,
   type GeneratorState,
   manualSeed,

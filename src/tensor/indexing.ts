@@ -7,16 +7,12 @@ import type { Node } from "../ir/node.js";
 import { cast } from "../ops/cast.js";
 import { where } from "../ops/comparison.js";
 import { flip, reshape, slice } from "../ops/movement.js";
-import * as ops from "../ops/index.js";
+import { index as gatherAt, indexPut } from "../ops/indexing.js";
 import { mode } from "./mode.js";
 import { literalNode, newTensor } from "./record.js";
 import { type Index, Tensor } from "./tensor.js";
 import { carries, markCarrier } from "./track.js";
 import { tensor } from "./create.js";
-
-type Gather = (x: Node, indices: readonly (Node | null)[]) => Node;
-type Put = (x: Node, indices: readonly (Node | null)[], value: Node) => Node;
-const { index: gatherAt, indexPut } = ops as unknown as { readonly index: Gather; readonly indexPut: Put };
 
 /** An index, taken apart: what plain views do first, and which axes of that view tensors index. */
 interface Parsed {

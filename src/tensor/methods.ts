@@ -17,7 +17,7 @@ export type Lift<T> = T extends Node
 export type Lower<T> = T extends Node
   ? Tensor
   : T extends readonly Node[]
-    ? Tensor[]
+    ? { -readonly [I in keyof T]: Tensor }
     : T extends object
       ? { readonly [K in keyof T]: Lower<T[K]> }
       : T;

@@ -10,7 +10,7 @@ import { add, cast, mul } from "../ops/elementwise.js";
 import { defaultDType } from "../ops/promotion.js";
 import * as draw from "../ops/random.js";
 import { argsort } from "../ops/sort.js";
-import { hostEffect, hostNumber, hostValues, literalNode, newTensor } from "./record.js";
+import { hostEffect, hostValues, literalNode, newTensor, record } from "./record.js";
 import type { Tensor } from "./tensor.js";
 
 /** State of a generator: plain numbers, to be saved and restored. */
@@ -107,5 +107,12 @@ export function normalNode(shape: Shape, dtype: DType, mean: number, std: number
   const z = draw.normal(g.next(), shape, 0, { dtype });
   return mean === 0 && std === 1 ? z : add(mul(z, literalNode(std, dtype)), literalNode(mean, dtype));
 }
-/** A dropout probability as a number that a compiled function asks for at each call. */
-export const probability = (read: () => number): Tensor => hostNumber(read, "f32");
+/** Zeroes elements, or whole channels, with a probability that is asked for with each call, and scales the others up. */
+export function dropout(x: Tensor, p: number | (() => number), kind: "element" | "feature" = "element"): Tensor {
+  const f = kind === "feature" ? draw.featureDropout : draw.dropout;
+  return record("dropout", ((n: Node) => f(n, chance(p), defaultGenerator.next(), 0)) as (...args: never[]) => unknown, [x]) as Tensor;
+}
+/** What dropout multiplies by: 0, or 1 / (1 - p). */
+export const dropoutMask = (shape: Shape, p: number | (() => number), dtype: DType = "f32"): Tensor =>
+  newTensor(draw.dropoutMask(shape, chance(p), defaultGenerator.next(), 0, dtype));
+const chance = (p: number | (() => number)): Node => (typeof p === "number" ? literalNode(p, "f32") : hostValues([], "f32", () => [p()]));

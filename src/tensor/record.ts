@@ -33,6 +33,11 @@ export function hostEffect(run: () => void): void {
   else run();
 }
 
+/** Says that what is being traced depends on a plain value. */
+export function traceGuard(read: () => unknown, what: string): void {
+  mode.trace?.guard(read, what);
+}
+
 type Fn = (...args: never[]) => unknown;
 interface Call {
   readonly nodes: Map<Node, Tensor>;

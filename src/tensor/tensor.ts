@@ -68,9 +68,9 @@ export type Index = number | null | string | Tensor | boolean | readonly (number
 /** An n-dimensional array of numbers, recorded lazily and computed when a value is asked for. */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the merged methods are put on the prototype by install.ts
 export class Tensor {
-  readonly cell: Cell;
-  private readonly view: ViewOf | undefined;
-  private readonly type: TensorType;
+  cell: Cell;
+  private view: ViewOf | undefined;
+  private type: TensorType;
   private leaf = false;
   private gradient: Tensor | null = null;
   /** The tracked node of the last version that was read. */
@@ -254,6 +254,15 @@ export class Tensor {
   /** Submits what this value needs, without waiting. */
   schedule(): void {
     this.run("evaluate()");
+  }
+  /** Makes this handle one of another tensor's storage, of whatever type; its gradient is forgotten. For `Module.to`. */
+  rebind(other: Tensor): void {
+    this.cell = other.cell;
+    this.view = other.view && { ...other.view };
+    this.type = other.type;
+    this.gradient = null;
+    this.mark = undefined;
+    this.cached = undefined;
   }
   /** The raw little-endian bytes. */
   async bytes(): Promise<Uint8Array> {

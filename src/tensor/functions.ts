@@ -1,0 +1,31 @@
+/** Ops as functions of tensors: the same list that gives Tensor its methods. */
+import type { Node } from "../ir/node.js";
+import * as ops from "../ops/index.js";
+import type { OpFunction } from "./methods.js";
+import { record } from "./record.js";
+
+type Result = Node | readonly Node[] | { readonly [name: string]: Node };
+type Recorded = {
+  readonly [K in keyof typeof ops as (typeof ops)[K] extends (...args: never[]) => infer R
+    ? R extends Result
+      ? K
+      : never
+    : never]: (typeof ops)[K];
+};
+/** Every op as a function: `F.softmax(x, -1)`, `F.cat([a, b])`. */
+export type Functions = { readonly [K in keyof Recorded]: OpFunction<Recorded[K]> };
+
+/** Every op as a function of tensors (torch.nn.functional and torch in one). */
+export const F: Functions = Object.fromEntries(
+  Object.entries(ops as unknown as Record<string, unknown>)
+    .filter(([name, f]) => typeof f === "function" && !/^[A-Z]/.test(name))
+    .map(([name, f]) => [name, (...args: unknown[]) => record(name, f as (...args: never[]) => unknown, args)]),
+) as unknown as Functions;
+
+export const cat: Functions["cat"] = F.cat;
+export const stack: Functions["stack"] = F.stack;
+export const where: Functions["where"] = F.where;
+export const einsum: Functions["einsum"] = F.einsum;
+export const matmul: Functions["matmul"] = F.matmul;
+export const maximum: Functions["maximum"] = F.maximum;
+export const minimum: Functions["minimum"] = F.minimum;
