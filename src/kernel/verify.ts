@@ -1,0 +1,295 @@
+/**
+ * Checks a kernel before it is rendered: every index lies inside its buffer, names are declared and used once, dtypes agree, and
+ * the target can hold it. Loaded files are verified too, so nothing here trusts what it reads.
+ */
+import { bytesOf, type DType, isInt } from "../core/dtype.js";
+import { InternalError } from "../core/errors.js";
+import { add, type Atom, type Dim, type Fact, hi, less, lo, mul, nonNegative, show, sub, variable } from "../core/expr.js";
+import { scalarOps } from "../ops/scalar.js";
+import type { Target } from "./codegen.js";
+import { type Axis, type Buffer, type Kernel, loaded, type Ref, type Stmt, type Test, type Value } from "./kernel.js";
+import { showValue } from "./show.js";
+
+interface Scope {
+  /** What holds here. */
+  readonly facts: readonly Fact[];
+  /** Integer names (dims, axes, letIndex): the least value of each, and the first number beyond it. */
+  readonly indices: ReadonlyMap<string, { readonly least: number; readonly end: Dim }>;
+  /** Values by name, with their dtypes. */
+  readonly values: ReadonlyMap<string, DType>;
+  readonly vector: boolean;
+}
+
+/** Throws InternalError with everything that is wrong with a kernel; returns it otherwise. */
+export function verifyKernel(k: Kernel, target?: Target): Kernel {
+  const problems: string[] = [];
+  const buffers = new Map<string, Buffer>();
+  for (const b of k.buffers) {
+    if (buffers.has(b.name)) problems.push(`buffer ${b.name} is declared twice`);
+    buffers.set(b.name, b);
+    if (b.space !== "global" && b.space !== "shared" && typeof b.size !== "number")
+      problems.push(`${b.space} buffer ${b.name} has no constant size`);
+  }
+  if (target) checkTarget(k, target, problems);
+  const dims = new Map<string, { readonly least: number; readonly end: Dim }>();
+  for (const d of k.dims) {
+    const [only, ...others] = occurrences(d).values();
+    if (only && !others.length && d === only[1]) dims.set(only[0], { least: lo(d), end: hi(d) + 1 });
+    else problems.push(`dim ${show(d)} is not a variable`);
+  }
+  const check = new Checker(buffers, problems);
+  for (const d of [k.grid, ...k.buffers.map((b) => b.size)])
+    check.names(d, { facts: [], indices: dims, values: new Map(), vector: false }, "a size");
+  const indices = new Map([...dims, ["pid", { least: 0, end: k.grid }], ["tid", { least: 0, end: k.threads }]]);
+  check.block(k.body, { facts: [], indices, values: new Map(), vector: false });
+  if (problems.length) throw new InternalError(`kernel ${k.name} is malformed:\n  ${problems.slice(0, 20).join("\n  ")}`);
+  return k;
+}
+
+function checkTarget(k: Kernel, t: Target, problems: string[]): void {
+  const global = k.buffers.filter((b) => b.space === "global");
+  if (k.threads > t.threads) problems.push(`${k.threads} threads, and the target has ${t.threads}`);
+  if (global.length > t.maxBuffers) problems.push(`${global.length} buffers, and the target binds ${t.maxBuffers}`);
+  if (lo(k.grid) > t.maxGrid) problems.push(`${show(k.grid)} grid points, and the target launches ${t.maxGrid}`);
+  const shared = k.buffers.filter((b) => b.space === "shared").reduce((s, b) => s + hi(b.size) * bytesOf(b.dtype), 0);
+  if (!(shared <= t.sharedBytes)) problems.push(`${shared} bytes of shared memory, and the target has ${t.sharedBytes}`);
+  for (const b of k.buffers)
+    if (b.space !== "signal" && b.space !== "reg" && !t.dtypes.has(b.dtype))
+      problems.push(`buffer ${b.name} is ${b.dtype}, which the target does not have`);
+}
+
+class Checker {
+  readonly buffers: ReadonlyMap<string, Buffer>;
+  readonly problems: string[];
+  constructor(buffers: ReadonlyMap<string, Buffer>, problems: string[]) {
+    this.buffers = buffers;
+    this.problems = problems;
+  }
+  say(text: string): void {
+    if (!this.problems.includes(text)) this.problems.push(text);
+  }
+
+  /** Names are declared, and no variable claims tighter bounds than its declaration gives. */
+  names(d: Dim, s: Scope, where: string): void {
+    for (const [name, v] of occurrences(d).values()) {
+      const declared = s.indices.get(name);
+      if (!declared) {
+        this.say(`${where} uses ${name}, which is not declared there: ${show(d)}`);
+        continue;
+      }
+      const { least, end } = declared;
+      const below = belowOf(v);
+      const wide = hi(v) >= hi(end) - 1 || less(end, hi(v) + 2, s.facts);
+      if (lo(v) > least || !wide || (below !== undefined && !nonNegative(sub(below, end), s.facts)))
+        this.say(
+          `${where} takes ${name} to be in ${bounds(v)}${below === undefined ? "" : `, below ${show(below)}`}, and it is in ${least} to ${show(sub(end, 1))}`,
+        );
+    }
+  }
+  /** What the declarations of an expression's variables say about them. */
+  declared(d: Dim, s: Scope): Fact[] {
+    const out: Fact[] = [];
+    for (const [name, v] of occurrences(d).values()) {
+      const end = s.indices.get(name)?.end;
+      if (end !== undefined && hi(v) >= lo(end) && belowOf(v) !== end) out.push({ a: v, op: "<", b: end });
+    }
+    return out;
+  }
+  /** `count` elements from `index` on lie inside a buffer. */
+  within(name: string, index: Dim, s: Scope, count: Dim = 1): Buffer | undefined {
+    const b = this.buffers.get(name);
+    if (!b) {
+      this.say(`there is no buffer ${name}`);
+      return undefined;
+    }
+    this.names(index, s, `an index of ${name}`);
+    const facts = [...s.facts, ...this.declared(index, s)];
+    if (!nonNegative(index, facts)) this.say(`${name}[${show(index)}] may be below 0 (${bounds(index)})${given(s)}`);
+    if (!less(add(index, sub(count, 1)), b.size, facts))
+      this.say(`${name}[${show(index)}] may be beyond ${show(b.size)} (${bounds(index)})${given(s)}`);
+    return b;
+  }
+  ref(r: Ref, s: Scope, count: Dim = 1): Buffer | undefined {
+    return this.within(r.buffer, r.index, s, count);
+  }
+  writable(b: Buffer | undefined): void {
+    if (b?.space === "global" && !b.writes) this.say(`${b.name} is written and not declared so`);
+  }
+
+  value(v: Value, s: Scope): void {
+    switch (v.kind) {
+      case "const":
+        return;
+      case "index":
+        this.names(v.expr, s, "a value");
+        return;
+      case "load": {
+        const b = this.within(v.buffer, v.index, s);
+        if (b && v.dtype !== loaded(b.dtype)) this.say(`a load of ${b.name} (${b.dtype}) says ${v.dtype}`);
+        return;
+      }
+      case "ref": {
+        const dtype = s.values.get(v.name);
+        if (dtype === undefined) this.say(`${v.name} is used before its let`);
+        else if (dtype !== loaded(v.dtype)) this.say(`${v.name} is ${dtype}, used as ${v.dtype}`);
+        return;
+      }
+      case "select": {
+        for (const t of v.tests) this.test(t, s);
+        this.value(v.then, { ...s, facts: [...s.facts, ...v.tests] });
+        this.value(v.else, v.tests.length === 1 ? without(s, v.tests[0]!) : s);
+        if (loaded(v.then.dtype) !== loaded(v.dtype) || loaded(v.else.dtype) !== loaded(v.dtype))
+          this.say(`a select of ${v.then.dtype} and ${v.else.dtype} says ${v.dtype}`);
+        return;
+      }
+      case "op":
+        for (const a of v.args) this.value(a, s);
+        this.op(v);
+        return;
+      default:
+        v satisfies never;
+    }
+  }
+  op(v: Extract<Value, { kind: "op" }>): void {
+    const { arity, bool } = scalarOps[v.op];
+    const from = v.args.map((a) => loaded(a.dtype));
+    if (from.length !== arity) this.say(`${v.op} has ${from.length} arguments`);
+    const wrong = (): void => this.say(`${showValue(v)}: ${v.op} of ${v.args.map((a) => a.dtype).join(", ")} says ${v.dtype}`);
+    if (v.op === "cast" || v.op === "bitcast") return;
+    if (loaded(v.dtype) !== v.dtype) wrong();
+    else if (v.op === "where") {
+      if (from[0] !== "bool" || from[1] !== v.dtype || from[2] !== v.dtype) wrong();
+    } else if (from.some((d) => d !== from[0]) || (bool ? v.dtype !== "bool" : v.dtype !== from[0])) wrong();
+  }
+  test(t: Test, s: Scope): void {
+    this.names(t.a, s, "a test");
+    this.names(t.b, s, "a test");
+  }
+  declare(name: string, s: Scope): void {
+    if (s.indices.has(name) || s.values.has(name) || this.buffers.has(name)) this.say(`${name} is declared twice`);
+  }
+  /** The scope inside an axis. */
+  inside(a: Axis, s: Scope): Scope {
+    this.declare(a.name, s);
+    this.names(a.size, s, `the size of axis ${a.name}`);
+    return { ...s, indices: new Map([...s.indices, [a.name, { least: 0, end: a.size }]]), vector: s.vector || a.kind === "vector" };
+  }
+
+  block(body: readonly Stmt[], outer: Scope): void {
+    let s = outer;
+    for (const x of body) s = this.statement(x, s);
+  }
+  /** Checks a statement and returns the scope after it. */
+  statement(x: Stmt, s: Scope): Scope {
+    switch (x.kind) {
+      case "for": {
+        if (x.axis.kind === "vector" && s.vector) this.say(`vector axis ${x.axis.name} is inside another one`);
+        if (x.axis.kind !== "loop" && typeof x.axis.size !== "number")
+          this.say(`${x.axis.kind} axis ${x.axis.name} has size ${show(x.axis.size)}, which is not constant`);
+        this.block(x.body, this.inside(x.axis, s));
+        return s;
+      }
+      case "if":
+        this.test(x.test, s);
+        this.block(x.body, { ...s, facts: [...s.facts, x.test] });
+        if (x.else) this.block(x.else, without(s, x.test));
+        return s;
+      case "when":
+        if (s.vector) this.say(`a when is inside a vector axis: ${showValue(x.test)}`);
+        this.value(x.test, s);
+        if (x.test.dtype !== "bool") this.say(`a when tests ${x.test.dtype}`);
+        this.block(x.body, s);
+        if (x.else) this.block(x.else, s);
+        return s;
+      case "let":
+        this.declare(x.name, s);
+        this.value(x.value, s);
+        return { ...s, values: new Map([...s.values, [x.name, loaded(x.value.dtype)]]) };
+      case "letIndex":
+        this.declare(x.name, s);
+        this.value(x.value, s);
+        this.names(x.max, s, `the greatest value of ${x.name}`);
+        if (!isInt(x.value.dtype) && x.value.dtype !== "bool") this.say(`${x.name} is an index made of ${x.value.dtype}`);
+        return { ...s, indices: new Map([...s.indices, [x.name, { least: x.min, end: add(x.max, 1) }]]) };
+      case "store":
+      case "atomic": {
+        this.value(x.value, s);
+        const b = this.within(x.buffer, x.index, s);
+        this.writable(b);
+        if (b && loaded(b.dtype) !== loaded(x.value.dtype))
+          this.say(`${showValue(x.value)} (${x.value.dtype}) is stored in ${b.name} (${b.dtype})`);
+        return s;
+      }
+      case "combine": {
+        const inner = x.axes.reduce((scope, a) => this.inside(a, scope), s);
+        for (const a of x.axes) if (typeof a.size !== "number") this.say(`combine axis ${a.name} has no constant size`);
+        this.value(x.value, inner);
+        const b = this.ref(x.into, s);
+        if (b && b.space !== "reg") this.say(`combine into ${b.name}, which is not a register`);
+        if (b && loaded(b.dtype) !== loaded(x.value.dtype)) this.say(`combine of ${x.value.dtype} into ${b.name} (${b.dtype})`);
+        return s;
+      }
+      case "copy":
+        this.ref(x.from, s, x.count);
+        this.writable(this.ref(x.to, s, x.count));
+        return s;
+      case "copyTile":
+        this.ref(x.to, s, x.box[0] * x.box[1]);
+        this.ref(x.signal, s);
+        if (!this.buffers.has(x.from)) this.say(`there is no buffer ${x.from}`);
+        for (const o of x.origin) this.names(o, s, "the origin of a tile");
+        return s;
+      case "signal":
+        this.ref(x.on, s);
+        this.names(x.amount, s, "a signal");
+        return s;
+      case "fill":
+        this.ref(x.acc, s, Math.max(1, x.unit.regs.acc));
+        return s;
+      case "fetch":
+        this.ref(x.into, s, x.count);
+        this.ref(x.from, s);
+        return s;
+      case "mma":
+        this.ref(x.acc, s, Math.max(1, x.unit.regs.acc));
+        this.ref(x.a, s, Math.max(1, x.unit.regs.a));
+        this.ref(x.b, s, Math.max(1, x.unit.regs.b));
+        return s;
+      case "spill":
+        this.ref(x.acc, s);
+        this.writable(this.ref(x.to, s, add(mul(x.stride, x.unit.m - 1), x.unit.n)));
+        return s;
+      case "issue":
+        this.block(x.body, s);
+        return s;
+      case "barrier":
+      case "commit":
+      case "wait":
+      case "settle":
+        return s;
+      default:
+        return x satisfies never;
+    }
+  }
+}
+const bounds = (d: Dim): string => `${lo(d)} to ${hi(d)}`;
+const given = (s: Scope): string =>
+  s.facts.length ? `, given ${s.facts.map((f) => `${show(f.a)} ${f.op} ${show(f.b)}`).join(" and ")}` : "";
+/** The scope where a test does not hold. */
+const without = (s: Scope, t: Test): Scope => (t.op === "<" ? { ...s, facts: [...s.facts, { a: t.b, op: "<", b: add(t.a, 1) }] } : s);
+
+/** Every variable that occurs in an expression, with each of the bounds that it is given. */
+function occurrences(d: Dim, into: Map<string, readonly [string, Dim]> = new Map()): Map<string, readonly [string, Dim]> {
+  const atom = (a: Atom): void => {
+    if (a.kind === "var") {
+      if (!into.has(a.key)) into.set(a.key, [a.name, variable(a.name, a.min, a.max, a.below)]);
+    } else if (a.kind === "prod") a.factors.forEach(atom);
+    else {
+      occurrences(a.a, into);
+      occurrences(a.b, into);
+    }
+  };
+  if (typeof d !== "number") for (const t of d.terms) atom(t.atom);
+  return into;
+}
+const belowOf = (v: Dim): Dim | undefined => (typeof v !== "number" && v.terms[0]?.atom.kind === "var" ? v.terms[0].atom.below : undefined);
