@@ -67,14 +67,15 @@ export function checkDomain(name: string, domain: Domain, t: TensorType): void {
 /** The dtype that a function of this domain computes in. */
 const domainDType = (domain: Domain, d: DType): DType => (domain === "float" && (isInt(d) || d === "bool") ? defaultDType() : d);
 
+type Reference<T> = (a: T, b: T) => T;
 /** Applies a number function, or its exact integer form, to every element. */
 function mapOver(
   out: TensorType,
   shape: readonly number[],
   from: DType,
   inputs: readonly NdArray[],
-  number: Function,
-  integer?: Function,
+  number: Reference<number>,
+  integer?: Reference<bigint>,
 ): NdArray {
   const n = inputs[0]!.data.length;
   const data = hostData(out.dtype, n);
@@ -82,11 +83,11 @@ function mapOver(
   const wideOut = data instanceof BigInt64Array || data instanceof BigUint64Array;
   if (integer && !isFloat(from)) {
     for (let i = 0; i < n; i++) {
-      const v = b ? integer(BigInt(a[i]!), BigInt(b[i]!)) : integer(BigInt(a[i]!));
+      const v = integer(BigInt(a[i]!), b ? BigInt(b[i]!) : 0n);
       // Typed arrays of bigint wrap by themselves.
       data[i] = wideOut ? v : Number(out.dtype === "bool" ? v : wrap(v, out.dtype));
     }
-  } else for (let i = 0; i < n; i++) data[i] = b ? number(a[i], b[i]) : number(a[i]);
+  } else for (let i = 0; i < n; i++) data[i] = number(a[i] as number, b ? (b[i] as number) : 0);
   return new NdArray(out.dtype, shape, data as HostData);
 }
 const wrap = (v: bigint, d: DType): bigint =>

@@ -6,20 +6,10 @@ function gaussian(x: number): number {
   const high = Math.round(x * 1024) / 1024;
   return Math.exp(-high * high) * Math.exp(-(x - high) * (x + high));
 }
-/** erf by its series of positive terms: 2/sqrt(pi) * exp(-x^2) * sum of 2^n x^(2n+1) / (2n+1)!!. */
-function erfSeries(x: number): number {
-  let term = x;
-  let sum = x;
-  for (let n = 1; Math.abs(term) > 1e-18 * Math.abs(sum); n++) {
-    term *= (2 * x * x) / (2 * n + 1);
-    sum += term;
-  }
-  return (2 / rootPi) * gaussian(x) * sum;
-}
-/** erfc for x >= 2 by its continued fraction, from the inside out. */
+/** erfc for x >= 0.75 by its continued fraction, from the inside out. */
 function erfcFraction(x: number): number {
   let f = 0;
-  for (let k = 160; k >= 1; k--) f = k / 2 / (x + f);
+  for (let k = 600; k >= 1; k--) f = k / 2 / (x + f);
   return gaussian(x) / rootPi / (x + f);
 }
 /** The error function. */
@@ -27,7 +17,7 @@ export function erfOf(x: number): number {
   if (Number.isNaN(x) || x === 0) return x;
   const a = Math.abs(x);
   if (a > 6) return Math.sign(x);
-  return a < 0.75 ? erfTaylor(x) : a < 2 ? erfSeries(x) : Math.sign(x) * (1 - erfcFraction(a));
+  return a < 0.75 ? erfTaylor(x) : Math.sign(x) * (1 - erfcFraction(a));
 }
 /** erf near 0, where its alternating series loses nothing. */
 function erfTaylor(x: number): number {
@@ -44,24 +34,44 @@ function erfTaylor(x: number): number {
 /** 1 - erf(x). */
 export function erfcOf(x: number): number {
   if (Number.isNaN(x)) return x;
-  if (x < 0.75) return 1 - erfOf(x);
-  return x < 2 ? 1 - erfSeries(x) : x > 27.3 ? 0 : erfcFraction(x);
+  return x < 0.75 ? 1 - erfOf(x) : x > 27.3 ? 0 : erfcFraction(x);
 }
 
-const bernoulli = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156];
-/** log |gamma(x)|: Stirling's series above 15, the recurrence below, the reflection formula for negative x. */
+const euler = 0.5772156649015329;
+/** zeta(k) - 1 by Euler and Maclaurin's formula. */
+function zetaMinus1(k: number): number {
+  const n = 40;
+  let sum = n ** (1 - k) / (k - 1) + 0.5 * n ** -k + (k / 12) * n ** (-k - 1);
+  sum -= ((k * (k + 1) * (k + 2)) / 720) * n ** (-k - 3);
+  sum += ((k * (k + 1) * (k + 2) * (k + 3) * (k + 4)) / 30240) * n ** (-k - 5);
+  sum -= ((k * (k + 1) * (k + 2) * (k + 3) * (k + 4) * (k + 5) * (k + 6)) / 1209600) * n ** (-k - 7);
+  for (let m = n - 1; m >= 2; m--) sum += m ** -k;
+  return sum;
+}
+let zetas: readonly number[] | undefined;
+/** log gamma(1 + t) for |t| <= 0.5. */
+function lgammaNear1(t: number): number {
+  zetas ??= Array.from({ length: 60 }, (_, i) => zetaMinus1(i + 2));
+  let series = 0;
+  for (let k = 61; k >= 2; k--) series = series * -t + zetas[k - 2]! / k;
+  return -Math.log1p(t) + t * (1 - euler) + t * t * series;
+}
+const stirling = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156];
+/** log |gamma(x)|: Stirling's series above 20, a power series around 1 with the recurrence below, the reflection formula for negative x. */
 export function lgammaOf(x: number): number {
   if (Number.isNaN(x)) return x;
-  if (!Number.isFinite(x)) return Number.POSITIVE_INFINITY;
-  if (x <= 0 && Number.isInteger(x)) return Number.POSITIVE_INFINITY;
-  if (x === 1 || x === 2) return 0;
+  if (!Number.isFinite(x) || (x <= 0 && Number.isInteger(x))) return Number.POSITIVE_INFINITY;
   if (x < 0) return Math.log(Math.PI / Math.abs(sinPi(x) * x)) - lgammaOf(-x);
-  let shift = 1;
-  let z = x;
-  while (z < 15) shift *= z++;
+  if (x < 0.5) return lgammaNear1(x) - Math.log(x);
+  if (x < 20) {
+    let product = 1;
+    let z = x;
+    while (z > 1.5) product *= --z;
+    return lgammaNear1(z - 1) + Math.log(product);
+  }
   let series = 0;
-  for (let k = bernoulli.length - 1; k >= 0; k--) series = series / (z * z) + bernoulli[k]!;
-  return (z - 0.5) * Math.log(z) - z + 0.5 * Math.log(2 * Math.PI) + series / z - Math.log(shift);
+  for (let k = stirling.length - 1; k >= 0; k--) series = series / (x * x) + stirling[k]!;
+  return (x - 0.5) * Math.log(x) - x + 0.5 * Math.log(2 * Math.PI) + series / x;
 }
 /** sin(pi * x), exact at integers. */
 function sinPi(x: number): number {
@@ -76,12 +86,20 @@ export function digammaOf(x: number): number {
     if (Number.isInteger(x)) return Number.NaN;
     return digammaOf(1 - x) - Math.PI / Math.tan(Math.PI * (x - Math.floor(x)));
   }
+  // Summed with its rounding errors kept aside.
   let sum = 0;
+  let lost = 0;
+  const take = (v: number): void => {
+    const next = sum + v;
+    lost += Math.abs(sum) >= Math.abs(v) ? sum - next + v : v - next + sum;
+    sum = next;
+  };
   let z = x;
-  while (z < 15) sum -= 1 / z++;
+  while (z < 15) take(-1 / z++);
   const w = 1 / (z * z);
-  const tail = w * (1 / 12 - w * (1 / 120 - w * (1 / 252 - w * (1 / 240 - w * (1 / 132)))));
-  return sum + Math.log(z) - 0.5 / z - tail;
+  take(Math.log(z));
+  take(-0.5 / z - w * (1 / 12 - w * (1 / 120 - w * (1 / 252 - w * (1 / 240 - w * (1 / 132))))));
+  return sum + lost;
 }
 /** The inverse of erf, by bisection and Newton steps. */
 export function erfinvOf(x: number): number {

@@ -44,12 +44,12 @@ export const digamma: Unary = unary("digamma", {
   // The reflection formula below 0.5, the recurrence up to 8 and more, the asymptotic series there.
   decompose: (x) => {
     const low = lt(x, 0.5);
-    let z = where(low, sub(1, x), x);
-    let sum = fill(x, 0);
-    for (let i = 0; i < 8; i++) {
-      sum = add(sum, reciprocal(z));
-      z = add(z, 1);
-    }
+    const from = where(low, sub(1, x), x);
+    // 1/z + ... + 1/(z + 7), in pairs whose denominators add up to the same: 2z + 7 over z(z + 7) + k(7 - k).
+    const base = mul(from, add(from, 7));
+    const parts = [0, 6, 10, 12].map((c) => reciprocal(add(base, c)));
+    const sum = mul(add(mul(from, 2), 7), add(add(parts[3]!, parts[2]!), add(parts[1]!, parts[0]!)));
+    const z = add(from, 8);
     const w = reciprocal(square(z));
     const tail = mul(
       w,

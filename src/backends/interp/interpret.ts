@@ -15,6 +15,8 @@ export interface InterpretOptions {
   readonly exact?: boolean;
   /** Values of symbolic dims; those that a fed input's shape names need not be given. */
   readonly dims?: Readonly<Record<string, number>>;
+  /** Nodes that are decomposed though they have a reference, to compare the two. */
+  readonly open?: (n: Node) => boolean;
 }
 
 /** Values of `roots`, given values of the leaves (or of any other nodes) in `feeds`. */
@@ -45,7 +47,7 @@ export function interpret(roots: readonly Node[], feeds: ReadonlyMap<Node, NdArr
       const parts = expansions.get(n);
       if (parts) {
         if (need(parts)) values.set(n, parts.length === 1 && !n.tuple ? values.get(parts[0]!)! : parts.map((p) => values.get(p)![0]!));
-      } else if (n.op.reference) {
+      } else if (n.op.reference && !(n.op.decompose && options.open?.(n))) {
         if (need(n.inputs)) values.set(n, apply(n, values, dims, exact));
       } else if (n.op.decompose) {
         const parts = n.op.decompose(n, n.inputs);
