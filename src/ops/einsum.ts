@@ -2,7 +2,7 @@ import { ArgumentError, ShapeError } from "../core/errors.js";
 import type { Dim } from "../core/expr.js";
 import { numel, showShape } from "../core/type.js";
 import type { Node } from "../ir/node.js";
-import { mul } from "./arithmetic.js";
+import { add, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { diagonal } from "./diagonal.js";
 import { normalizeDim } from "./dims.js";
@@ -143,4 +143,10 @@ export function tensordot(a: Node, b: Node, dims: number | readonly [readonly nu
   const second = Array.from({ length: q }, (_, i) => (right.includes(i) ? first[left[right.indexOf(i)]!]! : name(p + i)));
   const kept = [...first.filter((_, i) => !left.includes(i)), ...second.filter((_, i) => !right.includes(i))];
   return einsum(`${first.join("")},${second.join("")}->${kept.join("")}`, a, b);
+}
+
+/** a weight bᵀ for each output, plus bias: [..., I], [..., J] and weight [O, I, J] give [..., O] (torch.nn.functional.bilinear). */
+export function bilinear(a: Node, b: Node, weight: Node, bias?: Node | null): Node {
+  const y = einsum("...i,oij,...j->...o", a, weight, b);
+  return bias ? add(y, bias) : y;
 }

@@ -6,6 +6,7 @@ export * from "./conv.js";
 export * from "./einsum.js";
 export * from "./loss-class.js";
 export * from "./loss-margin.js";
+export * from "./interpolate.js";
 export * from "./loss.js";
 export * from "./matmul.js";
 export * from "./mulhi.js";

@@ -1,19 +1,16 @@
 import { isFloat } from "../core/dtype.js";
 import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
-import type { Dim } from "../core/expr.js";
+import { type Dim, add as plus } from "../core/expr.js";
 import { numel, type Shape, sameShape, showShape, showType } from "../core/type.js";
 import { make, type Node, type Op, op } from "../ir/node.js";
 import { dimValue, keepMean, widen } from "./composite.js";
-import { add, cast, div, mul, rsqrt, sub } from "./elementwise.js";
-import { reshape } from "./movement.js";
+import { add, cast, clamp, div, mul, pow, rsqrt, sub } from "./elementwise.js";
+import { reshape, unslice, window } from "./movement.js";
 import { sum } from "./reduce.js";
+import { norm } from "./statistics.js";
 
 /** Mean and 1 / standard deviation over `axes`, kept as size 1; two passes over x, in at least f32. */
-function moments(
-  x: Node,
-  axes: readonly number[],
-  eps: number,
-): { readonly mean: Node; readonly variance: Node; readonly rstd: Node } {
+function moments(x: Node, axes: readonly number[], eps: number): { readonly mean: Node; readonly variance: Node; readonly rstd: Node } {
   const mean = keepMean(x, axes);
   const centered = sub(x, mean);
   const variance = keepMean(mul(centered, centered), axes);
@@ -218,4 +215,32 @@ export function batchNormTraining(
   const unbiased = mul(variance, div(n, sub(n, 1)));
   const y = affine("batchNorm", x, standardize(x, axes, eps), weight, bias);
   return [y, reshape(mean, [shape[1]!]), reshape(unbiased, [shape[1]!])];
+}
+
+/** x divided by its p-norm along `dim`, limited from below by eps (torch.nn.functional.normalize). */
+export function normalize(
+  x: Node,
+  options: { readonly p?: number; readonly dim?: number | readonly number[]; readonly eps?: number } = {},
+): Node {
+  return div(x, clamp(norm(x, options.p ?? 2, options.dim ?? 1, { keepdim: true }), options.eps ?? 1e-12));
+}
+
+/** x / (k + alpha mean of squares over `size` neighbouring channels)^beta (torch.nn.functional.local_response_norm). */
+export function localResponseNorm(
+  x: Node,
+  size: number,
+  options: { readonly alpha?: number; readonly beta?: number; readonly k?: number } = {},
+): Node {
+  const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
+  const { shape } = x.type;
+  if (shape.length < 3) throw new ShapeError(`localResponseNorm: ${showShape(shape)} needs at least three axes, [N, C, ...]`);
+  const square = mul(x, x);
+  const low = size >> 1;
+  const padded = unslice(
+    square,
+    shape.map((d, i) => (i === 1 ? plus(d, size - 1) : d)),
+    shape.map((_, i) => (i === 1 ? low : 0)),
+  );
+  const mean = div(sum(window(padded, [1], [size]), -1), size);
+  return div(x, pow(add(mul(mean, alpha), k), beta));
 }

@@ -144,7 +144,7 @@ function differ(got: NdArray, want: NdArray): string | undefined {
   for (let i = 0; i < want.data.length; i++) {
     const [a, b] = [Number(got.data[i]), Number(want.data[i])];
     if (Object.is(a, b) || a === b || (a !== a && b !== b)) continue;
-    if (!(Math.abs(a - b) <= 2e-5 * scale + 1e-4 * Math.abs(b) + 1e-6)) return `element ${i} is ${a}, PyTorch ${b}`;
+    if (!(Math.abs(a - b) <= 2e-5 * scale + 1e-4 * Math.abs(b) + 3e-6)) return `element ${i} is ${a}, PyTorch ${b}`;
   }
   return undefined;
 }
