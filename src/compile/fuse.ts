@@ -158,7 +158,7 @@ class Forest {
       if (a.why.length < 24 && !a.why.includes(why)) a.why.push(why);
       return false;
     }
-    const [into, from] = a.atoms.length >= b.atoms.length && !b.template ? [a, b] : [b, a];
+    const [into, from] = a.template || (!b.template && a.atoms.length >= b.atoms.length) ? [a, b] : [b, a];
     into.kind = space.kind;
     into.size = space.size;
     if (space.pattern !== undefined) into.pattern = space.pattern;

@@ -41,7 +41,7 @@ export function checkArena(p: Program, dims: readonly number[]): void {
   p.steps.forEach((s, i) => {
     const { reads, writes } = stepBuffers(p, s);
     for (const b of [...reads, ...writes]) {
-      if (p.buffers[b]!.role !== "temp") continue;
+      if (p.buffers[b]!.role !== "temp" || value(p.buffers[b]!.size) === 0) continue;
       if (!first.has(b)) {
         if (!writes.includes(b)) throw new InternalError(`${p.name}: step ${i} reads temporary ${b}, which no step has written`);
         first.set(b, i);
