@@ -1,1 +1,14 @@
+/** Treepie: deep learning in TypeScript. Tensors, autograd, modules, optimizers, and a compiler for whole graphs. */
+import { hostFunctions } from "./backends/interp/host.js";
+import { compile as compileGraph } from "./compile/index.js";
+import { backends, preference } from "./devices.js";
+import { registerBackend, setHostFunctions, setPreference } from "./tensor/index.js";
+
+for (const [name, load] of Object.entries(backends)) registerBackend(name, load, compileGraph);
+setPreference(preference);
+setHostFunctions(hostFunctions);
+
 export type { DType } from "./core/dtype.js";
+export * from "./core/errors.js";
+export * from "./tensor/index.js";
+export * as nn from "./nn/index.js";

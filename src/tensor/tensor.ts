@@ -122,6 +122,7 @@ export class Tensor {
   }
   private replayed(base: Node): Node {
     if (this.cached?.base !== base) this.cached = { base, node: replay(this.view!.steps, base) };
+    if (carries(base)) markCarrier(this.cached.node);
     return this.cached.node;
   }
   private marked(n: Node): Node {

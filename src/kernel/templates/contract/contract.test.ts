@@ -35,8 +35,9 @@ function check(cases: readonly Case[]): void {
     ).toContain("claimed");
   for (const { name, got, want, dtypes } of runCases(lowered))
     got.forEach((g, i) => {
-      const scale = want[i]!.data.reduce<number>((s, x) => Math.max(s, Math.abs(Number(x))), 1e-30);
-      const worst = g.data.reduce<number>((s, x, j) => Math.max(s, Math.abs(Number(x) - Number(want[i]!.data[j]))), 0);
+      const wanted = Array.from(want[i]!.data, Number);
+      const scale = wanted.reduce((s, x) => Math.max(s, Math.abs(x)), 1e-30);
+      const worst = Array.from(g.data, Number).reduce((s, x, j) => Math.max(s, Math.abs(x - wanted[j]!)), 0);
       expect(worst / scale, name).toBeLessThanOrEqual(tolerance[dtypes[i] as DType]!);
     });
 }
