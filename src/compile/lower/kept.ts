@@ -15,7 +15,7 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
   const reduced = p.merged.filter((m) => m.reduced);
   const { unroll, vector } = t;
   const wide = unroll * vector;
-  const [u, v] = [axis(p.fresh("u"), unroll, "unroll"), axis(p.fresh("v"), vector, "vector")];
+  const [u, v] = [axis(p.fresh("u"), unroll, "unroll"), axis(p.fresh("l"), vector, "vector")];
   const lanesOf = new Set(along.axes);
   const e = evaluatePasses(p, {
     outer: p.axes.filter((a) => !a.reduced && !lanesOf.has(a)),

@@ -19,7 +19,7 @@ export function lowerReduced(p: Plan, t: SpaceTiling, target: Target, name: stri
   const rows = numel(kept.map((m) => m.size));
   const together = kept.length === 1 && !p.group.inPlace?.length && !window ? t.together : 1;
   const { unroll, vector, rowThreads, threads } = t;
-  const [r, u, v] = [axis(p.fresh("r"), together, "unroll"), axis(p.fresh("u"), unroll, "unroll"), axis(p.fresh("v"), vector, "vector")];
+  const [r, u, v] = [axis(p.fresh("r"), together, "unroll"), axis(p.fresh("u"), unroll, "unroll"), axis(p.fresh("l"), vector, "vector")];
   const e = evaluatePasses(p, {
     outer: [],
     row: p.axes.filter((a) => !a.reduced),
