@@ -86,7 +86,11 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
     const room = Math.max(1, Math.floor(t.registers / 2 / Math.max(1, s.accumulators * together)));
     const unroll = clamp(Math.min(floorPower(room), hi(s.lane) / vector), 1, 4);
     const turn = clamp(
-      Math.min(Math.ceil(rows / together), (8 * worth) / (cols * together), Math.max(rows / (4 * t.parallel * together), worth / (cols * together))),
+      Math.min(
+        Math.ceil(rows / together),
+        (8 * worth) / (cols * together),
+        Math.max(rows / (4 * t.parallel * together), worth / (cols * together)),
+      ),
       1,
       1 << 20,
     );

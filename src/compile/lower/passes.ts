@@ -1,12 +1,14 @@
-import { computeDType, type DType, dtypes, isFloat, isWide } from "../../core/dtype.js";
+import { computeDType, isFloat } from "../../core/dtype.js";
 import { InternalError } from "../../core/errors.js";
 import { ceilDiv, type Dim, min, mul, sub, variable } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import type { Node } from "../../ir/node.js";
 import { type Given, type LoopScope, makeEvaluator } from "../../kernel/evaluate.js";
-import { type Axis, apply, at, type Buffer, type Combiner, constant, load, type Stmt, store, type Value } from "../../kernel/kernel.js";
+import { type Axis, apply, at, type Buffer, type Combiner, load, type Stmt, store, type Value } from "../../kernel/kernel.js";
+import { reindex } from "../../kernel/positions.js";
+import { startOf } from "../../kernel/start.js";
 import { flatten } from "../../ops/movement.js";
-import { type MergedAxis, type Plan, type Reduction, reindex } from "./space.js";
+import { type MergedAxis, type Plan, type Reduction } from "./space.js";
 
 /** Which loops surround which statements, outermost first. */
 export interface Levels {
@@ -61,29 +63,6 @@ export function partOf(w: Window, chunk: Dim, step: number): { readonly begin: D
   const each = mul(ceilDiv(size, w.chunks * step), step);
   const begin = min(mul(chunk, each), size);
   return { begin, length: min(each, sub(size, begin)) };
-}
-
-/** What a reduction starts with. */
-export function startOf(op: Combiner, dtype: DType): Value {
-  const d = computeDType(dtype);
-  const number = (x: number | bigint): Value => constant(isWide(d) ? BigInt(x) : Number(x), d);
-  const { bytes, kind } = dtypes[d];
-  const top = kind === "uint" ? (1n << BigInt(8 * bytes)) - 1n : (1n << BigInt(8 * bytes - 1)) - 1n;
-  switch (op) {
-    case "add":
-    case "or":
-      return number(0);
-    case "mul":
-      return number(1);
-    case "and":
-      return d === "bool" ? number(1) : number(kind === "uint" ? top : -1);
-    case "max":
-      return isFloat(d) ? constant(-Infinity, d) : d === "bool" ? number(0) : number(kind === "uint" ? 0n : -top - 1n);
-    case "min":
-      return isFloat(d) ? constant(Infinity, d) : d === "bool" ? number(1) : number(top);
-    default:
-      return op satisfies never;
-  }
 }
 
 const transcendental = new Set([

@@ -1,13 +1,14 @@
 import { computeDType } from "../../core/dtype.js";
 import { InternalError } from "../../core/errors.js";
 import { coefficient, type Dim, div, hi, mod, mul, variables } from "../../core/expr.js";
-import { numel, type Shape, sameShape } from "../../core/type.js";
+import { numel } from "../../core/type.js";
 import type { Node } from "../../ir/node.js";
 import { type Given, makeEvaluator, sizeNames } from "../../kernel/evaluate.js";
 import { type Group, groupBuffers } from "../../kernel/group.js";
 import { at, type Axis, axis, type Buffer, constant, type Stmt, store, type Value } from "../../kernel/kernel.js";
+import { reindex } from "../../kernel/positions.js";
 import { accesses, dimsOf } from "../../kernel/walk.js";
-import { flatten, unflatten } from "../../ops/movement.js";
+import { flatten } from "../../ops/movement.js";
 
 /** One axis of a group's iteration space, with the variable that stands for the position on it. */
 export interface SpaceAxis extends Axis {
@@ -49,34 +50,6 @@ export interface Plan {
   readonly fresh: (stem: string) => string;
   /** How well lanes along an axis fit the accesses: +1 for each that is contiguous, -1 for each that is spread. */
   readonly contiguous: ReadonlyMap<MergedAxis, number>;
-}
-
-/** Positions in `to` of the element at `index` of `from`, where both hold the same elements in row-major order. */
-export function reindex(index: readonly Dim[], from: Shape, to: Shape): Dim[] {
-  if (sameShape(from, to)) return [...index];
-  const out: Dim[] = [];
-  let i = 0;
-  let j = 0;
-  // Runs of axes with equal products, as short as possible; axes of size 1 hold position 0.
-  while (i < from.length || j < to.length) {
-    if (i < from.length && from[i] === 1) i++;
-    else if (j < to.length && to[j] === 1) {
-      out.push(0);
-      j++;
-    } else {
-      const [a, b] = [i, j];
-      let p: Dim = from[i++] ?? 1;
-      let q: Dim = to[j++] ?? 1;
-      while (p !== q) {
-        if (i < from.length && (j >= to.length || hi(p) <= hi(q))) p = mul(p, from[i++]!);
-        else if (j < to.length) q = mul(q, to[j++]!);
-        else throw new InternalError(`reindex: [${from.map(String)}] and [${to.map(String)}] hold different elements`);
-      }
-      if (i - a === 1 && j - b === 1) out.push(index[a]!);
-      else out.push(...unflatten(flatten(index.slice(a, i), from.slice(a, i)), to.slice(b, j)));
-    }
-  }
-  return out;
 }
 
 /** The result of merging axes: every dim becomes a function of one position. */
