@@ -1,0 +1,87 @@
+/** The one suite that every backend passes: all ops x samples x dtypes against the reference interpreter. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { interpret } from "../../src/backends/interp/interpret.js";
+import type { DType } from "../../src/core/dtype.js";
+import type { NdArray } from "../../src/core/ndarray.js";
+import type { Backend } from "../../src/kernel/codegen.js";
+import type { Device } from "../../src/runtime/device.js";
+import "../../src/ops/index.js";
+import { agrees } from "./agree.js";
+import { allCases, type Case } from "./cases.js";
+import { runAll } from "./run.js";
+
+export interface ConformanceOptions {
+  /** Cases of one program; kernels are compiled together. */
+  readonly batch?: number;
+  /** Dtypes that run; default all. */
+  readonly dtypes?: readonly DType[];
+  /** Dtypes of derivative graphs; default f32. */
+  readonly derivatives?: readonly DType[];
+  readonly threads?: number;
+  /** Why the suite cannot run here; printed. */
+  readonly skip?: string | undefined;
+}
+
+/** Registers the suite for one backend: one test for each op. */
+export function conformance(backend: Backend, options: ConformanceOptions = {}): void {
+  const skip = options.skip ?? backend.unavailable();
+  if (skip) {
+    console.warn(`conformance of ${backend.name} skipped: ${skip}`);
+    describe.skip(`${backend.name}: ${skip}`, () => test("conformance", () => {}));
+    return;
+  }
+  const only = process.env["TREEPIE_OPS"]?.split(",");
+  const { cases, failed } = allCases({
+    ...(only && { ops: only }),
+    ...(options.dtypes && { dtypes: new Set(options.dtypes) }),
+    derivatives: options.derivatives ?? ["f32"],
+  });
+  const problems = new Map<string, string[]>();
+  const report = (op: string, what: string): void => void problems.set(op, [...(problems.get(op) ?? []), what]);
+  for (const f of failed) report(f.op, `${f.name}: ${f.why}`);
+  let device: Device;
+  let compared = 0;
+  const notCompared: string[] = [];
+
+  describe(`conformance of ${backend.name}`, () => {
+    beforeAll(async () => {
+      const settings = options.threads ? { threads: options.threads } : {};
+      device = await backend.open(settings);
+      const codegen = backend.codegen(settings);
+      const { results, broken } = await runAll(cases, codegen, device, options.batch ?? 100);
+      for (const b of broken) report(b.case.op, `${b.case.name}: ${b.why}`);
+      for (const [c, got] of results) {
+        const found = judge(c, got, codegen.target.ieee);
+        compared += got.length;
+        notCompared.push(...found.notCompared);
+        for (const why of found.wrong) report(c.op, why);
+      }
+    }, 900_000);
+    afterAll(async () => {
+      await device?.close();
+    });
+
+    for (const op of new Set([...cases.map((c) => c.op), ...failed.map((f) => f.op)])) {
+      test(op, () => expect(problems.get(op) ?? []).toEqual([]));
+    }
+    test("at most 5 % of the results could not be compared", () => {
+      for (const name of notCompared) console.warn(`not compared on ${backend.name}: ${name}`);
+      expect(notCompared.length).toBeLessThanOrEqual(0.05 * compared);
+    });
+  });
+}
+
+/** What is wrong with the results of a case. */
+export function judge(c: Case, got: readonly NdArray[], ieee: boolean): { wrong: string[]; notCompared: string[] } {
+  const exact = interpret(c.roots, c.feeds, { exact: true });
+  const own = interpret(c.roots, c.feeds);
+  const wrong: string[] = [];
+  const notCompared: string[] = [];
+  got.forEach((v, i) => {
+    const verdict = agrees(v, exact[i]!, own[i]!, ieee);
+    const name = got.length > 1 ? `${c.name} result ${i}` : c.name;
+    if (verdict.notCompared) notCompared.push(`${name}: ${verdict.why}`);
+    else if (!verdict.ok) wrong.push(`${name}: ${verdict.why}`);
+  });
+  return { wrong, notCompared };
+}
