@@ -49,7 +49,8 @@ const doubled: Program = {
     },
     {
       entry: "count",
-      source: "void count(void* const* args, const long long* dims, long long begin, long long end, char* scratch) { ((float*)args[0])[0] += 1; }",
+      source:
+        "void count(void* const* args, const long long* dims, long long begin, long long end, char* scratch) { ((float*)args[0])[0] += 1; }",
       threads: 1,
       sharedBytes: 0,
       writes: [true],

@@ -1,0 +1,154 @@
+/** For tests: a small program written by hand, for any backend. */
+import { add, ceilDiv, mul, variable } from "../core/expr.js";
+import type { Program, TargetKey } from "./program.js";
+
+const n = variable("n", 0, 1 << 24);
+const block = 4096;
+const vector = { dtype: "f32", shape: [n] } as const;
+const c = (name: string, body: string): string =>
+  `void ${name}(void* const* args, const long long* dims, long long begin, long long end, char* scratch) {${body}}`;
+const js = (name: string, body: string): string =>
+  `function ${name}(args, dims, begin, end, scratch) { const f = (i) => new Float32Array(args[i].buffer, args[i].byteOffset, args[i].byteLength / 4);${body}}`;
+const each = (type: string, body: string): string =>
+  `for (${type} p = begin; p < end; p++) for (${type} i = p * ${block}; i < (p + 1) * ${block} && i < dims[0]; i++) { ${body} }`;
+
+const sources: Readonly<Record<string, readonly [string, string, string]>> = {
+  c: [
+    c(
+      "twice",
+      `const float* x = args[0]; float* t = args[1]; float* s = (float*)scratch; ${each("long long", `s[i % ${block}] = x[i]; t[i] = x[i] + s[i % ${block}];`)}`,
+    ),
+    c("scale", `const float* t = args[0]; const float* k = args[1]; float* y = args[2]; ${each("long long", "y[i] = t[i] * k[0];")}`),
+    c("count", "((float*)args[0])[0] += 1;"),
+  ],
+  js: [
+    js(
+      "twice",
+      `const x = f(0), t = f(1), s = new Float32Array(scratch); ${each("let", `s[i % ${block}] = x[i]; t[i] = x[i] + s[i % ${block}];`)}`,
+    ),
+    js("scale", `const t = f(0), k = f(1), y = f(2); ${each("let", "y[i] = t[i] * k[0];")}`),
+    js("count", "f(0)[0] += 1;"),
+  ],
+};
+
+/** y = (x + x) * 3 by way of a temporary, and `calls` counts: three kernels, one symbolic dim, a constant and a state. */
+export function tripled(key: TargetKey): Program {
+  const [twice, scale, count] = sources[key.backend] ?? ["", "", ""];
+  return {
+    version: 1,
+    name: "tripled",
+    key,
+    dims: [{ name: "n", min: 0, max: 1 << 24 }],
+    inputs: [{ name: "x", type: vector, buffer: 0 }],
+    outputs: [{ name: "y", type: vector, buffer: 1 }],
+    state: [{ name: "calls", type: { dtype: "f32", shape: [1] }, buffer: 4 }],
+    buffers: [
+      { role: "input", dtype: "f32", size: n },
+      { role: "output", dtype: "f32", size: n },
+      { role: "temp", dtype: "f32", size: n, offset: 64 },
+      { role: "constant", dtype: "f32", size: 1, data: new Uint8Array(new Float32Array([3]).buffer) },
+      { role: "state", dtype: "f32", size: 1 },
+    ],
+    arena: add(mul(n, 4), 64),
+    prelude: "",
+    kernels: [
+      { entry: "twice", source: twice, threads: 1, sharedBytes: block * 4, writes: [false, true] },
+      { entry: "scale", source: scale, threads: 1, sharedBytes: 0, writes: [false, false, true] },
+      { entry: "count", source: count, threads: 1, sharedBytes: 0, writes: [true] },
+    ],
+    steps: [
+      { kind: "launch", kernel: 0, buffers: [0, 2], dims: [n], grid: ceilDiv(n, block) },
+      { kind: "launch", kernel: 1, buffers: [2, 3, 1], dims: [n], grid: ceilDiv(n, block) },
+      { kind: "launch", kernel: 2, buffers: [4], dims: [], grid: 1 },
+    ],
+  };
+}
+
+/** A repeatable source of numbers in [0, 1). */
+export function random(seed: number): () => number {
+  let s = seed >>> 0;
+  return () => {
+    s = (s + 0x6d2b79f5) | 0;
+    let t = Math.imul(s ^ (s >>> 15), 1 | s);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+/** Bytes with a few of them changed, or cut, or grown. */
+export function mutate(bytes: Uint8Array, next: () => number): Uint8Array {
+  const kind = next();
+  const at = (): number => Math.floor(next() * bytes.length);
+  if (kind < 0.15) return bytes.slice(0, at());
+  if (kind < 0.2) return new Uint8Array([...bytes, ...new Uint8Array(1 + Math.floor(next() * 64))]);
+  const out = bytes.slice();
+  if (kind < 0.35) {
+    const [from, to, count] = [at(), at(), Math.floor(next() * 64)];
+    out.copyWithin(to, from, from + count);
+    return out;
+  }
+  for (let i = 0; i < 1 + Math.floor(next() * 4); i++) {
+    // Early bytes are where the lies are told.
+    const place = next() < 0.7 ? Math.floor(next() * Math.min(bytes.length, 700)) : at();
+    out[place] = next() < 0.5 ? 0x30 + Math.floor(next() * 10) : Math.floor(next() * 256);
+  }
+  return out;
+}
+/** JSON data with one value replaced, removed, renamed or doubled. */
+export function mutateJson(root: unknown, next: () => number): unknown {
+  const copy = JSON.parse(JSON.stringify(root)) as unknown;
+  const places: { holder: Record<string, unknown> | unknown[]; key: string }[] = [];
+  const walk = (x: unknown): void => {
+    if (typeof x !== "object" || x === null) return;
+    for (const key of Object.keys(x)) {
+      places.push({ holder: x as Record<string, unknown>, key });
+      walk((x as Record<string, unknown>)[key]);
+    }
+  };
+  walk(copy);
+  const { holder, key } = places[Math.floor(next() * places.length)]!;
+  const values = [
+    -1,
+    0,
+    1,
+    2,
+    3,
+    7,
+    64,
+    0.5,
+    2 ** 31,
+    2 ** 53,
+    1e300,
+    null,
+    true,
+    "",
+    "n",
+    "x",
+    "n*n*n*n*n*n",
+    "n/(n-n)",
+    "-n",
+    "m",
+    "((((",
+    "1e9",
+    [],
+    {},
+    [0],
+    [1, 2, 3],
+    "i64",
+    "f64",
+    "bool",
+    "temp",
+    "state",
+    "output",
+    "__proto__",
+    "../x",
+  ];
+  const list = holder as Record<string, unknown>;
+  if (next() < 0.15) {
+    if (Array.isArray(holder)) holder.splice(Number(key), 1);
+    else delete list[key];
+  } else if (next() < 0.1) list[`${key}x`] = list[key];
+  else list[key] = values[Math.floor(next() * values.length)];
+  return copy;
+}
+/** Runs of a fuzz test: TREEPIE_FUZZ multiplies them. */
+export const fuzzRuns = (count: number): number => Math.ceil(count * Number(process.env["TREEPIE_FUZZ"] ?? 1));
