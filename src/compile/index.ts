@@ -4,6 +4,7 @@ import { type Pass, runPasses } from "../ir/rewrite.js";
 import type { Codegen, Target } from "../kernel/codegen.js";
 import type { Group } from "../kernel/group.js";
 import type { Kernel } from "../kernel/kernel.js";
+import { verifyKernel } from "../kernel/verify.js";
 import type { Program } from "../runtime/program.js";
 import { dumper } from "./debug.js";
 import { fuse } from "./fuse.js";
@@ -20,7 +21,7 @@ import { plan } from "./plan.js";
 export interface CompileOptions extends Omit<LinkOptions, "onKernel"> {
   /** Run after the compiler's own passes, on the primitive graph. */
   readonly passes?: readonly Pass[];
-  /** Verify the graph after each pass; default: at TREEPIE_DEBUG >= 1. */
+  /** Verify the graph after each pass, and every kernel; default: at TREEPIE_DEBUG >= 1. */
   readonly verify?: boolean;
 }
 
@@ -38,14 +39,15 @@ export const standardPasses = (codegen: Codegen): readonly Pass[] => [
 /** Compiles a graph for one kind of device. */
 export function compile(graph: Graph, codegen: Codegen, options: CompileOptions = {}): Program {
   const dump = dumper();
+  const verify = options.verify ?? dump.level >= 1;
   const g = runPasses(graph, [...standardPasses(codegen), ...(options.passes ?? [])], {
-    verify: options.verify ?? dump.level >= 1,
+    verify,
     after: dump.graph,
   });
   const fusion = fuse(g, codegen);
   dump.schedule(fusion);
   const placed = plan(g, fusion);
-  const program = link(g, placed, orderTasks(placed), codegen, lower, { ...options, onKernel: dump.kernel });
+  const program = link(g, placed, orderTasks(placed), codegen, verify ? verified : lower, { ...options, onKernel: dump.kernel });
   dump.program(program);
   return program;
 }
@@ -53,3 +55,4 @@ export function compile(graph: Graph, codegen: Codegen, options: CompileOptions 
 /** The kernels of a group, in order: its template's, or generated ones. */
 const lower = (group: Group, target: Target): readonly Kernel[] =>
   group.template ? group.template.lower(group, target) : lowerGroup(group, target);
+const verified = (group: Group, target: Target): readonly Kernel[] => lower(group, target).map((k) => verifyKernel(k, target));

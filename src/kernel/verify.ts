@@ -4,7 +4,23 @@
  */
 import { bytesOf, type DType, isInt } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
-import { add, type Atom, type Dim, type Fact, hi, less, lo, mul, nonNegative, show, sub, variable } from "../core/expr.js";
+import {
+  add,
+  type Atom,
+  type Dim,
+  evaluate,
+  type Fact,
+  hi,
+  less,
+  lo,
+  mul,
+  narrow,
+  nonNegative,
+  show,
+  sub,
+  substitute,
+  variable,
+} from "../core/expr.js";
 import { scalarOps } from "../ops/scalar.js";
 import type { Target } from "./codegen.js";
 import { type Axis, type Buffer, type Kernel, loaded, type Ref, type Stmt, type Test, type Value } from "./kernel.js";
@@ -104,8 +120,15 @@ class Checker {
     }
     this.names(index, s, `an index of ${name}`);
     const facts = [...s.facts, ...this.declared(index, s)];
-    if (!nonNegative(index, facts)) this.say(`${name}[${show(index)}] may be below 0 (${bounds(index)})${given(s)}`);
-    if (!less(add(index, sub(count, 1)), b.size, facts))
+    const beyond = add(index, sub(count, 1));
+    if (nonNegative(index, facts) && less(beyond, b.size, facts)) return b;
+    // The tests around it may leave so little that divisions vanish; where they contradict each other nothing runs.
+    const tight = narrow(facts);
+    if (!tight) return b;
+    const left = facts.map((f): Fact => ({ a: substitute(f.a, tight), op: f.op, b: substitute(f.b, tight) }));
+    const holds = (d: Dim): boolean => nonNegative(substitute(d, tight), left) || everywhere(d, facts);
+    if (!holds(index)) this.say(`${name}[${show(index)}] may be below 0 (${bounds(index)})${given(s)}`);
+    if (!holds(sub(sub(b.size, beyond), 1)))
       this.say(`${name}[${show(index)}] may be beyond ${show(b.size)} (${bounds(index)})${given(s)}`);
     return b;
   }
@@ -291,5 +314,31 @@ function occurrences(d: Dim, into: Map<string, readonly [string, Dim]> = new Map
   };
   if (typeof d !== "number") for (const t of d.terms) atom(t.atom);
   return into;
+}
+/** The last resort for few values: tries all of them. Facts about other variables are left out. */
+function everywhere(d: Dim, facts: readonly Fact[]): boolean {
+  const names = new Map<string, Dim>();
+  for (const [name, v] of occurrences(d).values()) {
+    if (names.has(name)) return false;
+    names.set(name, v);
+  }
+  const known = facts.filter((f) => [f.a, f.b].every((e) => [...occurrences(e).values()].every(([n]) => names.has(n))));
+  const axes = [...names];
+  if (!(axes.reduce((n, [, v]) => n * (hi(v) - lo(v) + 1), 1) <= 1 << 16)) return false;
+  const at: Record<string, number> = {};
+  const all = (i: number): boolean => {
+    const axis = axes[i];
+    if (!axis)
+      return (
+        !known.every((f) => (f.op === "<" ? evaluate(f.a, at) < evaluate(f.b, at) : evaluate(f.a, at) === evaluate(f.b, at))) ||
+        evaluate(d, at) >= 0
+      );
+    for (let x = lo(axis[1]); x <= hi(axis[1]); x++) {
+      at[axis[0]] = x;
+      if (!all(i + 1)) return false;
+    }
+    return true;
+  };
+  return all(0);
 }
 const belowOf = (v: Dim): Dim | undefined => (typeof v !== "number" && v.terms[0]?.atom.kind === "var" ? v.terms[0].atom.below : undefined);
