@@ -265,6 +265,16 @@ function store(s: State, b: Buffer, index: Dim, v: Value, stream: boolean): void
       return texts.forEach((t, l) => s.out.push(writePlace(s, b, place(s, b, index, l), t)));
     }
     const x = value(s, v);
+    const apart = laneStride(s, index);
+    if (apart !== 0 && apart !== 1) {
+      const name = `t_${s.temps++}`;
+      s.out.push(s.d.declare(name, x.dtype, x.lanes, x.text));
+      for (let l = 0; l < s.lane!.size; l++) {
+        const one = x.lanes === 1 ? name : s.d.lane(name, l, x.dtype, x.lanes);
+        s.out.push(writePlace(s, b, place(s, b, inLane(s, index, l)), one));
+      }
+      return;
+    }
     const p = place(s, b, index);
     const lanes = p.kind === "lane" ? 1 : p.lanes;
     s.out.push(writePlace(s, b, p, x.lanes > lanes ? s.d.lane(x.text, x.lanes - 1, x.dtype, x.lanes) : spread(s, x, lanes)));

@@ -11,7 +11,7 @@ export type Place =
   | { readonly kind: "lane"; readonly name: string; readonly width: number; readonly at: number | string }
   | { readonly kind: "element"; readonly buffer: Buffer; readonly index: string; readonly lanes: number };
 
-/** The place of register `index` (already bound) of `b`; `l` picks one lane where lanes are unrolled. */
+/** The place of register `index` (already bound, lanes neighbours if any) of `b`; `l` picks one lane where lanes are unrolled. */
 export function place(s: State, b: Buffer, index: Dim, l?: number): Place {
   const e = l === undefined ? index : inLane(s, index, l);
   const layout = s.layouts.get(b.name);

@@ -77,9 +77,10 @@ function position(s: State, e: Dim, dtype: Value["dtype"], l?: number): Text {
 
 function loadValue(s: State, b: Buffer, index: Dim, l?: number): Text {
   const dtype = loaded(b.dtype);
-  if (b.space === "reg") return readPlace(s, b, place(s, b, index, l));
-  const one = (e: Dim): Text => ({ text: s.d.load(b, indexText(s, e), 1), lanes: 1, dtype });
   const step = laneStride(s, index);
+  const register = b.space === "reg";
+  if (register && (l !== undefined || step === 0 || step === 1)) return readPlace(s, b, place(s, b, index, l));
+  const one = (e: Dim): Text => (register ? readPlace(s, b, place(s, b, e)) : { text: s.d.load(b, indexText(s, e), 1), lanes: 1, dtype });
   if (step === 0) return one(index);
   const { size } = s.lane!;
   const first = inLane(s, index, 0);
