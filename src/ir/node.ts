@@ -42,6 +42,11 @@ export interface Test {
 /** Reads an element of an integer input on the device: an opaque Dim, clamped to [min, max]. */
 export type ReadIndex = (input: number, index: readonly Dim[], min: number, max: Dim) => Dim;
 
+/** The concrete type that a reference is to give. `exact`: it is the oracle's, so sums keep their rounding errors aside. */
+export interface ReferenceType extends TensorType {
+  readonly exact?: boolean;
+}
+
 /** Everything the framework knows about an operation. `node.op` IS this object: no enum, no side tables. */
 export interface Op<I extends readonly Node[] = readonly Node[], A extends Attrs = Attrs> {
   readonly name: string;
@@ -53,7 +58,7 @@ export interface Op<I extends readonly Node[] = readonly Node[], A extends Attrs
   /** The same value from smaller ops (a list for a tuple). Backends that do not claim the op get this. Required for composites. */
   decompose?(y: Node<A>, inputs: I): Node | readonly Node[];
   /** Slow and obviously right: the oracle every backend is tested against. `out` is the concrete result type. Required except where decompose exists. */
-  reference?(inputs: Each<I, NdArray>, attrs: A, out: TensorType, outs: readonly TensorType[]): NdArray | readonly NdArray[];
+  reference?(inputs: Each<I, NdArray>, attrs: A, out: ReferenceType, outs: readonly ReferenceType[]): NdArray | readonly NdArray[];
   /** elementwise: the scalar operation that it maps over its inputs (ops/scalar.ts). Inputs and output have one shape. */
   readonly scalar?: string;
   /** movement: where the element at `index` comes from. `read` gives data-dependent indices (gather). */

@@ -3,7 +3,7 @@ import { computeDType, type DType, dtypes, isFloat, isWide } from "../core/dtype
 import { DTypeError, ShapeError } from "../core/errors.js";
 import { NdArray } from "../core/ndarray.js";
 import { showShape, type TensorType } from "../core/type.js";
-import { make, type Node, type Op, type OpKind, op, type Sample } from "../ir/node.js";
+import { make, type Node, type Op, type OpKind, op, type ReferenceType, type Sample } from "../ir/node.js";
 import { cast } from "./cast.js";
 import { type Dims, normalizeDims } from "./dims.js";
 import { domainDTypes } from "./domains.js";
@@ -62,14 +62,29 @@ interface Fold {
   readonly fold: (a: number, b: number) => number;
   /** The same on integers, where numbers could pass 2^53 before they wrap. */
   readonly integer: (a: bigint, b: bigint) => bigint;
+  /** A sum, which the oracle computes without rounding errors. */
+  readonly compensated?: true;
+}
+/** Sums with what each addition loses kept aside and added at the end. */
+function exactSums(x: NdArray, axes: readonly number[], size: number): Float64Array {
+  const data = new Float64Array(size);
+  const lost = new Float64Array(size);
+  eachGroup(x.shape, axes, (group, flat) => {
+    const [a, b] = [data[group]!, x.data[flat] as number];
+    const sum = a + b;
+    if (Number.isFinite(sum)) lost[group]! += Math.abs(a) >= Math.abs(b) ? a - sum + b : b - sum + a;
+    data[group] = sum;
+  });
+  return data.map((v, i) => (Number.isFinite(v) ? v + lost[i]! : v));
 }
 /** Folds every group of elements that share the kept indices, rounding as an accumulator does. */
-function fold(x: NdArray, axes: readonly number[], out: TensorType, start: number | bigint, f: Fold): NdArray {
+function fold(x: NdArray, axes: readonly number[], out: ReferenceType, start: number | bigint, f: Fold): NdArray {
   const shape = out.shape as readonly number[];
   const size = shape.reduce((a, b) => a * b, 1);
   if (isFloat(out.dtype)) {
     const as = computeDType(out.dtype);
     const data = new Float64Array(size).fill(Number(start));
+    if (out.exact && f.compensated) return new NdArray(out.dtype, shape, exactSums(x, axes, size));
     eachGroup(x.shape, axes, (group, flat) => {
       const v = f.fold(data[group]!, x.data[flat] as number);
       data[group] = as === "f64" ? v : Math.fround(v);
@@ -148,6 +163,7 @@ export const sum: Reduce = reduction("sum", {
   start: zero,
   fold: (a, b) => a + b,
   integer: (a, b) => a + b,
+  compensated: true,
   test: domainDTypes.any,
   empty: true,
   as: wholeToI64,

@@ -3,12 +3,12 @@
  * is measured against.
  */
 import { roundTo } from "../../core/convert.js";
-import { type DType, isFloat } from "../../core/dtype.js";
+import { isFloat } from "../../core/dtype.js";
 import { ArgumentError, InternalError, UnsupportedError } from "../../core/errors.js";
 import { type Dim, evaluate } from "../../core/expr.js";
 import { NdArray } from "../../core/ndarray.js";
 import { showType, type TensorType } from "../../core/type.js";
-import type { Attr, Attrs, Node } from "../../ir/node.js";
+import type { Attr, Attrs, Node, ReferenceType } from "../../ir/node.js";
 
 export interface InterpretOptions {
   /** Every float array is f64, whatever its node says: the oracle. Integers wrap all the same. */
@@ -86,9 +86,10 @@ export function rounded(v: NdArray): NdArray {
   return v.dtype === "complex64" ? v : new NdArray(v.dtype, v.shape, roundTo(v.dtype, v.data));
 }
 
-const concrete = (t: TensorType, dims: Readonly<Record<string, number>>, exact: boolean): { shape: readonly number[]; dtype: DType } => ({
+const concrete = (t: TensorType, dims: Readonly<Record<string, number>>, exact: boolean): ReferenceType & { shape: readonly number[] } => ({
   shape: t.shape.map((d) => evaluate(d, dims)),
   dtype: exact && isFloat(t.dtype) ? "f64" : t.dtype,
+  exact,
 });
 /** Attributes with their symbolic dims replaced by values. */
 export function concreteAttrs(attrs: Attrs, dims: Readonly<Record<string, number>>): Attrs {

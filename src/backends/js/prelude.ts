@@ -68,12 +68,20 @@ function $round(x) {
   return x < 0 || Object.is(x, -0) ? -r : r;
 }
 function $gaussian(x) { const h = Math.round(x * 1024) / 1024; return Math.exp(-h * h) * Math.exp(-(x - h) * (x + h)); }
-function $series(x) {
-  let t = x, s = x;
-  for (let n = 1; Math.abs(t) > 1e-18 * Math.abs(s); n++) { t *= (2 * x * x) / (2 * n + 1); s += t; }
-  return (2 / Math.sqrt(Math.PI)) * $gaussian(x) * s;
+// (1 + 2x) exp(x^2) erfc(x) for x >= 0.75 as a Chebyshev series in (x - 3.75) / (x + 3.75), which lies in [-2/3, 1].
+const $tail = [
+  1.211761089503218, -0.08346974964483767, -0.00790067567478788, 0.012125794943139914, -0.0055442643544499, 0.0017736822190053396,
+  -0.00044173128624835434, 8.663218623822214e-5, -1.2775880033849684e-5, 1.1816607477961827e-6, 1.287747517771634e-9,
+  -2.0735246835976433e-8, 2.8834717541994143e-9, 4.686678601065234e-11, -6.573501521738592e-11, 5.62246619431696e-12,
+  1.0154044216204682e-12, -2.1689154960818456e-13, -1.0493357492511337e-14, 6.31825497895303e-15, -3.963673599719154e-17,
+  -1.7596845208210864e-16, 7.27625705478622e-18, 5.071040464449053e-18,
+];
+function $fraction(x) {
+  const u = ((x - 3.75) / (x + 3.75) - 1 / 6) * 1.2, v = 2 * u;
+  let b = 0, c = 0;
+  for (let k = $tail.length - 1; k > 0; k--) { const d = v * b - c + $tail[k]; c = b; b = d; }
+  return $gaussian(x) * (u * b - c + $tail[0]) / (1 + 2 * x);
 }
-function $fraction(x) { let f = 0; for (let k = x < 3 ? 160 : 60; k >= 1; k--) f = k / 2 / (x + f); return $gaussian(x) / Math.sqrt(Math.PI) / (x + f); }
 function $taylor(x) {
   const z = -x * x;
   let s = 0;
@@ -83,22 +91,38 @@ function $taylor(x) {
 function $erf(x) {
   if (x !== x || x === 0) return x;
   const a = Math.abs(x);
-  return a > 6 ? Math.sign(x) : a < 0.75 ? $taylor(x) : a < 2 ? $series(x) : Math.sign(x) * (1 - $fraction(a));
+  return a > 6 ? Math.sign(x) : a < 0.75 ? $taylor(x) : Math.sign(x) * (1 - $fraction(a));
 }
 function $erfc(x) {
   if (x !== x) return x;
-  return x < 0.75 ? 1 - $erf(x) : x < 2 ? 1 - $series(x) : x > 27.3 ? 0 : $fraction(x);
+  return x < 0.75 ? 1 - $erf(x) : x > 27.3 ? 0 : $fraction(x);
 }
 function $sinpi(x) { const r = x - 2 * Math.round(x / 2); return Math.abs(r) > 0.5 ? Math.sin(Math.PI * (Math.sign(r) - r)) : Math.sin(Math.PI * r); }
+// zeta(k) - 1 for k from 2.
+const $zeta = Array.from({ length: 30 }, (_, i) => {
+  const k = i + 2, n = 40;
+  let z = n ** (1 - k) / (k - 1) + 0.5 * n ** -k + (k / 12) * n ** (-k - 1) - (k * (k + 1) * (k + 2) / 720) * n ** (-k - 3);
+  z += (k * (k + 1) * (k + 2) * (k + 3) * (k + 4) / 30240) * n ** (-k - 5);
+  for (let m = n - 1; m >= 2; m--) z += m ** -k;
+  return z;
+});
+function $lgammaNear1(t) {
+  let s = 0;
+  for (let k = 31; k >= 2; k--) s = s * -t + $zeta[k - 2] / k;
+  return -Math.log1p(t) + t * (1 - 0.5772156649015329) + t * t * s;
+}
 function $lgamma(x) {
   if (x !== x) return x;
   if (!Number.isFinite(x) || (x <= 0 && Number.isInteger(x))) return Infinity;
-  if (x === 1 || x === 2) return 0;
   if (x < 0) return Math.log(Math.PI / Math.abs($sinpi(x) * x)) - $lgamma(-x);
-  let shift = 1, z = x;
-  while (z < 15) shift *= z++;
-  const w = 1 / (z * z);
+  if (x < 0.5) return $lgammaNear1(x) - Math.log(x);
+  if (x < 20) {
+    let p = 1, z = x;
+    while (z > 1.5) p *= --z;
+    return $lgammaNear1(z - 1) + Math.log(p);
+  }
+  const w = 1 / (x * x);
   const series = 1/12 + w * (-1/360 + w * (1/1260 + w * (-1/1680 + w * (1/1188 + w * (-691/360360 + w / 156)))));
-  return (z - 0.5) * Math.log(z) - z + 0.5 * Math.log(2 * Math.PI) + series / z - Math.log(shift);
+  return (x - 0.5) * Math.log(x) - x + 0.5 * Math.log(2 * Math.PI) + series / x;
 }
 `;
