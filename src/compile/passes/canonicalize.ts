@@ -1,7 +1,9 @@
+import { isWide } from "../../core/dtype.js";
 import type { Graph } from "../../ir/graph.js";
 import type { Node } from "../../ir/node.js";
 import { mapGraph, type Pass } from "../../ir/rewrite.js";
 import { reshape } from "../../ops/movement.js";
+import { full } from "../../ops/source.js";
 import { foldConstant } from "./fold.js";
 import { simplifyMovement, sinkExpand } from "./movement.js";
 import { simplifyScalar } from "./scalars.js";
@@ -46,10 +48,18 @@ function once(n: Node): Node | undefined {
   }
 }
 
-/** Folding axes of size 1 leaves the elements as they are; not for sums, where 0 + -0 is 0. */
+/**
+ * A fold over nothing is what it starts from. Folding axes of size 1 leaves the elements as they are; not for sums, where 0 + -0
+ * is 0.
+ */
 function simplifyReduce(n: Node): Node | undefined {
-  if (n.op.combine === undefined || n.op.combine === "add") return undefined;
+  const { combine } = n.op;
   const { shape } = n.inputs[0]!.type;
+  if (combine !== undefined && combine !== "max" && combine !== "min" && (n.attrs.axes as readonly number[]).some((a) => shape[a] === 0)) {
+    const start = combine === "mul" || combine === "and" ? 1 : 0;
+    return full(n.type.shape, isWide(n.type.dtype) ? BigInt(start) : start, n.type.dtype);
+  }
+  if (combine === undefined || combine === "add") return undefined;
   const axes = n.attrs.axes as readonly number[];
   return axes.every((a) => shape[a] === 1) && n.type.dtype === n.inputs[0]!.type.dtype ? reshape(n.inputs[0]!, n.type.shape) : undefined;
 }
