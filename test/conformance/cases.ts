@@ -5,9 +5,10 @@ import { UnsupportedError } from "../../src/core/errors.js";
 import { isStatic } from "../../src/core/type.js";
 import type { NdArray } from "../../src/core/ndarray.js";
 import { topo } from "../../src/ir/graph.js";
-import { allOps, type Node, type Op, type Sample } from "../../src/ir/node.js";
+import { allOps, type Node, type Sample } from "../../src/ir/node.js";
 import { pick } from "../../src/ir/pick.js";
 import { input } from "../../src/ops/source.js";
+import { functionSamples } from "./functions.js";
 import { draw, drawApart, stream } from "./inputs.js";
 
 /** Values to compute, and what they are computed from. */
@@ -23,7 +24,7 @@ const defaultDTypes: readonly DType[] = ["f16", "bf16", "f32", "f64"];
 export const dtypesOf = (s: Sample): readonly DType[] => (s.test ? s.test : s.shapes.length ? defaultDTypes : ["f32"]);
 
 /** One sample in one dtype. `apart`: no two floats of an input are close, for finite differences. */
-export function makeCase(op: Op, sample: Sample, at: number, dtype: DType, apart = false): Case {
+export function makeCase(op: Subject, sample: Sample, at: number, dtype: DType, apart = false): Case {
   const name = `${op.name}.${at} ${dtype}`;
   const next = stream(name);
   const feeds = new Map<Node, NdArray>();
@@ -61,6 +62,17 @@ export function derivative(c: Case): Case | undefined {
   return { name: `d ${c.name}`, op: c.op, roots, feeds: new Map([...feeds].filter(([n]) => used.has(n))) };
 }
 
+/** Something with samples: an op, or a function made of ops, whose name then ends in `()`. */
+export interface Subject {
+  readonly name: string;
+  readonly samples: readonly Sample[];
+}
+/** All of them. */
+export const subjects = (): Subject[] => [
+  ...allOps(),
+  ...Object.entries(functionSamples).map(([name, samples]) => ({ name: `${name}()`, samples })),
+];
+
 /** Which cases a run makes. */
 export interface Choice {
   /** Ops by name; default all. */
@@ -74,7 +86,7 @@ export interface Choice {
 export function allCases(choice: Choice = {}): { readonly cases: Case[]; readonly failed: { name: string; op: string; why: string }[] } {
   const cases: Case[] = [];
   const failed: { name: string; op: string; why: string }[] = [];
-  const attempt = (name: string, op: Op, make: () => Case | undefined): void => {
+  const attempt = (name: string, op: Subject, make: () => Case | undefined): void => {
     try {
       const c = make();
       if (c) cases.push(c);
@@ -82,7 +94,7 @@ export function allCases(choice: Choice = {}): { readonly cases: Case[]; readonl
       failed.push({ name, op: op.name, why: String(error) });
     }
   };
-  for (const op of allOps()) {
+  for (const op of subjects()) {
     if (choice.ops && !choice.ops.includes(op.name)) continue;
     op.samples.forEach((sample, at) => {
       for (const dtype of dtypesOf(sample)) {
