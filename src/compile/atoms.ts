@@ -58,7 +58,7 @@ const cheap = 4;
 /** The same for what reads no large buffer: positions, constants, the first rounds of a random generator. */
 const cheapGenerated = 32;
 /** Longest expression at all. */
-const longest = 1500;
+const longest = 600;
 /** Rank-0 values are computed in front of the loops. */
 const cheapScalar = 64;
 

@@ -11,6 +11,13 @@ import { storageOf } from "./views.js";
 /** How many levels apart two sums may be that are computed together, which keeps what the earlier one reads alive. */
 const near = 3;
 
+/** Most nodes of one group, so that kernels stay of a size that compilers digest. */
+const mostNodes = 640;
+/** Most reductions that wait for each other in one group: each one is another sweep over the row. */
+const mostSweeps = 4;
+/** Most reductions of one group: each has accumulators. */
+const mostReductions = 12;
+
 /** A group while it grows. */
 interface Draft {
   readonly id: number;
@@ -27,6 +34,10 @@ interface Draft {
   readonly users: Set<Draft>;
   /** More than the level of every dep. */
   level: number;
+  nodes: number;
+  /** Reductions, and the longest chain of them. */
+  reductions: number;
+  sweeps: number;
   readonly why: string[];
 }
 
@@ -74,6 +85,9 @@ class Forest {
         deps: new Set(),
         users: new Set(),
         level: 0,
+        nodes: a.nodes.length,
+        reductions: a.kind === "reduce" ? 1 : 0,
+        sweeps: a.kind === "reduce" ? 1 : 0,
         why: [...a.why],
       };
       for (const r of a.reads.keys()) {
@@ -163,6 +177,9 @@ class Forest {
     into.size = space.size;
     if (space.pattern !== undefined) into.pattern = space.pattern;
     if (space.rows !== undefined) into.rows = space.rows;
+    into.sweeps = sweepsOf(a, b);
+    into.reductions += from.reductions;
+    into.nodes += from.nodes;
     for (const x of from.atoms) this.draftOf.set(x, into);
     into.atoms.push(...from.atoms);
     into.why.push(...from.why.filter((w) => !into.why.includes(w)));
@@ -200,6 +217,9 @@ class Forest {
   private together(a: Draft, b: Draft): Pick<Draft, "kind" | "size" | "pattern" | "rows"> | string {
     if (a.kind === "host" || b.kind === "host") return "a host step computes one op";
     if (a.kind === "template" && b.kind === "template") return "both are templates";
+    if (a.nodes + b.nodes > mostNodes) return `${a.nodes + b.nodes} nodes in one kernel`;
+    if (a.reductions + b.reductions > mostReductions) return `${a.reductions + b.reductions} reductions in one kernel`;
+    if (sweepsOf(a, b) > mostSweeps) return `${sweepsOf(a, b)} reductions that wait for each other`;
     if (b.kind === "template" || (a.kind === "map" && b.kind === "reduce")) return this.together(b, a);
     // From here on: template + map, template + reduce, reduce + map, reduce + reduce, map + map.
     let space: Pick<Draft, "kind" | "size" | "pattern" | "rows">;
@@ -343,6 +363,9 @@ class Forest {
     };
   }
 }
+
+/** Reductions that wait for each other in both together, at most. */
+const sweepsOf = (a: Draft, b: Draft): number => (a.deps.has(b) || b.deps.has(a) ? a.sweeps + b.sweeps : Math.max(a.sweeps, b.sweeps));
 
 function spaceOf(d: Draft): Space {
   const first = d.atoms.find((a) => a.kind === "reduce");
