@@ -5,7 +5,7 @@ import { numel, type Shape } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
 import { type Evaluator, makeEvaluator } from "../../evaluate.js";
 import { type Group, groupBuffers } from "../../group.js";
-import { type Axis, at, axis, type Buffer, type Stmt, type Value } from "../../kernel.js";
+import { type Axis, at, axis, type Buffer, type MatrixUnit, type Stmt, type Value } from "../../kernel.js";
 import type { ContractTiling, Level, Name, PerAxis, Role } from "./tiling.js";
 
 /** Where the current tile starts, and how large it is. */
@@ -30,9 +30,77 @@ export function dotShape(root: Node): DotShape {
 /** Which axis of the product runs across a role's rows or columns; the other one is k. */
 export const across = (role: Role): Name => (role === "a" ? "m" : "n");
 
-export type Contract = ReturnType<typeof contract>;
+/** One matmul's lowering: sizes, buffers and addresses. */
+export interface Contract {
+  readonly group: Group;
+  readonly t: ContractTiling;
+  readonly root: Node;
+  readonly batch: Shape;
+  /** Row-major number of the batch that this grid point works on. */
+  readonly batchFlat: Dim;
+  readonly total: PerAxis<Dim>;
+  readonly dtype: DType;
+  readonly operands: Readonly<Record<Role, Node>>;
+  readonly buffers: ReadonlyMap<Node, Buffer>;
+  readonly outs: readonly Buffer[];
+  readonly unit: MatrixUnit | undefined;
+  /** Rows and columns of the register block, and lanes of a vector. */
+  readonly mr: number;
+  readonly nr: number;
+  readonly vector: number;
+  /** Accumulators of one fragment that a lane holds. */
+  readonly perLane: number;
+  readonly tid: Dim;
+  readonly lane: Dim;
+  readonly acc: Buffer;
+  /** Axes of the register block: rows, columns by vectors (or fragments), lanes. */
+  readonly I: Axis;
+  readonly J: Axis;
+  readonly L: Axis;
+  /** The accumulator of (I, J, L): the first register of a fragment, or one lane of a vector. */
+  readonly cell: Dim;
+  readonly digits: ReadonlyMap<Level, Dim>;
+  readonly points: Dim;
+  /** Extent of a stage along one of its axes. */
+  tileOf(role: Role, x: Name): number;
+  /** The loop of level i; its bounds must be equal wherever it is named, or differences do not cancel. */
+  loopAt(i: number): Axis;
+  /** Where a stage starts. */
+  origin(role: Role, x: Name): Dim;
+  /** Offset of the current tile inside a stage: what levels after the stage added. */
+  relative(role: Role, st: State, x: Name): Dim;
+  /** Offset of the current tile inside its grid point's tile. */
+  inGridPoint(st: State, x: Name): Dim;
+  /** A staged operand whose rows run along k; a row-major b has rows along n. */
+  kInner(role: Role): boolean;
+  readonly stages: ReadonlyMap<Role, { readonly buffer: Buffer; readonly size: number }>;
+  /** Where element (i across, k) of a staged operand lies. */
+  place(role: Role, i: Dim, k: Dim, slot: Dim): Dim;
+  /** A scope in which the product's element is `value`. */
+  epilogue(value: Value): Evaluator;
+  /** A register of this thread, made when it is first asked for. */
+  register(name: string, type: DType, size: number): Buffer;
+  /** All registers, also those that values needed. */
+  registers(): readonly Buffer[];
+  /** An operand element, computed from the group's inputs (the prologue). */
+  operand(role: Role, i: Dim, k: Dim, into: Stmt[]): Value;
+  /** The buffer that a plain operand lies in, and where its element (i, k) is. */
+  address(role: Role, i: Dim, k: Dim): { readonly buffer: string; readonly index: Dim };
+  /** The operand is bytes of a buffer as they stand: it can be copied without being computed. */
+  isPlain(role: Role): boolean;
+  /** Partial sums of a grid point's tile, when k is cut into blocks. */
+  readonly partial: Buffer;
+  readonly partialWidth: number;
+  /** A CPU's tile on its way through a long epilogue. */
+  readonly spills: boolean;
+  readonly spilled: Buffer;
+  readonly corners: Buffer;
+  readonly full: Buffer;
+  readonly empty: Buffer;
+}
 
-export function contract(group: Group, t: ContractTiling) {
+/** Works out what the parts of the lowering share. */
+export function contract(group: Group, t: ContractTiling): Contract {
   const root = group.root!;
   const { batch, total, dtype } = dotShape(root);
   const operands: Readonly<Record<Role, Node>> = { a: root.inputs[0]!, b: root.inputs[1]! };
@@ -47,7 +115,6 @@ export function contract(group: Group, t: ContractTiling) {
   const I = axis("i", unit ? mr / unit.m : mr, "unroll");
   const J = axis("j", unit ? nr / unit.n : nr / vector, "unroll");
   const L = axis("l", vector, "vector");
-  /** The accumulator of (I, J, L): the first register of a fragment, or one lane of a vector. */
   const cell = unit ? mul(add(mul(at(I), nr / unit.n), at(J)), perLane) : add(mul(at(I), nr), mul(at(J), vector), at(L));
 
   const { digits, points, batchFlat } = parallel(t, total, numel(batch), tid, unit?.lanes ?? 1);
@@ -59,17 +126,13 @@ export function contract(group: Group, t: ContractTiling) {
   const tileOf = (role: Role, x: Name): number => staging(role, x).at(-1)!.tile;
   const sizeBefore = (i: number): Dim =>
     t.levels.slice(0, i).findLast((l) => l.axis === t.levels[i]!.axis)?.tile ?? total[t.levels[i]!.axis];
-  /** The loop of level i; its bounds must be equal wherever it is named, or differences do not cancel. */
   const loopAt = (i: number): Axis => axis(`${t.levels[i]!.axis}${i}`, max(1, ceilDiv(sizeBefore(i), t.levels[i]!.tile)), "loop");
   const origin = (role: Role, x: Name): Dim =>
     staging(role, x).reduce<Dim>((o, l) => add(o, mul(l.on === "loop" ? at(loopAt(t.levels.indexOf(l))) : digits.get(l)!, l.tile)), 0);
-  /** Offset of the current tile inside a stage: what levels after the stage added. */
   const relative = (role: Role, st: State, x: Name): Dim => sub(st.off[x], origin(role, x));
-  /** Offset of the current tile inside its grid point's tile. */
   const inGridPoint = (st: State, x: Name): Dim =>
     t.levels.filter((l) => l.axis === x && l.on === "grid").reduce<Dim>((o, l) => sub(o, mul(digits.get(l)!, l.tile)), st.off[x]);
 
-  /** A staged operand whose rows run along k; a row-major b has rows along n. */
   const kInner = (role: Role): boolean => role === "a" || !rowsAlongN;
   const rowsAlongN = contiguous(group, buffers, operands.b, batch, total) === "n";
 
@@ -89,7 +152,6 @@ export function contract(group: Group, t: ContractTiling) {
             : k * (n + stage.layout.pad);
     stages.set(role, { buffer: { name: `${role}Stage`, dtype: stage.dtype, space: "shared", size: size * t.depth }, size });
   }
-  /** Where element (i across, k) of a staged operand lies. */
   function place(role: Role, i: Dim, k: Dim, slot: Dim): Dim {
     const base = mul(slot, stages.get(role)!.size);
     const kTile = tileOf(role, "k");
@@ -117,22 +179,18 @@ export function contract(group: Group, t: ContractTiling) {
   // One evaluator, so that no name is given twice; what stands for the product differs from accumulator to accumulator.
   let product: Value | undefined;
   const evaluator = makeEvaluator(group, buffers, new Map([[root, () => product]]));
-  /** A scope in which the product's element is `value`. */
   const epilogue = (value: Value): Evaluator => {
     product = value;
     return evaluator.scope();
   };
   const operandIndex = (role: Role, i: Dim, k: Dim): readonly Dim[] => [...batchIndex, ...(role === "a" ? [i, k] : [k, i])];
-  /** An operand element, computed from the group's inputs (the prologue). */
   const operand = (role: Role, i: Dim, k: Dim, into: Stmt[]): Value =>
     evaluator.scope().value(operands[role], operandIndex(role, i, k), into);
-  /** The buffer that a plain operand lies in, and where its element (i, k) is. */
   function address(role: Role, i: Dim, k: Dim): { readonly buffer: string; readonly index: Dim } {
     const v = operand(role, i, k, []);
     if (v.kind !== "load") throw new Error(`operand ${role} of ${group.name} is not a view of a buffer`);
     return { buffer: v.buffer, index: v.index };
   }
-  /** Operand is bytes of a buffer as they stand: it can be copied without being computed. */
   const isPlain = (role: Role): boolean =>
     plainView(group, buffers, operands[role], operandIndex(role, variable("i", 0, 1 << 20), variable("k", 0, 1 << 20))) !== undefined;
   const partialWidth = t.levels.findLast((l) => l.axis === "n" && l.on === "grid")?.tile ?? nr;
@@ -172,15 +230,12 @@ export function contract(group: Group, t: ContractTiling) {
     place,
     epilogue,
     register,
-    /** All registers, also those that values needed. */
     registers: (): readonly Buffer[] => [...registers, ...evaluator.locals],
     operand,
     address,
     isPlain,
-    /** Partial sums of a grid point's tile, when k is cut into blocks. */
     partial: { name: "partial", dtype, space: "shared", size: partialHeight * partialWidth } as Buffer,
     partialWidth,
-    /** A CPU's tile on its way through a long epilogue. */
     spills: t.threads === 1 && !unit && epilogueLength(group) > shortEpilogue,
     spilled: { name: "spilled", dtype, space: "shared", size: mr * nr } as Buffer,
     corners: { name: "corners", dtype: "bf16", space: "shared", size: Math.ceil(t.threads / 32) * 16 * 72 } as Buffer,

@@ -1,0 +1,49 @@
+/** `treepie run`: one method of a .pie file on tensors from a file. */
+import { backends, preference } from "../devices.js";
+import { HostTensor, openSafetensors, Session, writeSafetensors } from "../runtime/index.js";
+import { hostFunctions } from "../backends/interp/host.js";
+import { compileMethod } from "../export.js";
+import { openBackend } from "./open.js";
+
+export interface RunCommand {
+  readonly input?: string;
+  readonly out?: string;
+  readonly trust?: boolean;
+  readonly device?: string;
+  readonly json?: boolean;
+}
+
+export async function run(file: string, method: string, o: RunCommand): Promise<void> {
+  const { backend, device } = await openBackend(backends, o.device ? [o.device] : preference);
+  const stop = new AbortController();
+  process.once("SIGINT", () => stop.abort());
+  try {
+    const session = await Session.open(file, {
+      device,
+      trust: o.trust === true,
+      methods: [method],
+      host: hostFunctions,
+      compile: compileMethod(backend.codegen()),
+      signal: stop.signal,
+    });
+    const outputs = await session.run(method, o.input ? readInputs(o.input) : {}, { signal: stop.signal });
+    if (o.out) writeSafetensors(o.out, new Map(Object.entries(outputs)));
+    else if (o.json) console.log(JSON.stringify(Object.fromEntries(Object.entries(outputs).map(([k, t]) => [k, { dtype: t.dtype, shape: t.shape, data: Array.from(t.data as ArrayLike<number | bigint>, String) }]))));
+    else for (const [name, t] of Object.entries(outputs)) console.log(`${name}: ${t.dtype} [${t.shape.join(", ")}] ${preview(t)}`);
+    await session.dispose();
+  } finally {
+    await device.close();
+  }
+}
+function readInputs(path: string): Record<string, HostTensor> {
+  const file = openSafetensors(path);
+  try {
+    return Object.fromEntries([...file.tensors.keys()].map((name) => [name, file.read(name)]));
+  } finally {
+    file.close();
+  }
+}
+function preview(t: HostTensor): string {
+  const data = Array.from(t.data as ArrayLike<number | bigint>);
+  return data.length > 16 ? `${data.slice(0, 16).join(", ")}, ... (${data.length} elements; --out FILE writes all)` : data.join(", ");
+}
