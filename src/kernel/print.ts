@@ -239,7 +239,8 @@ function letIndex(s: State, name: string, v: Value, least: number, most: Dim): v
     s.varying.set(name, self);
     return;
   }
-  if (s.varying.delete(name)) s.env = new Map([...s.env].filter(([n]) => n !== name)); // another branch's name
+  s.varying.delete(name);
+  if (s.env.has(name)) s.env = new Map([...s.env].filter(([n]) => n !== name)); // another branch's name
   const t = value(s, v);
   if (t.lanes === 1) {
     s.out.push(s.d.declareIndex(spelled(s, name), clamp(t)));

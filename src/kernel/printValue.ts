@@ -107,7 +107,7 @@ function loadValue(s: State, b: Buffer, index: Dim, l?: number): Text {
 }
 /** Whether several lanes may be one memory access: narrow enough and known to be aligned. */
 export const fits = (s: State, b: Buffer, first: Dim, lanes: number): boolean =>
-  divides(lanes, first) && lanes * bytesOf(b.dtype) <= s.d.access;
+  Number.isInteger(Math.log2(lanes)) && divides(lanes, first) && lanes * bytesOf(b.dtype) <= s.d.access;
 export const each = <T>(n: number, f: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => f(i));
 
 /** What a test is where its bounds decide it. */

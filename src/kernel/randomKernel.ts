@@ -62,13 +62,16 @@ export function randomKernel(seed: number): Kernel {
     if (lo(e) >= 0 && hi(e) < size) return e;
     return mod(e, size);
   };
+  const forms = new Map<Dim, { readonly by: number; readonly turned: boolean }>();
   /** Where lanes may read and write: each has places of its own, so their order does not matter. */
   const own = (size: number, scope: readonly Dim[], lane: Dim | undefined): Dim => {
     if (lane === undefined) return index(size, scope);
     const others = scope.filter((d) => d !== lane);
-    const by = pick([1, 1, 1, 2]);
+    let form = forms.get(lane);
+    if (!form) forms.set(lane, (form = { by: pick([1, 1, 1, 2]), turned: random() < 0.2 }));
+    const { by, turned } = form;
     const start = mul(index(size / (16 * by), others), 16 * by);
-    return add(start, random() < 0.15 ? sub(16 * by - 1, mul(lane, by)) : mul(lane, by));
+    return add(start, turned ? sub(16 * by - 1, mul(lane, by)) : mul(lane, by));
   };
   const test = (scope: readonly Dim[]): Test =>
     random() < 0.85

@@ -1,0 +1,61 @@
+/** What CUDA code is generated for, as data. */
+import type { DType } from "../../core/dtype.js";
+import type { Target } from "../../kernel/codegen.js";
+import { mmaSync, wgmma } from "../../kernel/units.js";
+
+/** A GPU as the CUDA printer needs to know it. */
+export interface CudaTarget {
+  /** Compute capability times ten: 80, 90. */
+  readonly sm: number;
+  /** Streaming multiprocessors. */
+  readonly multiprocessors?: number;
+  /** Bytes of shared memory that a block may ask for. */
+  readonly sharedBytes?: number;
+}
+const dtypes: ReadonlySet<DType> = new Set<DType>([
+  "bool",
+  "u8",
+  "u16",
+  "u32",
+  "u64",
+  "i8",
+  "i16",
+  "i32",
+  "i64",
+  "f16",
+  "bf16",
+  "f32",
+  "f64",
+]);
+
+/** The Target of a GPU. */
+export function cudaTarget(gpu: CudaTarget): Target {
+  return {
+    dtypes,
+    kernels: true,
+    threads: 1024,
+    lanes: 4,
+    vectors: "unrolled",
+    registers: 255,
+    caches: [],
+    sharedBytes: gpu.sharedBytes ?? (gpu.sm >= 90 ? 227 << 10 : 99 << 10),
+    parallel: (gpu.multiprocessors ?? 108) * 2,
+    units: gpu.sm === 90 ? [wgmma(256), mmaSync] : gpu.sm >= 80 ? [mmaSync] : [],
+    maxBuffers: 200,
+    aliasing: true,
+    maxGrid: 2 ** 31 - 1,
+    maxBinding: Number.MAX_SAFE_INTEGER,
+    storeBytes: 1,
+    atomics: new Set<DType>(["u32", "i32", "u64", "i64", "f32", "f64"]),
+    ieee: true,
+  };
+}
+
+/** Flags for NVRTC: wgmma needs the architecture's own variant; a product and a sum are one operation only where a kernel says fma. */
+export const nvrtcFlags = (sm: number): readonly string[] => [
+  `--gpu-architecture=sm_${sm}${sm === 90 ? "a" : ""}`,
+  "--std=c++17",
+  "--fmad=false",
+  "--device-as-default-execution-space",
+  "--disable-warnings",
+];
