@@ -109,7 +109,7 @@ class Planner {
 
   addGroup(group: Group): void {
     const [first] = group.outputs;
-    if (first?.op.name === "constant") {
+    if (first?.op.name === "constant" && group.outputs.length === 1) {
       const s = newSlot("constant", first, toBytes(first.type.dtype, [first.attrs.value as number | bigint]));
       this.constants.push(s);
       this.slotOf.set(first, s);

@@ -4,7 +4,7 @@ import { type DType, isFloat } from "../../src/core/dtype.js";
 import { UnsupportedError } from "../../src/core/errors.js";
 import { isStatic } from "../../src/core/type.js";
 import type { NdArray } from "../../src/core/ndarray.js";
-import { topo } from "../../src/ir/graph.js";
+import { topo, type Update } from "../../src/ir/graph.js";
 import { allOps, type Node, type Sample } from "../../src/ir/node.js";
 import { pick } from "../../src/ir/pick.js";
 import { input } from "../../src/ops/source.js";
@@ -17,7 +17,11 @@ export interface Case {
   readonly op: string;
   readonly roots: readonly Node[];
   readonly feeds: ReadonlyMap<Node, NdArray>;
+  /** Fed leaves that live between calls, and what they become. */
+  readonly updates?: readonly Update[];
 }
+/** Everything a case computes: its results, then the new values of its state. */
+export const valuesOf = (c: Case): readonly Node[] => [...c.roots, ...(c.updates ?? []).map((u) => u.value)];
 
 const defaultDTypes: readonly DType[] = ["f16", "bf16", "f32", "f64"];
 /** The dtypes that a sample runs with. An op without inputs runs once. */

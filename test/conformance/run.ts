@@ -4,16 +4,20 @@ import { hostFunctions } from "../../src/backends/interp/host.js";
 import { fromBytes, toBytes } from "../../src/core/convert.js";
 import { byteLength, NdArray } from "../../src/core/ndarray.js";
 import type { Graph } from "../../src/ir/graph.js";
+import type { Node } from "../../src/ir/node.js";
 import { verifyGraph } from "../../src/ir/verify.js";
 import type { Codegen } from "../../src/kernel/codegen.js";
 import type { Allocation, Device } from "../../src/runtime/device.js";
-import type { Program } from "../../src/runtime/program.js";
+import type { Port, Program } from "../../src/runtime/program.js";
 import { readProgram, writeProgram } from "../../src/runtime/program-text.js";
 import type { Case } from "./cases.js";
 
 /** One graph of many cases. */
 export function graphOf(cases: readonly Case[]): Graph {
-  return { inputs: cases.flatMap((c) => [...c.feeds.keys()]), state: [], outputs: cases.flatMap((c) => c.roots), updates: [] };
+  const updates = cases.flatMap((c) => c.updates ?? []);
+  const state = updates.map((u) => u.state);
+  const fed = cases.flatMap((c) => [...c.feeds.keys()]);
+  return { inputs: fed.filter((x) => !state.includes(x)), state, outputs: cases.flatMap((c) => c.roots), updates };
 }
 
 /** Bytes behind each buffer that nothing may touch, and what they hold. */
@@ -27,7 +31,7 @@ function roundTrip(p: Program): Program {
   return readProgram(JSON.parse(text), (i) => blobs[i]!, p.name);
 }
 
-/** What each case's roots are on the device. Throws if a guard band was overwritten, or an input changed. */
+/** What each case computes on the device, state last. Throws if a guard band was overwritten, or an input changed. */
 export async function runCases(cases: readonly Case[], codegen: Codegen, device: Device): Promise<NdArray[][]> {
   const graph = graphOf(cases);
   verifyGraph(graph);
@@ -43,12 +47,15 @@ export async function runCases(cases: readonly Case[], codegen: Codegen, device:
   };
   try {
     const buffers: (Allocation | undefined)[] = program.buffers.map(() => undefined);
-    const values = cases.flatMap((c) => [...c.feeds.values()]);
-    const inputs = program.inputs.map((port, i) => {
-      const bytes = toBytes(values[i]!.dtype, values[i]!.data);
-      buffers[port.buffer] = place(bytes.length, bytes);
-      return { at: buffers[port.buffer]!, bytes, name: port.name };
-    });
+    const feeds = new Map(cases.flatMap((c) => [...c.feeds]));
+    const fill = (port: Port, leaf: Node): { at: Allocation; bytes: Uint8Array; name: string } => {
+      const bytes = toBytes(leaf.type.dtype, feeds.get(leaf)!.data);
+      const at = place(bytes.length, bytes);
+      buffers[port.buffer] = at;
+      return { at, bytes, name: port.name };
+    };
+    const inputs = program.inputs.map((port, i) => fill(port, graph.inputs[i]!));
+    program.state.map((port, i) => fill(port, graph.state[i]!));
     for (const port of program.outputs) {
       if (buffers[port.buffer]) continue;
       const bytes = byteLength(port.type.dtype, port.type.shape as readonly number[]);
@@ -66,16 +73,20 @@ export async function runCases(cases: readonly Case[], codegen: Codegen, device:
       const now = await device.read(at, 0, bytes.length);
       if (now.some((b, i) => b !== bytes[i])) broken.push(`${name}: an input was changed`);
     }
+    const result = async ({ name, buffer, type }: Port): Promise<NdArray> => {
+      const shape = type.shape as readonly number[];
+      const bytes = byteLength(type.dtype, shape);
+      await check(name, buffers[buffer]!, bytes);
+      return new NdArray(type.dtype, shape, fromBytes(type.dtype, await device.read(buffers[buffer]!, 0, bytes)));
+    };
     const out: NdArray[] = [];
-    for (const port of program.outputs) {
-      const shape = port.type.shape as readonly number[];
-      const bytes = byteLength(port.type.dtype, shape);
-      await check(port.name, buffers[port.buffer]!, bytes);
-      out.push(new NdArray(port.type.dtype, shape, fromBytes(port.type.dtype, await device.read(buffers[port.buffer]!, 0, bytes))));
-    }
+    for (const port of program.outputs) out.push(await result(port));
+    const after: NdArray[] = [];
+    for (const port of program.state) after.push(await result(port));
     if (broken.length) throw new Error(broken.join("; "));
-    let at = 0;
-    return cases.map((c) => c.roots.map(() => out[at++]!));
+    const [results, states] = [out.values(), after.values()];
+    const take = <T>(from: Iterator<T>): T => from.next().value as T;
+    return cases.map((c) => [...c.roots.map(() => take(results)), ...(c.updates ?? []).map(() => take(states))]);
   } finally {
     await device.sync();
     for (const a of owned) device.free(a);

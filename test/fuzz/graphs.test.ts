@@ -1,0 +1,55 @@
+/** Random graphs: c, js and the interpreter agree. `TREEPIE_GRAPHS` sets how many, `TREEPIE_GRAPH_SEED` where they start. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { c } from "../../src/backends/c/index.js";
+import { js } from "../../src/backends/js/index.js";
+import { printGraph } from "../../src/ir/print.js";
+import type { Backend } from "../../src/kernel/codegen.js";
+import type { Device } from "../../src/runtime/device.js";
+import { graphOf, runAll, runCases } from "../conformance/run.js";
+import { judge } from "../conformance/suite.js";
+import { buildCase, type Recipe, randomRecipe, shrink } from "./graphs.js";
+
+const total = Number(process.env["TREEPIE_GRAPHS"] ?? 1000);
+const first = Number(process.env["TREEPIE_GRAPH_SEED"] ?? 0);
+const batch = 100;
+
+function fuzz(backend: Backend): void {
+  const missing = backend.unavailable();
+  describe.skipIf(missing !== undefined)(`random graphs on ${backend.name}${missing ? ` (${missing})` : ""}`, () => {
+    let device: Device;
+    const codegen = missing === undefined ? backend.codegen() : undefined;
+    beforeAll(async () => {
+      device = await backend.open();
+    });
+    afterAll(async () => {
+      await device?.close();
+    });
+    /** What is wrong with a recipe's graph, run alone. */
+    const trouble = async (r: Recipe): Promise<string | undefined> => {
+      const one = buildCase(r);
+      if (!one.roots.length && !one.updates?.length) return undefined;
+      try {
+        const [got] = await runCases([one], codegen!, device);
+        return judge(one, got!, codegen!.target.ieee).wrong[0];
+      } catch (error) {
+        return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      }
+    };
+    for (let from = first; from < first + total; from += batch) {
+      test(`graphs ${from} to ${from + batch - 1}`, async () => {
+        const recipes = Array.from({ length: Math.min(batch, first + total - from) }, (_, i) => randomRecipe(from + i));
+        const cases = recipes.map(buildCase);
+        const { results, broken } = await runAll(cases, codegen!, device, batch);
+        const bad = cases.findIndex(
+          (one) => broken.some((b) => b.case === one) || judge(one, results.get(one) ?? [], codegen!.target.ieee).wrong.length > 0,
+        );
+        if (bad < 0) return;
+        const small = await shrink(recipes[bad]!, async (r) => (await trouble(r)) !== undefined);
+        const why = (await trouble(small)) ?? "only wrong beside other graphs";
+        expect.fail(`graph ${recipes[bad]!.seed} shrinks to\n${printGraph(graphOf([buildCase(small)]))}\n${why}\n${JSON.stringify(small)}`);
+      }, 300_000);
+    }
+  });
+}
+fuzz(js);
+fuzz(c);
