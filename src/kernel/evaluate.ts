@@ -112,6 +112,13 @@ export function sizeNames(group: Group): Set<string> {
   return new Set(found.keys());
 }
 
+/** Spells a loop's name so that no symbolic size of the group has it. */
+export function namesFor(group: Group): (stem: string) => string {
+  const taken = sizeNames(group);
+  const name = (stem: string): string => (taken.has(stem) ? name(`${stem}$`) : stem);
+  return name;
+}
+
 function evaluatorOf(world: World, block: Block): Evaluator {
   return {
     value: (node, index, into) => evaluateIn(world, block, node, index, into),

@@ -30,6 +30,7 @@ export function overLines(
   dtypes: readonly DType[],
   lanes: boolean,
   body: (line: Line, suffix: string) => readonly Stmt[],
+  name: (stem: string) => string,
 ): Lines {
   const before = shape.slice(0, along);
   const after = shape.slice(along + 1);
@@ -43,7 +44,7 @@ export function overLines(
     const lines = mul(outer, inner);
     const grid = ceilDiv(lines, threads);
     const line = add(mul(indexOn("pid", grid), threads), variable("tid", 0, threads - 1));
-    const made = body({ at: place(div(line, inner), mod(line, inner)), lane: axis("lane", 1, "vector"), number: line }, "");
+    const made = body({ at: place(div(line, inner), mod(line, inner)), lane: axis(name("lane"), 1, "vector"), number: line }, "");
     return { grid, threads, body: divides(threads, lines) ? made : [{ kind: "if", test: below(line, lines), body: made }] };
   }
   const vector = lanes ? lanesFor(target, inner, dtypes) : 1;
@@ -52,15 +53,15 @@ export function overLines(
   const units = mul(outer, each);
   const turn = Math.max(1, Math.min(hi(units), Math.floor(worth / (length * vector))));
   const grid = ceilDiv(units, turn);
-  const turns = axis("turn", turn, "loop");
+  const turns = axis(name("turn"), turn, "loop");
   const unit = add(mul(indexOn("pid", grid), turn), at(turns));
   const [o, block] = [div(unit, each), mod(unit, each)];
-  const lane = axis("lane", vector, "vector");
+  const lane = axis(name("lane"), vector, "vector");
   const wide = body({ at: place(o, add(mul(block, vector), at(lane))), lane, number: unit }, "");
   let made = wide;
   if (vector > 1 && !divides(vector, inner)) {
     const single = add(mul(full, vector), sub(block, full));
-    const narrow = body({ at: place(o, single), lane: axis("lane", 1, "vector"), number: unit }, "t");
+    const narrow = body({ at: place(o, single), lane: axis(name("lane"), 1, "vector"), number: unit }, "t");
     made = [{ kind: "if", test: below(block, full), body: wide, else: narrow }];
   }
   const guarded: readonly Stmt[] = divides(turn, units) ? made : [{ kind: "if", test: below(unit, units), body: made }];

@@ -4,12 +4,12 @@ import { sub } from "../../core/expr.js";
 import type { Node } from "../../ir/node.js";
 import { flatten } from "../../ops/movement.js";
 import type { Target, Template } from "../codegen.js";
-import { makeEvaluator } from "../evaluate.js";
+import { makeEvaluator, namesFor } from "../evaluate.js";
 import { type Group, groupBuffers } from "../group.js";
-import { apply, at, axis, type Buffer, type Combiner, type Kernel, load, loops, type Stmt, store } from "../kernel.js";
+import { apply, at, axis, type Buffer, type Combiner, type Kernel, load, loops, type Stmt, store, type Value } from "../kernel.js";
 import { reindex } from "../positions.js";
 import { startOf } from "../start.js";
-import { finishKernel } from "../walk.js";
+import { finishKernel, rewriteStmts } from "../walk.js";
 import { overLines } from "./lines.js";
 
 const combiners: readonly Combiner[] = ["add", "mul", "max", "min"];
@@ -36,6 +36,7 @@ export function lowerScan(group: Group, target: Target): Kernel {
   const dtype = computeDType(root.type.dtype);
   const buffers = groupBuffers(group);
   const registers: Buffer[] = [];
+  const name = namesFor(group);
   const made = overLines(
     target,
     shape,
@@ -46,22 +47,31 @@ export function lowerScan(group: Group, target: Target): Kernel {
       const total: Buffer = { name: `total${suffix}`, dtype, space: "reg", size: line.lane.size };
       const cell = at(line.lane);
       const lanes = line.lane.size === 1 ? [] : [line.lane];
-      const k = axis("k", shape[along]!, "loop");
+      const k = axis(name("k"), shape[along]!, "loop");
       const place = line.at(reverse ? sub(sub(shape[along]!, 1), at(k)) : at(k));
       const top: Stmt[] = [];
       const body: Stmt[] = [];
       const e = makeEvaluator(group, buffers, new Map<Node, () => ReturnType<typeof load>>([[root, () => load(total, cell)]])).scope({
         axes: [k, line.lane],
         before: top,
+        fence: true,
       });
       body.push(store(total, cell, apply(combine, dtype, load(total, cell), e.value(x, place, body))));
-      const values = group.outputs.map((o) => e.value(o, reindex(place, shape, o.type.shape), body));
+      // All values before the first store: an output may share its memory with something that is read here.
+      const values = group.outputs.map((o, i): Value => {
+        const v = e.value(o, reindex(place, shape, o.type.shape), body);
+        body.push({ kind: "let", name: `leaving${i}`, value: v });
+        return { kind: "ref", dtype: computeDType(v.dtype), name: `leaving${i}` };
+      });
       group.outputs.forEach((o, i) =>
         body.push(store(buffers.get(o)!, flatten(reindex(place, shape, o.type.shape), o.type.shape), values[i]!)),
       );
-      registers.push(total, ...e.locals);
-      return [...top, ...loops(lanes, [store(total, cell, startOf(combine, dtype))]), ...loops([k, ...lanes], body)];
+      registers.push(total, ...e.locals.map((b) => ({ ...b, name: `${b.name}${suffix}` })));
+      const own = new Set(e.locals.map((b) => b.name));
+      const made = [...top, ...loops(lanes, [store(total, cell, startOf(combine, dtype))]), ...loops([k, ...lanes], body)];
+      return rewriteStmts(made, { buffer: (b) => (own.has(b) ? `${b}${suffix}` : b) });
     },
+    name,
   );
   return finishKernel(group.name, [...buffers.values(), ...registers], made.grid, made.threads, made.body);
 }

@@ -1,0 +1,172 @@
+/**
+ * Writing at positions that are data (scatter, index put, embedding gradients): each grid point owns part of the result, takes the
+ * base, and joins what the index sends there in row-major order of the index. The result does not depend on how work is shared out.
+ */
+import { computeDType, type DType } from "../../core/dtype.js";
+import { add, ceilDiv, type Dim, div, divides, hi, indexOn, min, mod, mul, sub, variable } from "../../core/expr.js";
+import { numel } from "../../core/type.js";
+import { is, type Node } from "../../ir/node.js";
+import { scatterOp } from "../../ops/gather.js";
+import { flatten, unflatten } from "../../ops/movement.js";
+import type { Target, Template } from "../codegen.js";
+import { makeEvaluator, namesFor } from "../evaluate.js";
+import { type Group, groupBuffers } from "../group.js";
+import {
+  type Axis,
+  apply,
+  at,
+  axis,
+  below,
+  type Buffer,
+  type Combiner,
+  type Kernel,
+  load,
+  loops,
+  type Stmt,
+  store,
+  type Test,
+  type Value,
+} from "../kernel.js";
+import { reindex } from "../positions.js";
+import { lanesFor } from "../tiling.js";
+import { finishKernel } from "../walk.js";
+
+/** Claims scatters. The base and the source are computed where they are read; what uses the result at the same place follows at once. */
+export const scatterTemplate: Template = {
+  name: "scatter",
+  match(node, target) {
+    if (!is(node, scatterOp)) return "not a scatter";
+    return target.dtypes.has(node.type.dtype) || `the target has no ${node.type.dtype}`;
+  },
+  prologue: (_node, input) => input !== 1 || "every part of the result reads the whole index",
+  epilogue: () => true,
+  lower: (group, target) => [lowerScatter(group, target)],
+};
+
+/** One kernel. Half floats collect in f32 scratch and round once at the end. */
+export function lowerScatter(group: Group, target: Target): Kernel {
+  const root = group.root!;
+  const [base, index, source] = root.inputs as readonly [Node, Node, Node];
+  const { axis: along, combine } = root.attrs as { axis: number; combine: Combiner | "set" };
+  const { shape } = root.type;
+  const batch = shape.slice(0, along);
+  const rest = shape.slice(along + 1);
+  const places = index.type.shape.slice(along);
+  const size = shape[along]!;
+  const [b, r, m] = [numel(batch), numel(rest), numel(places)];
+  const dtype = computeDType(root.type.dtype);
+  const name = namesFor(group);
+  const buffers = groupBuffers(group);
+  const direct = group.outputs.includes(root) && dtype === root.type.dtype;
+  const total: Buffer = direct ? buffers.get(root)! : { name: "tmp0", dtype, space: "global", size: numel(shape), writes: true };
+  const e = makeEvaluator(group, buffers, new Map([[root, (p: readonly Dim[]) => load(total, flatten(p, shape))]]));
+
+  // Shares: of the rows' elements first (they need no share of the index), then of the places.
+  const dtypes: DType[] = [root.type.dtype, source.type.dtype];
+  const share = sharesOf(target, b, size, r, dtypes);
+  const unit = add(mul(indexOn("pid", share.grid), share.threads), variable("tid", 0, share.threads - 1));
+  const units = mul(b, mul(share.ranges, share.columns));
+  const column = mod(unit, share.columns);
+  const range = mod(div(unit, share.columns), share.ranges);
+  const at0 = div(unit, mul(share.columns, share.ranges));
+  const each = ceilDiv(size, share.ranges);
+  const first = min(mul(range, each), size);
+  const count = min(each, sub(size, first));
+  const left = mul(column, share.width);
+  const width = share.threads > 1 ? 1 : min(share.width, sub(r, left));
+
+  /** Statements for all elements of this share's columns: lanes, then the rest one by one. */
+  const sweep = (make: (position: Dim, axes: readonly [Axis, Axis]) => readonly Stmt[], stem: string): readonly Stmt[] => {
+    const { vector } = share;
+    const run = (n: Dim, from: Dim, lanes: number): readonly Stmt[] => {
+      if (n === 0) return [];
+      const [j, v] = [axis(name(`${stem}${lanes > 1 ? "" : "t"}`), n, "loop"), axis(name("lane"), lanes, "vector")];
+      return loops([j, ...(lanes > 1 ? [v] : [])], make(add(left, from, mul(at(j), lanes), at(v)), [j, v]));
+    };
+    if (vector === 1) return run(width, 0, 1);
+    return [...run(div(width, vector), 0, vector), ...run(mod(width, vector), mul(div(width, vector), vector), 1)];
+  };
+  const whole = (position: Dim, row: Dim): Dim[] => [...unflatten(at0, batch), row, ...unflatten(position, rest)];
+
+  const top: Stmt[] = [];
+
+  // 1. The base.
+  const place = axis(name("place"), count, "loop");
+  const inPlace = buffers.get(base) === total;
+  const fill = sweep((p, axes) => {
+    const at_ = whole(p, add(first, at(place)));
+    const body: Stmt[] = [];
+    const v = e.scope({ axes: [place, ...axes], before: top }).value(base, at_, body);
+    return [...body, store(total, flatten(at_, shape), v)];
+  }, "c");
+
+  // 2. What the index sends here, in order.
+  const k = axis(name("k"), m, "loop");
+  const head: Stmt[] = [];
+  const here = [...unflatten(at0, batch), ...unflatten(at(k), places)];
+  head.push({ kind: "letIndex", name: name("to"), value: e.scope().value(index, here, head), min: 0, max: sub(size, 1) });
+  const to = indexOn(name("to"), size);
+  const join = sweep((p, axes) => {
+    const body: Stmt[] = [];
+    const v = e.scope({ axes: [k, ...axes], before: top }).value(source, [...here, ...unflatten(p, rest)], body);
+    const where = flatten(whole(p, to), shape);
+    const joined: Value = combine === "set" ? v : apply(combine, dtype, load(total, where), v);
+    return [...body, store(total, where, joined)];
+  }, "d");
+  const mine: Test[] = share.ranges === 1 ? [] : [below(sub(first, 1), to), below(to, add(first, count))];
+  const guarded = mine.reduceRight<readonly Stmt[]>((body, test) => [{ kind: "if", test, body }], join);
+
+  // 3. What leaves: the result where it is not there already, and what is computed from it.
+  const leaving = group.outputs.filter((o) => !(o === root && direct));
+  const finish = leaving.length
+    ? sweep((p, axes) => {
+        const at_ = whole(p, add(first, at(place)));
+        const body: Stmt[] = [];
+        const scope = e.scope({ axes: [place, ...axes], before: top, fence: true });
+        const values = leaving.map((o) => scope.value(o, reindex(at_, shape, o.type.shape), body));
+        leaving.forEach((o, i) => {
+          const name = `leaving${i}`;
+          body.push({ kind: "let", name, value: values[i]! });
+          values[i] = { kind: "ref", dtype: computeDType(values[i]!.dtype), name };
+        });
+        return [
+          ...body,
+          ...leaving.map((o, i) => store(buffers.get(o)!, flatten(reindex(at_, shape, o.type.shape), o.type.shape), values[i]!)),
+        ];
+      }, "f")
+    : [];
+  const body: readonly Stmt[] = [
+    ...top,
+    ...(inPlace ? [] : loops([place], fill)),
+    ...loops([k], [...head, ...guarded]),
+    ...(finish.length ? loops([place], finish) : []),
+  ];
+  const bounded: readonly Stmt[] =
+    share.threads === 1 || divides(share.threads, units) ? body : [{ kind: "if", test: below(unit, units), body }];
+  return finishKernel(group.name, [...buffers.values(), total, ...e.locals], share.grid, share.threads, bounded);
+}
+
+interface Share {
+  readonly threads: number;
+  readonly grid: Dim;
+  /** Columns of a share, how many shares they make, and into how many ranges the places are cut. */
+  readonly width: number;
+  readonly columns: Dim;
+  readonly ranges: number;
+  readonly vector: number;
+}
+function sharesOf(target: Target, batch: Dim, size: Dim, rest: Dim, dtypes: readonly DType[]): Share {
+  const [b, n, r] = [Math.max(1, hi(batch)), Math.max(1, hi(size)), Math.max(1, hi(rest))];
+  if (target.threads > 1) {
+    const threads = Math.min(target.threads, 128);
+    const ranges = Math.max(1, Math.min(n, Math.ceil((target.parallel * threads) / (b * r)), 64));
+    return { threads, grid: ceilDiv(mul(batch, mul(ranges, rest)), threads), width: 1, columns: rest, ranges, vector: 1 };
+  }
+  const vector = lanesFor(target, rest, dtypes);
+  const wanted = 4 * target.parallel;
+  const small = b * n * r < 1 << 12;
+  const width = small ? r : Math.min(r, Math.ceil(Math.max(64, r / Math.ceil(wanted / b)) / vector) * vector);
+  const columns = width >= r ? 1 : ceilDiv(rest, width);
+  const ranges = small ? 1 : Math.max(1, Math.min(n, Math.ceil(wanted / (b * Math.max(1, hi(columns))))));
+  return { threads: 1, grid: mul(batch, mul(ranges, columns)), width, columns, ranges, vector };
+}
