@@ -88,6 +88,9 @@ const costOf = (n: Node): number =>
 /** A leaf whose value comes from outside. */
 export const isSupplied = (n: Node): boolean => n.op.kind === "leaf" && !n.op.reference;
 
+/** A constant or a position: kernels compute it where they need it, even where it also lies in memory. */
+const isGenerated = (n: Node): boolean => n.op.kind === "leaf" && !isSupplied(n);
+
 /** Decides which values of a primitive graph get an identity. */
 export function findAtoms(g: Graph, codegen: Codegen): Atoms {
   const { target } = codegen;
@@ -257,7 +260,8 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
   for (const n of order) {
     const k = kinds.get(n);
     if (!k) continue;
-    const cone = coneOf(n, k.kind, isValue);
+    const inline = k.kind === "map" || k.kind === "reduce" ? isGenerated : () => false;
+    const cone = coneOf(n, k.kind, (x) => isValue(x) && !inline(x));
     const from = k.kind === "reduce" ? n.inputs[0]! : n;
     const atom: Atom = {
       node: n,

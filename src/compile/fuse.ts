@@ -217,6 +217,7 @@ class Forest {
   private together(a: Draft, b: Draft): Pick<Draft, "kind" | "size" | "pattern" | "rows"> | string {
     if (a.kind === "host" || b.kind === "host") return "a host step computes one op";
     if (a.kind === "template" && b.kind === "template") return "both are templates";
+    if ([a, b].some((d) => d.atoms[0]!.node.op.kind === "leaf")) return "a constant needs no kernel";
     if (a.nodes + b.nodes > mostNodes) return `${a.nodes + b.nodes} nodes in one kernel`;
     if (a.reductions + b.reductions > mostReductions) return `${a.reductions + b.reductions} reductions in one kernel`;
     if (sweepsOf(a, b) > mostSweeps) return `${sweepsOf(a, b)} reductions that wait for each other`;

@@ -1,4 +1,5 @@
 /** Random graphs of ops, views, reductions, products and state updates, from a seed: equal seeds give equal graphs. */
+import { type DType, isFloat } from "../../src/core/dtype.js";
 import type { Graph } from "../../src/ir/graph.js";
 import { NdArray } from "../../src/core/ndarray.js";
 import type { Node } from "../../src/ir/node.js";
@@ -6,6 +7,8 @@ import {
   abs,
   add,
   amax,
+  bitwiseXor,
+  cast,
   cat,
   div,
   exp,
@@ -52,14 +55,26 @@ export interface RandomGraph {
 /** Shapes are numbers here. */
 const shapeOf = (n: Node): readonly number[] => n.type.shape as readonly number[];
 
-/** A graph of about `size` ops over f32 values. */
+const kinds: readonly DType[] = ["f32", "f32", "f32", "f32", "f64", "f16", "bf16", "i32", "i64", "u8", "i8"];
+
+/** A graph of about `size` ops. The same seed with a smaller size gives a graph that starts in the same way. */
 export function randomGraph(seed: number, size = 20): RandomGraph {
   const r = randomOf(seed);
+  const dtype = r.pick(kinds);
+  const other = isFloat(dtype) ? r.pick(["f32", "f64", dtype] as const) : dtype;
   const dims = [r.pick([1, 2, 3, 4, 5]), r.pick([1, 2, 4, 7, 8, 17]), r.pick([1, 3, 4, 8, 16, 33])];
   if (r.int(25) === 0) dims[r.int(3)] = 0;
-  const shapes = [dims, dims.slice(1), [dims[1]!, dims[0]!, dims[2]!], [dims[2]!], [], [dims[0]! * dims[1]!, dims[2]!], [dims[1]!, dims[2]!]];
-  const inputs = Array.from({ length: 1 + r.int(3) }, (_, i) => leaf(`x${i}`, r.pick(shapes)));
-  const state = Array.from({ length: r.int(3) }, (_, i) => leaf(`s${i}`, r.pick(shapes)));
+  const shapes = [
+    dims,
+    dims.slice(1),
+    [dims[1]!, dims[0]!, dims[2]!],
+    [dims[2]!],
+    [],
+    [dims[0]! * dims[1]!, dims[2]!],
+    [dims[1]!, dims[2]!],
+  ];
+  const inputs = Array.from({ length: 1 + r.int(3) }, (_, i) => leaf(`x${i}`, r.pick(shapes), i ? other : dtype));
+  const state = Array.from({ length: r.int(3) }, (_, i) => leaf(`s${i}`, r.pick(shapes), dtype));
   const values: Node[] = [...inputs, ...state];
   const any = (): Node => (r.int(3) ? values[values.length - 1 - r.int(Math.min(4, values.length))]! : r.pick(values));
   const fit = (x: Node, to: readonly number[]): Node | undefined => {
@@ -71,8 +86,25 @@ export function randomGraph(seed: number, size = 20): RandomGraph {
     const list = values.map((v) => fit(v, shapeOf(x))).filter((v) => v !== undefined);
     return list.length ? list[list.length - 1 - r.int(Math.min(5, list.length))] : undefined;
   };
-  const unary = [neg, abs, tanh, (x: Node) => sqrt(abs(x)), (x: Node) => exp(neg(abs(x)))];
-  const binary = [add, sub, mul, maximum, (a: Node, b: Node) => div(a, add(abs(b), full(shapeOf(b), 1))), (a: Node, b: Node) => where(lt(a, b), a, b)];
+  const smooth = (f: (x: Node) => Node) => (x: Node) => (isFloat(x.type.dtype) ? f(x) : neg(x));
+  const unary = [
+    neg,
+    abs,
+    smooth(tanh),
+    smooth((x) => sqrt(abs(x))),
+    smooth((x) => exp(neg(abs(x)))),
+    smooth((x) => cast(x, other)),
+    (x: Node) => cast(x, isFloat(dtype) ? x.type.dtype : "f32"),
+  ];
+  const binary = [
+    add,
+    sub,
+    mul,
+    maximum,
+    (a: Node, b: Node) =>
+      isFloat(b.type.dtype) ? div(a, add(abs(b), full(shapeOf(b), 1, b.type.dtype))) : isFloat(a.type.dtype) ? mul(a, b) : bitwiseXor(a, b),
+    (a: Node, b: Node) => where(lt(a, b), a, b),
+  ];
   const step = (): Node | undefined => {
     const x = any();
     const s = shapeOf(x);
@@ -91,10 +123,22 @@ export function randomGraph(seed: number, size = 20): RandomGraph {
         const axes = s.map((_, i) => i).filter(() => r.int(2));
         if (!axes.length || (axes.some((a) => s[a] === 0) && r.int(2))) return sum(x, [s.length - 1]);
         const y = r.int(2) || axes.some((a) => s[a] === 0) ? sum(x, axes) : amax(x, axes);
-        return r.int(2) ? y : expand(reshape(y, s.map((d, i) => (axes.includes(i) ? 1 : d))), s);
+        return r.int(2)
+          ? y
+          : expand(
+              reshape(
+                y,
+                s.map((d, i) => (axes.includes(i) ? 1 : d)),
+              ),
+              s,
+            );
       }
       case 6:
-        return s.length && s.at(-1)! > 0 ? (r.int(2) ? softmax(x, s.length - 1) : layerNorm(x, [s.at(-1)!])) : undefined;
+        return s.length && s.at(-1)! > 0 && isFloat(x.type.dtype)
+          ? r.int(2)
+            ? softmax(x, s.length - 1)
+            : layerNorm(x, [s.at(-1)!])
+          : undefined;
       case 7: {
         const axes = s.map((_, i) => i).sort(() => r.next() - 0.5);
         return s.length > 1 ? permute(x, axes) : undefined;
@@ -104,14 +148,26 @@ export function randomGraph(seed: number, size = 20): RandomGraph {
       case 9: {
         if (!s.length || s.includes(0)) return undefined;
         const start = s.map((d) => r.int(d));
-        const y = slice(x, start, s.map((d, i) => 1 + r.int(d - start[i]!)));
+        const y = slice(
+          x,
+          start,
+          s.map((d, i) => 1 + r.int(d - start[i]!)),
+        );
         return r.int(2) ? y : unslice(y, s, start);
       }
       case 10:
         return s.length ? cat([x, x], r.int(s.length)) : undefined;
       case 11: {
         if (s.length < 2 || x.type.shape.length > 3) return undefined;
-        const other = values.find((v) => shapeOf(v).length >= 2 && shapeOf(v).length <= s.length && shapeOf(v).at(-1) === s.at(-1) && shapeOf(v).slice(0, -2).every((d, i) => d === s[s.length - shapeOf(v).length + i]));
+        const other = values.find(
+          (v) =>
+            shapeOf(v).length >= 2 &&
+            shapeOf(v).length <= s.length &&
+            shapeOf(v).at(-1) === s.at(-1) &&
+            shapeOf(v)
+              .slice(0, -2)
+              .every((d, i) => d === s[s.length - shapeOf(v).length + i]),
+        );
         return other && matmul(x, permute(other, swapLastAxes(shapeOf(other).length)));
       }
       default:
@@ -123,12 +179,28 @@ export function randomGraph(seed: number, size = 20): RandomGraph {
     if (y && shapeOf(y).reduce((a, b) => a * b, 1) < 20000) values.push(y);
   }
   const computed = values.slice(inputs.length + state.length);
-  const outputs = Array.from({ length: 1 + r.int(3) }, () => (r.int(12) ? (computed[computed.length - 1 - r.int(Math.min(6, computed.length))] ?? values[0]!) : r.pick(values)));
+  const outputs = Array.from({ length: 1 + r.int(3) }, () =>
+    r.int(12) ? (computed[computed.length - 1 - r.int(Math.min(6, computed.length))] ?? values[0]!) : r.pick(values),
+  );
   const updates = state.flatMap((s) => {
-    const v = values.filter((x) => x !== s && shapeOf(x).length === shapeOf(s).length && shapeOf(x).every((d, i) => d === shapeOf(s)[i]));
+    const v = values.filter(
+      (x) =>
+        x !== s &&
+        x.type.dtype === s.type.dtype &&
+        shapeOf(x).length === shapeOf(s).length &&
+        shapeOf(x).every((d, i) => d === shapeOf(s)[i]),
+    );
     return v.length && r.int(4) ? [{ state: s, value: v[v.length - 1 - r.int(Math.min(3, v.length))]! }] : [];
   });
-  const feeds = new Map([...inputs, ...state].map((n) => [n, NdArray.of("f32", shapeOf(n), () => Math.fround(Math.round((r.next() * 4 - 2) * 8) / 8))]));
+  const feeds = new Map(
+    [...inputs, ...state].map((n) => [
+      n,
+      NdArray.of(n.type.dtype, shapeOf(n), () =>
+        isFloat(n.type.dtype) ? r.int(33) / 8 - 2 : r.int(n.type.dtype === "u8" ? 12 : 13) - (n.type.dtype === "u8" ? 0 : 6),
+      ),
+    ]),
+  );
   return { graph: { inputs, state, outputs, updates }, feeds };
 }
-const swapLastAxes = (rank: number): number[] => Array.from({ length: rank }, (_, i) => (i === rank - 1 ? rank - 2 : i === rank - 2 ? rank - 1 : i));
+const swapLastAxes = (rank: number): number[] =>
+  Array.from({ length: rank }, (_, i) => (i === rank - 1 ? rank - 2 : i === rank - 2 ? rank - 1 : i));
