@@ -1,5 +1,5 @@
 import type { Backend } from "../../kernel/codegen.js";
-import { contractTemplate } from "../../kernel/templates/contract/index.js";
+import { templates } from "../../kernel/templates/index.js";
 import { cpu } from "../../runtime/cpu.js";
 import { findCompiler, here } from "./cc.js";
 import { cCodegen } from "./codegen.js";
@@ -14,7 +14,7 @@ export const c: Backend = {
     return typeof compiler === "string" ? compiler : undefined;
   },
   codegen(options) {
-    return cCodegen({ ...here(), parallel: options?.threads ?? cpu().cores, caches: cpu().caches }, [contractTemplate]);
+    return cCodegen({ ...here(), parallel: options?.threads ?? cpu().cores, caches: cpu().caches }, templates);
   },
   open: (options) => openC(cKey(), options),
 };

@@ -1,9 +1,9 @@
 import type { Backend } from "../../kernel/codegen.js";
-import { contractTemplate } from "../../kernel/templates/contract/index.js";
+import { templates } from "../../kernel/templates/index.js";
 import { jsCodegen } from "./codegen.js";
 import { openJs } from "./device.js";
 
-const codegen = jsCodegen([contractTemplate]);
+const codegen = jsCodegen(templates);
 
 /** Kernels as JavaScript, on this thread: works everywhere. */
 export const js: Backend = {

@@ -1,0 +1,8 @@
+import type { Template } from "../codegen.js";
+import { contractTemplate } from "./contract/index.js";
+import { scanTemplate } from "./scan.js";
+import { scatterTemplate } from "./scatter.js";
+import { sortTemplate } from "./sort.js";
+
+/** The templates that every generating backend claims with, best first. */
+export const templates: readonly Template[] = [contractTemplate, scanTemplate, scatterTemplate, sortTemplate];
