@@ -5,6 +5,8 @@ import type { Axis, Buffer, Kernel, Ref, Stmt, Test, Value } from "./kernel.js";
 export interface Rewrite {
   readonly dim?: (d: Dim) => Dim;
   readonly buffer?: (name: string) => string;
+  /** The index of an access, after `dim`; the buffer's name is the old one. */
+  readonly place?: (buffer: string, index: Dim) => Dim;
   /** Names of `let` and `letIndex`, where they are made and where they are used as values. */
   readonly name?: (name: string) => string;
 }
@@ -16,9 +18,10 @@ export function rewriteStmts(body: readonly Stmt[], how: Rewrite): readonly Stmt
   const dim = how.dim ?? same;
   const buffer = how.buffer ?? same;
   const name = how.name ?? same;
+  const place = how.place ?? ((_b: string, d: Dim): Dim => d);
   const values = new Map<Value, Value>();
   const test = (t: Test): Test => ({ a: dim(t.a), op: t.op, b: dim(t.b) });
-  const ref = (r: Ref): Ref => ({ buffer: buffer(r.buffer), index: dim(r.index) });
+  const ref = (r: Ref): Ref => ({ buffer: buffer(r.buffer), index: place(r.buffer, dim(r.index)) });
   const axis = (a: Axis): Axis => ({ name: a.name, size: dim(a.size), kind: a.kind });
   function value(v: Value): Value {
     let made = values.get(v);
@@ -35,7 +38,7 @@ export function rewriteStmts(body: readonly Stmt[], how: Rewrite): readonly Stmt
       case "index":
         return { ...v, expr: dim(v.expr) };
       case "load":
-        return { ...v, buffer: buffer(v.buffer), index: dim(v.index) };
+        return { ...v, buffer: buffer(v.buffer), index: place(v.buffer, dim(v.index)) };
       case "ref":
         return { ...v, name: name(v.name) };
       case "select":
@@ -60,9 +63,9 @@ export function rewriteStmts(body: readonly Stmt[], how: Rewrite): readonly Stmt
       case "letIndex":
         return { kind: "letIndex", name: name(s.name), value: value(s.value), min: s.min, max: dim(s.max) };
       case "store":
-        return { ...s, buffer: buffer(s.buffer), index: dim(s.index), value: value(s.value) };
+        return { ...s, buffer: buffer(s.buffer), index: place(s.buffer, dim(s.index)), value: value(s.value) };
       case "atomic":
-        return { ...s, buffer: buffer(s.buffer), index: dim(s.index), value: value(s.value) };
+        return { ...s, buffer: buffer(s.buffer), index: place(s.buffer, dim(s.index)), value: value(s.value) };
       case "combine":
         return { ...s, axes: s.axes.map(axis), value: value(s.value), into: ref(s.into) };
       case "barrier":
