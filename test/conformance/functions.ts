@@ -144,6 +144,51 @@ export const functionSamples: Readonly<Record<string, readonly Sample[]>> = {
       test: ["u8", "i8", "u16", "i32", "u32", "i64", "u64"],
     }),
   ],
+  // Every bit of wide integers counts, and everything wraps.
+  wide: [
+    stepped(
+      [
+        [5, 1],
+        [1, 7],
+      ],
+      (a, b) => [
+        o.add(a, b),
+        o.sub(a, b),
+        o.mul(a, b),
+        o.div(a, b, { rounding: "trunc" }),
+        o.floorDivide(a, b),
+        o.remainder(a, b),
+        o.fmod(a, b),
+      ],
+      { range: [-(2 ** 63), 2 ** 63 - 1024], test: ["i64", "u64", "i32", "u32", "i8"] },
+    ),
+    stepped(
+      [
+        [5, 1],
+        [1, 7],
+      ],
+      (a, b) => [
+        o.bitwiseXor(a, b),
+        o.bitwiseNot(a),
+        o.lt(a, b),
+        o.eq(a, a),
+        o.maximum(a, b),
+        o.minimum(a, b),
+        o.neg(a),
+        o.abs(a),
+        o.sign(a),
+      ],
+      { range: [-(2 ** 63), 2 ** 63 - 1024], test: ["i64", "u64", "i32", "u32", "i16"] },
+    ),
+    stepped([[9, 40]], (x) => [o.sum(x, 1), o.prod(x, 1), o.amax(x, 1), o.amin(x, 0), o.argmax(x, 1), o.cumsum(x, 0)], {
+      range: [-(2 ** 63), 2 ** 63 - 1024],
+      test: ["i64", "i32", "u32"],
+    }),
+    stepped([[30]], (x) => (["i64", "u64", "i32", "u32", "i16", "u8", "bool", "f64", "f32"] as const).map((d) => o.cast(x, d)), {
+      range: [-(2 ** 63), 2 ** 63 - 1024],
+      test: ["i64", "u64", "i32", "u32"],
+    }),
+  ],
   // comparison
   ge: [stepped([[3, 1], [4]], (a, b) => [o.ge(a, b), o.gt(a, b)], { test: some })],
   gt: [

@@ -14,18 +14,24 @@ export function stream(seed: string): () => number {
   };
 }
 
+/** The range of an integer dtype. */
+function limits(dtype: DType): readonly [number, number] {
+  const bits = dtypes[dtype].bytes * 8;
+  return dtypes[dtype].kind === "uint" ? [0, 2 ** bits - 1] : [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1];
+}
 /** Elements of a dtype drawn from [low, high]: whole numbers for integers, multiples of `grid` for floats that ask for it. */
 export function draw(next: () => number, dtype: DType, shape: readonly number[], range: readonly [number, number], grid?: number): NdArray {
   const n = shape.reduce((a, b) => a * b, 1);
   const data = hostData(dtype, n);
   const { kind } = dtypes[dtype];
-  const low = kind === "uint" ? Math.max(0, range[0]) : range[0];
-  const high = Math.max(low, range[1]);
+  const [least, most] = kind === "int" || kind === "uint" ? limits(dtype) : range;
+  const low = Math.max(least, range[0]);
+  const high = Math.max(low, Math.min(most, range[1]));
   const whole = (a: number, b: number): number => Math.ceil(a) + Math.floor(next() * (Math.floor(b) - Math.ceil(a) + 1));
   for (let i = 0; i < n; i++) {
     if (kind === "bool") data[i] = next() < 0.5 ? 0 : 1;
     else if (isFloat(dtype)) data[i] = grid ? whole(low / grid, high / grid) * grid : low + next() * (high - low);
-    else data[i] = isWide(dtype) ? BigInt(whole(low, high)) : whole(low, high);
+    else data[i] = isWide(dtype) ? BigInt(whole(low, high)) + (high > 2 ** 52 ? BigInt(Math.floor(next() * 1000)) : 0n) : whole(low, high);
   }
   return new NdArray(dtype, shape, roundTo(dtype, data));
 }

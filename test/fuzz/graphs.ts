@@ -48,7 +48,7 @@ export function randomRecipe(seed: number): Recipe {
     dtype: dtypes[below(dtypes.length)]!,
     state: below(4) === 0,
   }));
-  const steps = Array.from({ length: 2 + below(14) }, (): Step => [below(1 << 16), below(64), below(64), below(64), below(64)]);
+  const steps = Array.from({ length: 4 + below(20) }, (): Step => [below(1 << 16), below(64), below(64), below(64), below(64)]);
   return { seed, leaves, steps };
 }
 
@@ -83,16 +83,19 @@ const two =
     return y && known(f(x.node, y.node), size(x.size, y.size), bits(x.bits, y.bits), x.rough || y.rough);
   };
 const plus = (a: number, b: number): number => a + b;
+// Of moderate size, where these functions do not magnify an error.
 const smooth =
   (f: (x: Node) => Node, size: number): Make =>
   (x) =>
-    float(x) ? { node: f(x.node), size, bits: 60, rough: true } : undefined;
+    float(x) && x.size <= 8 ? { node: f(x.node), size, bits: 60, rough: true } : undefined;
 const compared =
   (f: (a: Node, b: Node) => Node): Make =>
   (x, other) => {
     const y = x.rough ? undefined : partner(x, other);
     return y && !y.rough ? { node: f(x.node, y.node), size: 1, bits: 0, rough: false } : undefined;
   };
+/** A rough value of one sign: sums of it do not cancel, so that their rounding errors stay comparable. */
+const uncancelled = (x: Known): Node => (x.rough ? o.abs(x.node) : x.node);
 /** An index tensor for an axis of n elements, made on the device. */
 const indexOf = (k: number, n: number, q: number): Node => o.remainder(o.add(o.mul(o.iota(k, q % 2 ? "i32" : "i64"), 1 + (q % 5)), q), n);
 
@@ -137,7 +140,7 @@ const catalogue: readonly Make[] = [
   smooth((x) => o.exp(o.neg(o.abs(x))), 1),
   smooth(o.sigmoid, 1),
   (x, _, p) =>
-    float(x) && rankOf(x) && shapeOf(x.node)[axisOf(x, p)]
+    float(x) && x.size <= 8 && rankOf(x) && shapeOf(x.node)[axisOf(x, p)]
       ? { node: o.softmax(x.node, axisOf(x, p)), size: 1, bits: 60, rough: true }
       : undefined,
   // reductions
@@ -145,7 +148,7 @@ const catalogue: readonly Make[] = [
     if (!rankOf(x)) return undefined;
     const dims = q % 3 === 0 ? undefined : q % 3 === 1 ? [axisOf(x, p)] : [...new Set([0, axisOf(x, p)])];
     const n = count(dims ? dims.map((d) => shapeOf(x.node)[d]!) : shapeOf(x.node));
-    return known(o.sum(x.node, dims, { keepdim: q % 2 === 0 }), x.size * Math.max(1, n), x.bits, x.rough);
+    return known(o.sum(uncancelled(x), dims, { keepdim: q % 2 === 0 }), x.size * Math.max(1, n), x.bits, x.rough);
   },
   (x, _, p, q) => {
     if (!rankOf(x) || !shapeOf(x.node)[axisOf(x, p)]) return undefined;
@@ -155,7 +158,9 @@ const catalogue: readonly Make[] = [
     x.rough ? undefined : { node: (q % 2 ? o.any : o.all)(x.node, rankOf(x) ? axisOf(x, p) : undefined), size: 1, bits: 0, rough: false },
   (x, _, p) => (x.rough || !rankOf(x) || !shapeOf(x.node)[axisOf(x, p)] ? undefined : known(o.argmax(x.node, axisOf(x, p)), 32, 0, false)),
   (x, _, p) =>
-    rankOf(x) ? known(o.cumsum(x.node, axisOf(x, p)), x.size * Math.max(1, shapeOf(x.node)[axisOf(x, p)]!), x.bits, x.rough) : undefined,
+    rankOf(x)
+      ? known(o.cumsum(uncancelled(x), axisOf(x, p)), x.size * Math.max(1, shapeOf(x.node)[axisOf(x, p)]!), x.bits, x.rough)
+      : undefined,
   // movement
   (x) => same(x, o.reshape(x.node, [count(shapeOf(x.node))])),
   (x, _, p) => (rankOf(x) < 5 ? same(x, o.unsqueeze(x.node, p % (rankOf(x) + 1))) : undefined),
@@ -205,7 +210,7 @@ const catalogue: readonly Make[] = [
     const y =
       other((m) => m.node.type.dtype === x.node.type.dtype && rankOf(m) === 2 && shapeOf(m.node)[0] === k) ??
       same(x, o.transpose(x.node, 0, 1));
-    return known(o.matmul(x.node, y.node), x.size * y.size * Math.max(1, k), x.bits + y.bits, x.rough || y.rough);
+    return known(o.matmul(uncancelled(x), uncancelled(y)), x.size * y.size * Math.max(1, k), x.bits + y.bits, x.rough || y.rough);
   },
 ];
 
