@@ -16,7 +16,7 @@ import type { Port } from "../../src/runtime/program.js";
 import { agrees } from "../conformance/agree.js";
 import { type RandomGraph, randomGraph } from "./random-graph.js";
 
-const runs = Number(process.env.TREEPIE_FUZZ ?? 1000);
+const runs = Number(process.env.TREEPIE_FUZZ ?? 250);
 const batch = 125;
 const sizeOf = (seed: number): number => 4 + (seed % 24);
 

@@ -1,6 +1,6 @@
 /** What every part of a matmul's lowering shares: the sizes, the buffers, and where elements lie. */
 import { computeDType, type DType } from "../../../core/dtype.js";
-import { add, ceilDiv, type Dim, div, divides, max, mod, mul, stride, sub, variable, xor } from "../../../core/expr.js";
+import { add, ceilDiv, type Dim, div, divides, indexOn, max, mod, mul, stride, sub, variable, xor } from "../../../core/expr.js";
 import { numel, type Shape } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
 import { type Evaluator, makeEvaluator } from "../../evaluate.js";
@@ -316,7 +316,7 @@ function parallel(
   const product = (xs: readonly Dim[]): Dim => xs.reduce<Dim>(mul, 1);
   const each = product(counts);
   const points = mul(batches, each);
-  const pid = variable("pid", 0, Math.max(0, (typeof points === "number" ? points : points.max) - 1));
+  const pid = indexOn("pid", points);
   const digits = new Map<Level, Dim>();
   const inner = batches === 1 ? pid : mod(pid, each);
   if (grid.length === 2 && t.band > 1 && divides(t.band, counts[0]!)) {
