@@ -52,13 +52,18 @@ function outputIndex(x: Contract, shape: Shape, m: Dim, n: Dim): Dim[] {
   return [...split(add(mul(x.batchFlat, x.total.m), m), shape.slice(0, -1)), n];
 }
 
+/** Whether no tile reaches beyond the result: loops stop in time, but threads all run. */
+function whole(x: Contract, a: "m" | "n"): boolean {
+  const levels = x.t.levels.filter((l) => l.axis === a);
+  return levels.every((l, i) => (i + 1 < levels.length && levels[i + 1]!.on !== "threads") || divides(l.tile, x.total[a]));
+}
+
 /** Runs `then` for every accumulator that this thread holds and that lies inside the result. */
 function each(x: Contract, st: State, then: Then): readonly Stmt[] {
   const { unit, I, J, L, cell, acc, t, total, vector } = x;
-  const tile = (a: "m" | "n"): number => t.levels.findLast((l) => l.axis === a)!.tile;
   const inside = (m: Dim, n: Dim, s: readonly Stmt[]): readonly Stmt[] => {
-    const byColumn: readonly Stmt[] = divides(tile("n"), total.n) ? s : [{ kind: "if", test: below(n, total.n), body: s }];
-    return divides(tile("m"), total.m) ? byColumn : [{ kind: "if", test: below(m, total.m), body: byColumn }];
+    const byColumn: readonly Stmt[] = whole(x, "n") ? s : [{ kind: "if", test: below(n, total.n), body: s }];
+    return whole(x, "m") ? byColumn : [{ kind: "if", test: below(m, total.m), body: byColumn }];
   };
   if (!unit) {
     const m = add(st.off.m, at(I));
@@ -67,8 +72,8 @@ function each(x: Contract, st: State, then: Then): readonly Stmt[] {
     then(m, n, load(acc, cell), body);
     if (x.spills) return throughScratch(x, st, then);
     // The row test stands outside the lanes, so that only the column test is per lane.
-    const columns = loops([J, L], divides(tile("n"), total.n) ? body : [{ kind: "if", test: below(n, total.n), body }]);
-    return loops([I], divides(tile("m"), total.m) ? columns : [{ kind: "if", test: below(m, total.m), body: columns }]);
+    const columns = loops([J, L], whole(x, "n") ? body : [{ kind: "if", test: below(n, total.n), body }]);
+    return loops([I], whole(x, "m") ? columns : [{ kind: "if", test: below(m, total.m), body: columns }]);
   }
   // The layout of the fragment is known: straight from registers, two neighbours at a time.
   const pairs = Array.from({ length: x.perLane / 2 }, (_, h) => {
@@ -92,11 +97,10 @@ function throughScratch(x: Contract, st: State, then: Then): readonly Stmt[] {
   const n = add(st.off.n, column);
   const body: Stmt[] = [];
   then(m, n, load(spilled, add(mul(at(row), nr), column)), body);
-  const tile = (a: "m" | "n"): number => t.levels.findLast((l) => l.axis === a)!.tile;
-  const columns = loops([J, L], divides(tile("n"), total.n) ? body : [{ kind: "if", test: below(n, total.n), body }]);
+  const columns = loops([J, L], whole(x, "n") ? body : [{ kind: "if", test: below(n, total.n), body }]);
   return [
     ...loops([I, J, L], [store(spilled, cell, load(acc, cell))]),
-    ...loops([row], divides(tile("m"), total.m) ? columns : [{ kind: "if", test: below(m, total.m), body: columns }]),
+    ...loops([row], whole(x, "m") ? columns : [{ kind: "if", test: below(m, total.m), body: columns }]),
   ];
 }
 
