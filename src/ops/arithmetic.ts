@@ -186,8 +186,7 @@ export const abs: Unary = unary("abs", {
   integer: (x) => (x < 0n ? -x : x),
   vjp: (ct, x) => mul(ct, sign(x)),
 });
-/** -1, 0 or 1 (torch.sign). */
-export const sign: Unary = unary("sign", {
+const signum = unary("sign", {
   domain: "number",
   scalar: null,
   discontinuous: "a step at 0",
@@ -199,6 +198,8 @@ export const sign: Unary = unary("sign", {
     return signed(x.type.dtype) ? minus(above, cast(lt(x, 0), x.type.dtype)) : above;
   },
 });
+/** -1, 0 or 1; bool stays (torch.sign). */
+export const sign: Unary = Object.assign((x: Node): Node => (x.type.dtype === "bool" ? x : signum(x)), { op: signum.op });
 /** 1 / x (torch.reciprocal). */
 export const reciprocal: Unary = unary("reciprocal", {
   domain: "float",
@@ -208,8 +209,8 @@ export const reciprocal: Unary = unary("reciprocal", {
   vjp: (ct, _, y) => neg(mul(ct, mul(y, y))),
   decompose: (x) => divide(fill(x, 1), x),
 });
-/** x * x (torch.square). */
-export const square = (x: Node): Node => mul(x, x);
+/** x * x; bool counts as 0 and 1 (torch.square). */
+export const square = (x: Node): Node => pow(x, 2);
 
 function integerPower(a: bigint, b: bigint): bigint {
   if (b < 0n) return a === 1n ? 1n : a === -1n ? (b % 2n === 0n ? 1n : -1n) : 0n;
@@ -234,6 +235,7 @@ const power = binary("pow", {
 export const pow: Binary = Object.assign(
   (a: Operand, b: Operand): Node => {
     if (typeof a !== "object" || typeof b === "object" || typeof b === "boolean") return power(a, b);
+    if (a.type.dtype === "bool") return pow(cast(a, dtypeOf(a, b)), b);
     const e = Number(b);
     if (isFloat(a.type.dtype)) {
       if (e === 0.5) return sqrt(a);

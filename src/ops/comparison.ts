@@ -99,6 +99,7 @@ export function isClose(
 ): Node {
   const dtype = resultType(a, b);
   const [x, y] = broadcast("isClose", cast(a, dtype), cast(toNode(b, dtype), dtype)) as [Node, Node];
+  if (dtype === "bool") return eq(x, y);
   const same = equalNan ? logicalOr(eq(x, y), logicalAnd(isNaN(x), isNaN(y))) : eq(x, y);
   const near = le(abs(sub(x, y)), addTo(mul(abs(cast(y, dtype)), rtol), atol));
   return logicalOr(same, logicalAnd(isFinite(sub(x, y)), near));

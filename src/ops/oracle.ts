@@ -80,7 +80,7 @@ function sinPi(x: number): number {
 }
 /** The derivative of log gamma. */
 export function digammaOf(x: number): number {
-  if (Number.isNaN(x)) return x;
+  if (Number.isNaN(x) || x === Number.POSITIVE_INFINITY) return x;
   if (x === 0) return Object.is(x, -0) ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
   if (x < 0) {
     if (Number.isInteger(x)) return Number.NaN;

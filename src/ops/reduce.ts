@@ -241,8 +241,12 @@ export const amin: Reduce = Object.assign(
   (x: Node, dim?: Dims, options?: SumOptions): Node => (x.type.dtype === "bool" ? all(x, dim, options) : least(x, dim, options)),
   { op: least.op },
 );
-/** True where one element over `dim` is not 0; false over nothing (torch.any). */
-export const any: Reduce = reduction("any", {
+/** PyTorch answers a question about u8 in u8. */
+const answered = (f: Reduce): Reduce =>
+  Object.assign((x: Node, dim?: Dims, options?: SumOptions): Node => cast(f(x, dim, options), x.type.dtype === "u8" ? "u8" : "bool"), {
+    op: f.op,
+  });
+const some = reduction("any", {
   combine: "or",
   start: () => 0,
   fold: (a, b) => a | b,
@@ -251,8 +255,9 @@ export const any: Reduce = reduction("any", {
   empty: true,
   as: asBool,
 });
-/** True where every element over `dim` is not 0; true over nothing (torch.all). */
-export const all: Reduce = reduction("all", {
+/** True where one element over `dim` is not 0; false over nothing (torch.any). */
+export const any: Reduce = answered(some);
+const every = reduction("all", {
   combine: "and",
   start: () => 1,
   fold: (a, b) => a & b,
@@ -261,3 +266,5 @@ export const all: Reduce = reduction("all", {
   empty: true,
   as: asBool,
 });
+/** True where every element over `dim` is not 0; true over nothing (torch.all). */
+export const all: Reduce = answered(every);

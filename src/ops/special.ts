@@ -3,10 +3,11 @@ import { UnsupportedError } from "../core/errors.js";
 import type { Node } from "../ir/node.js";
 import { abs, add, div, fill, maximum, minimum, mul, neg, reciprocal, square, sub } from "./arithmetic.js";
 import { eq, isNaN, logicalAnd, logicalOr, lt, where } from "./comparison.js";
+import { cast } from "./cast.js";
 import { type Binary, binary, type Unary, unary } from "./define.js";
 import { digammaOf, erfinvOf } from "./oracle.js";
-import type { Operand } from "./promotion.js";
-import { erf, exp, log, log1p, sin, sqrt, tan } from "./transcendental.js";
+import { literalDType } from "./promotion.js";
+import { erf, exp, exp2, log, log1p, sin, sqrt, tan } from "./transcendental.js";
 
 /** A polynomial in x, highest power first. */
 const polynomial = (x: Node, coefficients: readonly number[]): Node =>
@@ -60,7 +61,7 @@ export const digamma: Unary = unary("digamma", {
     );
     const value = sub(sub(sub(log(z), div(0.5, z)), tail), sum);
     const reflected = sub(value, div(Math.PI, tan(mul(x, Math.PI))));
-    return where(low, where(eq(x, 0), div(-1, x), reflected), value);
+    return where(low, where(eq(x, 0), div(-1, x), reflected), where(eq(x, Number.POSITIVE_INFINITY), x, value));
   },
 });
 
@@ -89,7 +90,8 @@ export const xlogy: Binary = binary("xlogy", {
 });
 /** log(x / (1 - x)); with `eps`, x is first held within [eps, 1 - eps] (torch.logit). */
 export function logit(x: Node, { eps }: { eps?: number } = {}): Node {
-  const z = eps === undefined ? x : minimum(maximum(x, eps), 1 - eps);
+  const from = cast(x, literalDType(0.5, x.type.dtype));
+  const z = eps === undefined ? from : minimum(maximum(from, eps), 1 - eps);
   return log(div(z, sub(1, z)));
 }
 /** log(e^a + e^b) without overflow (torch.logaddexp). */
@@ -104,8 +106,14 @@ export const logaddexp: Binary = binary("logaddexp", {
     return where(eq(a, b), add(a, Math.LN2), add(top, log1p(exp(neg(abs(sub(a, b)))))));
   },
 });
-/** log2(2^a + 2^b) (torch.logaddexp2). */
-export const logaddexp2 = (a: Operand, b: Operand): Node => div(logaddexp(mul(a as Node, Math.LN2), mul(b as Node, Math.LN2)), Math.LN2);
+/** log2(2^a + 2^b) without overflow (torch.logaddexp2). */
+export const logaddexp2: Binary = binary("logaddexp2", {
+  domain: "float",
+  scalar: null,
+  reference: (a, b) => (a === b ? a + 1 : Math.max(a, b) + Math.log1p(2 ** -Math.abs(a - b)) * Math.LOG2E),
+  vjp: (ct, a, b, y) => [mul(ct, exp2(sub(a, y))), mul(ct, exp2(sub(b, y)))],
+  decompose: (a, b) => where(eq(a, b), add(a, 1), add(maximum(a, b), mul(log1p(exp2(neg(abs(sub(a, b))))), Math.LOG2E))),
+});
 /** sqrt(a^2 + b^2) without overflow (torch.hypot). */
 export const hypot: Binary = binary("hypot", {
   domain: "float",
