@@ -354,7 +354,7 @@ class InlineDevice implements Device {
         );
         step.outputs.forEach((b, i) => {
           const result = results[i];
-          if (result?.length !== loaded.bytes[b])
+          if (!result || result.length !== loaded.bytes[b])
             throw new DeviceError(
               `the host function ${step.call} gave ${result?.length ?? "no"} bytes for result ${i}, ${loaded.bytes[b]} are needed`,
             );

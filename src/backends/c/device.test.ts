@@ -1,84 +1,75 @@
+import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { add, ceilDiv, mul, variable } from "../../core/expr.js";
-import { cpu } from "../../runtime/cpu.js";
-import type { Allocation, Device } from "../../runtime/device.js";
-import type { Program } from "../../runtime/program.js";
+import {
+  ArgumentError,
+  CompileError,
+  DeviceError,
+  InternalError,
+  OutOfMemoryError,
+  ShapeError,
+  UnsupportedError,
+} from "../../core/errors.js";
+import type { Allocation, Call, Device } from "../../runtime/device.js";
+import { memoryLimit } from "../../runtime/memory.js";
+import type { KernelCode, Program, Step } from "../../runtime/program.js";
+import { tripled } from "../../runtime/testing.js";
+import { findCompiler } from "./cc.js";
 import { openC } from "./device.js";
+import { cKey } from "./key.js";
 
-const key = { backend: "c", arch: cpu().arch, features: [], format: 1 };
-const n = variable("n", 0, 1 << 26);
-const block = 4096;
-const f32 = (...shape: (number | typeof n)[]) => ({ dtype: "f32", shape }) as const;
-
-/** y = (x + x) * k, by way of a temporary; count of calls in `calls`. */
-const doubled: Program = {
-  version: 1,
-  name: "doubled",
-  key,
-  dims: [{ name: "n", min: 0, max: 1 << 26 }],
-  inputs: [{ name: "x", type: f32(n), buffer: 0 }],
-  outputs: [{ name: "y", type: f32(n), buffer: 1 }],
-  state: [{ name: "calls", type: f32(1), buffer: 4 }],
-  buffers: [
-    { role: "input", dtype: "f32", size: n },
-    { role: "output", dtype: "f32", size: n },
-    { role: "temp", dtype: "f32", size: n, offset: 64 },
-    { role: "constant", dtype: "f32", size: 1, data: new Uint8Array(new Float32Array([3]).buffer) },
-    { role: "state", dtype: "f32", size: 1 },
-  ],
-  arena: add(mul(n, 4), 64),
-  prelude: "#define N (dims[0])\n",
-  kernels: [
-    {
-      entry: "twice",
-      source: `void twice(void* const* args, const long long* dims, long long begin, long long end, char* scratch) {
-        const float* x = args[0]; float* t = args[1]; float* s = (float*)scratch;
-        for (long long p = begin; p < end; p++) for (long long i = p * ${block}; i < (p + 1) * ${block} && i < N; i++) { s[i % ${block}] = x[i]; t[i] = x[i] + s[i % ${block}]; } }`,
-      threads: 1,
-      sharedBytes: block * 4,
-      writes: [false, true],
-    },
-    {
-      entry: "scale",
-      source: `void scale(void* const* args, const long long* dims, long long begin, long long end, char* scratch) {
-        const float* t = args[0]; const float* k = args[1]; float* y = args[2];
-        for (long long p = begin; p < end; p++) for (long long i = p * ${block}; i < (p + 1) * ${block} && i < N; i++) y[i] = t[i] * k[0]; }`,
-      threads: 1,
-      sharedBytes: 0,
-      writes: [false, false, true],
-    },
-    {
-      entry: "count",
-      source:
-        "void count(void* const* args, const long long* dims, long long begin, long long end, char* scratch) { ((float*)args[0])[0] += 1; }",
-      threads: 1,
-      sharedBytes: 0,
-      writes: [true],
-    },
-  ],
-  steps: [
-    { kind: "launch", kernel: 0, buffers: [0, 2], dims: [n], grid: ceilDiv(n, block) },
-    { kind: "launch", kernel: 1, buffers: [2, 3, 1], dims: [n], grid: ceilDiv(n, block) },
-    { kind: "launch", kernel: 2, buffers: [4], dims: [], grid: 1 },
-  ],
-};
-
+const key = { ...cKey(), features: [] };
 const bytes = (a: Float32Array): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
 const floats = (b: Uint8Array): Float32Array => new Float32Array(b.buffer, b.byteOffset, b.byteLength / 4);
+const kernel = (entry: string, body: string, writes: readonly boolean[] = [true]): KernelCode => ({
+  entry,
+  source: `#include <time.h>\nvoid ${entry}(void* const* args, const long long* dims, long long begin, long long end, char* scratch) {${body}}`,
+  threads: 1,
+  sharedBytes: 0,
+  writes,
+});
+/** A program on one state buffer of four floats. */
+const onState = (name: string, kernels: readonly KernelCode[], steps: readonly Step[]): Program => ({
+  version: 1,
+  name,
+  key,
+  dims: [],
+  inputs: [],
+  outputs: [],
+  state: [{ name: "s", type: { dtype: "f32", shape: [4] }, buffer: 0 }],
+  buffers: [{ role: "state", dtype: "f32", size: 4 }],
+  arena: 0,
+  prelude: "",
+  kernels,
+  steps,
+});
+const launch = (k: number, grid: number): Step => ({ kind: "launch", kernel: k, buffers: [0], dims: [], grid });
+/** Sleeps `ms` for every grid point. */
+const sleepy = (ms: number): KernelCode =>
+  kernel(
+    "sleepy",
+    `for (long long p = begin; p < end; p++) { struct timespec t = {0, ${ms * 1_000_000}}; nanosleep(&t, 0); __atomic_fetch_add((int*)args[0], 1, 5); }`,
+  );
 
-describe("the c device", () => {
+describe.skipIf(typeof findCompiler() === "string")("the c device", () => {
   let device: Device;
+  let state: Allocation;
+  let call: Call;
   beforeAll(async () => {
     device = await openC(key, { guard: true, threads: 2 });
+    state = device.alloc(16);
+    device.write(state, 0, new Uint8Array(16));
+    call = { buffers: [state], dims: [] };
   });
   afterAll(async () => {
+    device.free(state);
     await device.sync();
     await device.close();
     expect(device.counters.bytes).toBe(0);
+    expect(() => device.alloc(4)).toThrow(DeviceError);
   });
 
-  test("runs a program of any size, in order, sync and async", async () => {
-    const loaded = await device.load(doubled);
+  test("runs a program of any size, in order, blocking or not", async () => {
+    const loaded = await device.load(tripled(key));
     const calls = device.alloc(4);
     device.write(calls, 0, bytes(new Float32Array([0])));
     let expected = 0;
@@ -86,9 +77,9 @@ describe("the c device", () => {
       const x = Float32Array.from({ length: size }, (_, i) => i % 1000);
       const [a, b] = [device.alloc(size * 4), device.alloc(size * 4)];
       device.write(a, 0, bytes(x));
-      const call = { buffers: [a, b, undefined, undefined, calls], dims: [size] };
-      const slow = device.submit(loaded, call);
-      device.submitSync(loaded, call);
+      const c = { buffers: [a, b, undefined, undefined, calls], dims: [size] };
+      const slow = device.submit(loaded, c);
+      device.submitSync(loaded, c);
       const y = floats(device.readSync(b, 0, size * 4));
       await slow;
       expected += 2;
@@ -97,15 +88,15 @@ describe("the c device", () => {
       device.free(a);
       device.free(b);
     }
-    await device.sync();
     device.free(calls);
     loaded.unload();
+    await device.sync();
   });
 
   test("1,000 calls in steady state take nothing from the system", async () => {
-    const loaded = device.loadSync(doubled);
+    const loaded = device.loadSync(tripled(key));
     const calls = device.alloc(4);
-    const x: Allocation = device.alloc(4 * 5000);
+    const x = device.alloc(4 * 5000);
     const step = async (): Promise<void> => {
       const y = device.alloc(4 * 5000);
       await device.submit(loaded, { buffers: [x, y, undefined, undefined, calls], dims: [5000] });
@@ -121,4 +112,155 @@ describe("the c device", () => {
     device.free(x);
     device.free(calls);
   });
+
+  test("timers tick while a program runs, and an abort ends it between kernels and inside one", async () => {
+    const steps = Array.from({ length: 40 }, () => launch(0, 2));
+    const long = await device.load(onState("long", [sleepy(10)], steps));
+    const one = await device.load(onState("one", [sleepy(10)], [launch(0, 400)]));
+    for (const [loaded, most] of [
+      [long, 80],
+      [one, 400],
+    ] as const) {
+      device.write(state, 0, new Uint8Array(16));
+      const stop = new AbortController();
+      let ticks = 0;
+      const timer = setInterval(() => ++ticks === 5 && stop.abort(new Error("enough")), 5);
+      await expect(device.submit(loaded, call, stop.signal)).rejects.toThrow("enough");
+      clearInterval(timer);
+      expect(ticks).toBeGreaterThanOrEqual(5);
+      const ran = new Int32Array((await device.read(state, 0, 16)).buffer)[0]!;
+      expect(ran).toBeLessThan(most);
+    }
+    // Later work is not disturbed, and what waits in the queue can be taken out.
+    const stop = new AbortController();
+    const running = device.submit(long, call);
+    const waiting = device.submit(long, call, stop.signal);
+    stop.abort(new Error("not begun"));
+    await expect(waiting).rejects.toThrow("not begun");
+    await running;
+    long.unload();
+    one.unload();
+  });
+
+  test("nothing that a program uses is freed, moved or overwritten while it runs", async () => {
+    const loaded = await device.load(
+      onState("slow", [kernel("slow", "struct timespec t = {0, 30000000}; nanosleep(&t, 0); ((float*)args[0])[0] += 1;")], [launch(0, 1)]),
+    );
+    const s = device.alloc(16);
+    device.write(s, 0, new Uint8Array(16));
+    const held = device.counters.bytes;
+    const data = new Uint8Array(new Float32Array([5]).buffer);
+    const first = device.submit(loaded, { buffers: [s], dims: [] });
+    const one = device.read(s, 0, 4);
+    device.write(s, 0, data);
+    data.fill(0);
+    const second = device.submit(loaded, { buffers: [s], dims: [] });
+    const two = device.read(s, 0, 4);
+    device.free(s);
+    loaded.unload();
+    expect(device.counters.bytes).toBeGreaterThanOrEqual(held);
+    expect(floats(await one)[0]).toBe(1);
+    expect(floats(await two)[0]).toBe(6);
+    await first;
+    await second;
+    expect(device.counters.bytes).toBeLessThan(held);
+    expect(() => device.readSync(s, 0, 4)).toThrow(/after it was freed/);
+    await expect(device.submit(loaded, { buffers: [s], dims: [] })).rejects.toThrow(DeviceError);
+  });
+
+  test("host steps run between native segments", async () => {
+    const type = { dtype: "f32", shape: [4] } as const;
+    const p: Program = {
+      ...onState(
+        "mixed",
+        [kernel("inc", "for (int i = 0; i < 4; i++) ((float*)args[0])[i] += 1;")],
+        [
+          launch(0, 1),
+          { kind: "host", call: "double", payload: "p", inputs: [0], outputs: [0], inputTypes: [type], outputTypes: [type] },
+          launch(0, 1),
+        ],
+      ),
+    };
+    expect(() => device.loadSync(p)).toThrow(UnsupportedError);
+    const loaded = await device.load(p, {
+      host: (name) => (name === "double" ? (_, [x]) => [bytes(floats(x!.bytes).map((v) => v * 2))] : undefined),
+    });
+    device.write(state, 0, bytes(new Float32Array([1, 2, 3, 4])));
+    await device.submit(loaded, call);
+    device.submitSync(loaded, call);
+    expect([...floats(device.readSync(state, 0, 16))]).toEqual([13, 17, 21, 25]);
+    const bad = await device.load(p, { host: () => () => [] });
+    await expect(device.submit(bad, call)).rejects.toThrow(/gave no bytes/);
+    bad.unload();
+    loaded.unload();
+  });
+
+  test("wrong calls and wrong code are typed errors", async () => {
+    const loaded = await device.load(tripled(key));
+    const small = device.alloc(8);
+    await expect(device.submit(loaded, { buffers: [small, small, undefined, undefined, small], dims: [100] })).rejects.toThrow(DeviceError);
+    await expect(device.submit(loaded, { buffers: [small, undefined, undefined, undefined, small], dims: [1] })).rejects.toThrow(
+      /no memory for output/,
+    );
+    await expect(device.submit(loaded, { buffers: [], dims: [-1] })).rejects.toThrow(ShapeError);
+    expect(() => device.submitSync(loaded, { buffers: [], dims: [] })).toThrow(ShapeError);
+    expect(() => device.write(small, 4, new Uint8Array(8))).toThrow(DeviceError);
+    await expect(device.load(onState("broken", [kernel("broken", "this is not C;")], []))).rejects.toThrow(CompileError);
+    expect(() => device.loadSync(onState("broken", [kernel("broken", "this is not C;")], []))).toThrow(/refused generated code/);
+    await expect(openC(key, { threads: 0 })).rejects.toThrow(ArgumentError);
+    device.free(small);
+    loaded.unload();
+  });
+
+  test("a write outside a buffer is found", async () => {
+    const loaded = await device.load(onState("outside", [kernel("outside", "((float*)args[0])[5] = 1;")], [launch(0, 1)]));
+    const s = device.alloc(16);
+    await device.submit(loaded, { buffers: [s], dims: [] });
+    await expect(device.sync()).rejects.toThrow(InternalError);
+    device.free(s);
+    await expect(device.sync()).rejects.toThrow(/at byte 20 of a buffer of 16 bytes/);
+    loaded.unload();
+  });
+
+  test("too much memory is refused with a report, and what was freed is used first", async () => {
+    const limited = await openC(key, { threads: 1 });
+    expect(() => limited.alloc(2 ** 50)).toThrow(OutOfMemoryError);
+    expect(() => limited.alloc(2 ** 50)).toThrow(/has no memory for a buffer of 1.0 PiB.*limit is/);
+    expect(() => limited.alloc(-1)).toThrow(ArgumentError);
+    await limited.close();
+    expect(memoryLimit("2GiB")).toBe(2 ** 31);
+    expect(memoryLimit("1.5 kB")).toBe(1500);
+    expect(memoryLimit("77")).toBe(77);
+    expect(() => memoryLimit("much")).toThrow(ArgumentError);
+  });
+
+  test("many threads share many small launches", async () => {
+    const wide = await openC(key, { threads: 7 });
+    const inc = kernel("inc", "for (long long p = begin; p < end; p++) __atomic_fetch_add((int*)args[0], 1, 5);");
+    const loaded = await wide.load(
+      onState(
+        "many",
+        [inc],
+        Array.from({ length: 200 }, (_, i) => launch(0, i)),
+      ),
+    );
+    const s = wide.alloc(16);
+    wide.write(s, 0, new Uint8Array(16));
+    for (let i = 0; i < 20; i++) {
+      await wide.submit(loaded, { buffers: [s], dims: [] });
+      wide.submitSync(loaded, { buffers: [s], dims: [] });
+    }
+    expect(new Int32Array(wide.readSync(s, 0, 4).buffer)[0]).toBe(40 * 199 * 100);
+    await wide.close();
+  });
+});
+
+test("without a compiler the reason and the remedy are told", () => {
+  const at = (file: string): string => JSON.stringify(`${import.meta.dirname}/${file}`);
+  const child = `import { openC } from ${at("device.ts")}; import { findCompiler } from ${at("cc.ts")}; console.log(findCompiler()); openC().catch((e) => console.log(e.constructor.name, e.message));`;
+  const out = execFileSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", child], {
+    env: { ...process.env, CC: "false" },
+    encoding: "utf8",
+  });
+  expect(out).toMatch(/CC=false.*unset it\nUnsupportedError the c device needs a C compiler.*or use the js device/);
 });
