@@ -1,0 +1,100 @@
+#define inline_ __device__ __forceinline__
+typedef unsigned u32;
+template<class T, int N> struct alignas(sizeof(T) * N) vec { T v[N]; };
+template<class T> inline_ T max_(T a, T b) { return a > b || a != a ? a : b; }
+extern "C" __global__ void __launch_bounds__(256) dot_maximum_0z(const float* __restrict__ in0, const float* __restrict__ in1, const float* __restrict__ in2, float* __restrict__ out0) {
+typedef int ix;
+extern __shared__ __align__(1024) unsigned char smem[];
+float* const aStage = (float*)(smem + 0);
+float* const bStage = (float*)(smem + 4352);
+const ix pid = blockIdx.x;
+const int tid = threadIdx.x;
+float acc_0;
+float acc_1;
+float acc_2;
+float acc_3;
+float acc_4;
+float acc_5;
+float acc_6;
+float acc_7;
+float acc_8;
+float acc_9;
+float acc_10;
+float acc_11;
+float acc_12;
+float acc_13;
+float acc_14;
+float acc_15;
+float br_0;
+float br_1;
+float br_2;
+float br_3;
+float ar_0;
+float ar_1;
+float ar_2;
+float ar_3;
+acc_0 = 0.0f;
+acc_1 = 0.0f;
+acc_2 = 0.0f;
+acc_3 = 0.0f;
+acc_4 = 0.0f;
+acc_5 = 0.0f;
+acc_6 = 0.0f;
+acc_7 = 0.0f;
+acc_8 = 0.0f;
+acc_9 = 0.0f;
+acc_10 = 0.0f;
+acc_11 = 0.0f;
+acc_12 = 0.0f;
+acc_13 = 0.0f;
+acc_14 = 0.0f;
+acc_15 = 0.0f;
+#pragma unroll 1
+for (ix k4 = 0; k4 < 4; k4++) {
+__syncthreads();
+const vec<float, 4> t_0 = *(const vec<float, 4>*)(in1 + (16 * k4 + 4096 * (ix)((u32)(pid) / (u32)(2)) + 64 * (ix)((u32)(tid) / (u32)(4)) + 4 * (ix)((u32)(tid) % (u32)(4))));
+aStage[(17 * (ix)((u32)(tid) / (u32)(4)) + 4 * (ix)((u32)(tid) % (u32)(4)))] = t_0.v[0];
+aStage[(17 * (ix)((u32)(tid) / (u32)(4)) + 4 * (ix)((u32)(tid) % (u32)(4)) + 1)] = t_0.v[1];
+aStage[(17 * (ix)((u32)(tid) / (u32)(4)) + 4 * (ix)((u32)(tid) % (u32)(4)) + 2)] = t_0.v[2];
+aStage[(17 * (ix)((u32)(tid) / (u32)(4)) + 4 * (ix)((u32)(tid) % (u32)(4)) + 3)] = t_0.v[3];
+const vec<float, 4> t_1 = *(const vec<float, 4>*)(in0 + (2048 * k4 + 128 * (ix)((u32)(tid) / (u32)(16)) + 64 * (ix)((u32)(pid) % (u32)(2)) + 4 * (ix)((u32)(tid) % (u32)(16))));
+*(vec<float, 4>*)(bStage + (68 * (ix)((u32)(tid) / (u32)(16)) + 4 * (ix)((u32)(tid) % (u32)(16)))) = {{t_1.v[0], t_1.v[1], t_1.v[2], t_1.v[3]}};
+__syncthreads();
+#pragma unroll 1
+for (ix k = 0; k < 16; k++) {
+const vec<float, 4> t_2 = *(const vec<float, 4>*)(bStage + (68 * k + 4 * (ix)((u32)(tid) % (u32)(16))));
+br_0 = t_2.v[0];
+br_1 = t_2.v[1];
+br_2 = t_2.v[2];
+br_3 = t_2.v[3];
+ar_0 = aStage[(k + 68 * (ix)((u32)(tid) / (u32)(16)))];
+acc_0 = fmaf(ar_0, br_0, acc_0);
+acc_1 = fmaf(ar_0, br_1, acc_1);
+acc_2 = fmaf(ar_0, br_2, acc_2);
+acc_3 = fmaf(ar_0, br_3, acc_3);
+ar_1 = aStage[(k + 68 * (ix)((u32)(tid) / (u32)(16)) + 17)];
+acc_4 = fmaf(ar_1, br_0, acc_4);
+acc_5 = fmaf(ar_1, br_1, acc_5);
+acc_6 = fmaf(ar_1, br_2, acc_6);
+acc_7 = fmaf(ar_1, br_3, acc_7);
+ar_2 = aStage[(k + 68 * (ix)((u32)(tid) / (u32)(16)) + 34)];
+acc_8 = fmaf(ar_2, br_0, acc_8);
+acc_9 = fmaf(ar_2, br_1, acc_9);
+acc_10 = fmaf(ar_2, br_2, acc_10);
+acc_11 = fmaf(ar_2, br_3, acc_11);
+ar_3 = aStage[(k + 68 * (ix)((u32)(tid) / (u32)(16)) + 51)];
+acc_12 = fmaf(ar_3, br_0, acc_12);
+acc_13 = fmaf(ar_3, br_1, acc_13);
+acc_14 = fmaf(ar_3, br_2, acc_14);
+acc_15 = fmaf(ar_3, br_3, acc_15);
+}
+}
+const vec<float, 4> t_3 = *(const vec<float, 4>*)(in2 + (64 * (ix)((u32)(pid) % (u32)(2)) + 4 * (ix)((u32)(tid) % (u32)(16))));
+*(vec<float, 4>*)(out0 + (8192 * (ix)((u32)(pid) / (u32)(2)) + 512 * (ix)((u32)(tid) / (u32)(16)) + 64 * (ix)((u32)(pid) % (u32)(2)) + 4 * (ix)((u32)(tid) % (u32)(16)))) = {{max_<float>((acc_0 + t_3.v[0]), 0.0f), max_<float>((acc_1 + t_3.v[1]), 0.0f), max_<float>((acc_2 + t_3.v[2]), 0.0f), max_<float>((acc_3 + t_3.v[3]), 0.0f)}};
+const vec<float, 4> t_4 = *(const vec<float, 4>*)(in2 + (64 * (ix)((u32)(pid) % (u32)(2)) + 4 * (ix)((u32)(tid) % (u32)(16))));
+*(vec<float, 4>*)(out0 + (8192 * (ix)((u32)(pid) / (u32)(2)) + 512 * (ix)((u32)(tid) / (u32)(16)) + 64 * (ix)((u32)(pid) % (u32)(2)) + 4 * (ix)((u32)(tid) % (u32)(16)) + 128)) = {{max_<float>((acc_4 + t_4.v[0]), 0.0f), max_<float>((acc_5 + t_4.v[1]), 0.0f), max_<float>((acc_6 + t_4.v[2]), 0.0f), max_<float>((acc_7 + t_4.v[3]), 0.0f)}};
+const vec<float, 4> t_5 = *(const vec<float, 4>*)(in2 + (64 * (ix)((u32)(pid) % (u32)(2)) + 4 * (ix)((u32)(tid) % (u32)(16))));
+*(vec<float, 4>*)(out0 + (8192 * (ix)((u32)(pid) / (u32)(2)) + 512 * (ix)((u32)(tid) / (u32)(16)) + 64 * (ix)((u32)(pid) % (u32)(2)) + 4 * (ix)((u32)(tid) % (u32)(16)) + 256)) = {{max_<float>((acc_8 + t_5.v[0]), 0.0f), max_<float>((acc_9 + t_5.v[1]), 0.0f), max_<float>((acc_10 + t_5.v[2]), 0.0f), max_<float>((acc_11 + t_5.v[3]), 0.0f)}};
+const vec<float, 4> t_6 = *(const vec<float, 4>*)(in2 + (64 * (ix)((u32)(pid) % (u32)(2)) + 4 * (ix)((u32)(tid) % (u32)(16))));
+*(vec<float, 4>*)(out0 + (8192 * (ix)((u32)(pid) / (u32)(2)) + 512 * (ix)((u32)(tid) / (u32)(16)) + 64 * (ix)((u32)(pid) % (u32)(2)) + 4 * (ix)((u32)(tid) % (u32)(16)) + 384)) = {{max_<float>((acc_12 + t_6.v[0]), 0.0f), max_<float>((acc_13 + t_6.v[1]), 0.0f), max_<float>((acc_14 + t_6.v[2]), 0.0f), max_<float>((acc_15 + t_6.v[3]), 0.0f)}};
+}
