@@ -160,14 +160,13 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
   const isAtom = (n: Node): boolean => kinds.has(n) || (n.op as unknown) === pickOp;
   const none: ReadonlySet<Node> = new Set();
   for (const n of order) {
-    const below = new Set<Node>();
-    let c = costOf(n);
-    for (const x of new Set(n.inputs)) {
-      if (isAtom(x) || isSupplied(x)) below.add(x);
-      else {
-        c += cost.get(x)!;
-        for (const r of reads.get(x) ?? none) below.add(r);
-      }
+    let { below, c } = readsOf(n);
+    // More buffers than a kernel may bind: the operands that read most are written first.
+    const parts = below.size > target.maxBuffers - 1 ? n.inputs.filter((x) => !isAtom(x) && !isSupplied(x)) : [];
+    for (const x of parts.sort((a, b) => reads.get(b)!.size - reads.get(a)!.size)) {
+      if (below.size <= target.maxBuffers - 1 || reads.get(x)!.size < 2) break;
+      keep(x, `${n.op.name} would read ${below.size} buffers`);
+      ({ below, c } = readsOf(n));
     }
     if (c > cheapScalar) c = distinctCost(n);
     cost.set(n, c);
@@ -184,6 +183,20 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
     const rest = distinctCost(n);
     cost.set(n, rest);
     reads.set(n, new Set([...reads.get(kept)!, kept]));
+  }
+
+  /** Values that an expression reads, and its operations with shared ones counted as often as they are read. */
+  function readsOf(n: Node): { below: ReadonlySet<Node>; c: number } {
+    const below = new Set<Node>();
+    let c = costOf(n);
+    for (const x of new Set(n.inputs)) {
+      if (isAtom(x) || isSupplied(x)) below.add(x);
+      else {
+        c += cost.get(x)!;
+        for (const r of reads.get(x) ?? none) below.add(r);
+      }
+    }
+    return { below, c };
   }
 
   function keep(n: Node, why: string): void {
