@@ -8,7 +8,7 @@ import type { Graph } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
 import type { Codegen } from "../kernel/codegen.js";
 import { contractTemplate } from "../kernel/templates/contract/index.js";
-import { add, dropout, exp, layerNorm, matmul, mul, neg, softmax, sqrt, sub, sum, tanh, uniform } from "../ops/index.js";
+import { add, cat, dropout, exp, layerNorm, matmul, mul, neg, softmax, sqrt, sub, sum, tanh, uniform } from "../ops/index.js";
 
 /** A target with the matmul template. */
 const codegen: Codegen = { ...nullBackend.codegen(), claims: [contractTemplate] };
@@ -138,6 +138,8 @@ describe("what fusion refuses, and why", () => {
     const total = xs.map((x, i) => (i % 2 ? exp(x) : x)).reduce((a, b) => add(mul(a, b), b));
     const s = schedule({ inputs: xs, state: [], outputs: [total, exp(total)], updates: [] }, narrow);
     for (const t of s.order) expect(t.group!.inputs.length + t.group!.outputs.length).toBeLessThanOrEqual(8);
+    const joined = schedule({ inputs: xs, state: [], outputs: [cat(xs, 0)], updates: [] }, narrow);
+    for (const t of joined.order) expect(t.group!.inputs.length + t.group!.outputs.length).toBeLessThanOrEqual(8);
   });
   test("a value that many kernels read is computed once if it is dear, and again if it is cheap", () => {
     const [x, y] = [leaf("x", [64, 64]), leaf("y", [64, 64])];

@@ -15,6 +15,7 @@ import { canonicalize } from "./passes/canonicalize.js";
 import { cse } from "./passes/cse.js";
 import { decompose } from "./passes/decompose.js";
 import { transposedProducts } from "./passes/products.js";
+import { narrowCats } from "./passes/wide.js";
 import { plan } from "./plan.js";
 
 /** What a caller may choose. */
@@ -33,6 +34,7 @@ export const standardPasses = (codegen: Codegen): readonly Pass[] => [
   cse,
   canonicalize,
   transposedProducts,
+  narrowCats(codegen.target),
   cse,
 ];
 
