@@ -1,5 +1,5 @@
 /** Runs graphs group by group through the fuser, the lowerings and a C compiler, beside the interpreter. */
-import { compileKernels } from "../src/backends/c/testing.js";
+import { compileKernels, type RunKernel } from "../src/backends/c/testing.js";
 import { cCodegen } from "../src/backends/c/codegen.js";
 import { interpret } from "../src/backends/interp/interpret.js";
 import { fuse } from "../src/compile/fuse.js";
@@ -13,8 +13,10 @@ import { numel } from "../src/core/type.js";
 import type { Graph } from "../src/ir/graph.js";
 import type { Node } from "../src/ir/node.js";
 import { runPasses } from "../src/ir/rewrite.js";
-import type { Template } from "../src/kernel/codegen.js";
+import type { Target, Template } from "../src/kernel/codegen.js";
 import type { Group } from "../src/kernel/group.js";
+import { interpretKernel } from "../src/kernel/interpret.js";
+import { templates } from "../src/kernel/templates/index.js";
 import { cpu } from "../src/runtime/cpu.js";
 import type { Kernel } from "../src/kernel/kernel.js";
 
@@ -34,8 +36,9 @@ export interface Lowered {
   readonly groups: readonly { readonly group: Group; readonly kernels: readonly Kernel[] }[];
 }
 
-export function lowerCase(c: Case, claims: readonly Template[] = [], features: readonly string[] = cpu().features): Lowered {
-  const codegen = cCodegen({ arch: cpu().arch, features, parallel: 2 }, claims);
+export function lowerCase(c: Case, claims: readonly Template[] = templates, target?: Target): Lowered {
+  const here = cCodegen({ arch: cpu().arch, features: cpu().features, parallel: 2 }, claims);
+  const codegen = target ? { ...here, target } : here;
   const graph = runPasses({ inputs: c.inputs, state: [], outputs: c.outputs, updates: [] }, standardPasses(codegen));
   const groups = fuse(graph, codegen).groups.map((group) => {
     if (group.kind === "host") throw new Error(`${c.name}: ${group.why.join("; ")}`);
@@ -68,9 +71,12 @@ export function fill(n: Node, shape: readonly number[]): NdArray {
 }
 
 /** Runs lowered cases (compiled together) and gives what each computed and what the interpreter says. */
-export function runCases(list: readonly Lowered[]): { name: string; got: NdArray[]; want: NdArray[]; dtypes: readonly string[] }[] {
+export function runCases(
+  list: readonly Lowered[],
+  compile: (kernels: readonly Kernel[]) => readonly RunKernel[] = compileKernels,
+): { name: string; got: NdArray[]; want: NdArray[]; dtypes: readonly string[] }[] {
   const kernels = [...new Set(list.flatMap((l) => l.groups.flatMap((g) => g.kernels)))];
-  const runs = compileKernels(kernels);
+  const runs = compile(kernels);
   const runOf = new Map(kernels.map((k, i) => [k, runs[i]!]));
   return list.map((l) => {
     const { case: c, graph } = l;
@@ -122,6 +128,16 @@ export function runCases(list: readonly Lowered[]): { name: string; got: NdArray
     return { name: c.name, got, want, dtypes: graph.outputs.map((n) => n.type.dtype) };
   });
 }
+/** Runs kernels by the kernel interpreter: slow, for any target. */
+export const interpretKernels = (kernels: readonly Kernel[]): RunKernel[] =>
+  kernels.map((k) => (bytes, dims = {}) => {
+    const buffers = k.buffers.filter((b) => b.space === "global");
+    const data = buffers.map((b, i) => fromBytes(b.dtype, bytes[i]!));
+    interpretKernel(k, data, dims);
+    buffers.forEach((b, i) => {
+      if (b.writes) bytes[i]!.set(toBytes(b.dtype, data[i]! as Float64Array));
+    });
+  });
 function storedAs(n: Node, memory: ReadonlyMap<Node, unknown>): Node {
   let x = n;
   while (!memory.has(x) && x.op.kind === "movement") x = x.inputs[0]!;

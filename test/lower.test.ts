@@ -3,10 +3,19 @@ import { hasCompiler } from "../src/backends/c/testing.js";
 import { type DType, isFloat } from "../src/core/dtype.js";
 import { type Dim, mul as times, variable } from "../src/core/expr.js";
 import type { Node } from "../src/ir/node.js";
+import type { Target } from "../src/kernel/codegen.js";
+import { cudaTarget } from "../src/backends/cuda/target.js";
+import { jsTarget } from "../src/backends/js/target.js";
 import * as ops from "../src/ops/index.js";
 import { input } from "../src/ops/source.js";
+import { NdArray } from "../src/core/ndarray.js";
+import { scatterInto } from "../src/ops/gather.js";
+import { cummax, cumprod, cumsum } from "../src/ops/scan.js";
+import { sort } from "../src/ops/sort.js";
 import { argmax, argmin, mean } from "../src/ops/statistics.js";
-import { type Case, errorOf, lowerCase, runCases, tolerance } from "./groups.js";
+import { templates } from "../src/kernel/templates/index.js";
+import { verifyKernel } from "../src/kernel/verify.js";
+import { type Case, errorOf, fill, interpretKernels, type Lowered, lowerCase, runCases, tolerance } from "./groups.js";
 
 const leaf = (shape: readonly Dim[], dtype: DType = "f32"): Node => input({ shape, dtype }, "x");
 const of = (
@@ -28,13 +37,78 @@ const layerNorm = (x: Node, w: Node, b: Node): Node => {
   return ops.add(ops.mul(ops.mul(d, ops.rsqrt(ops.add(v, 1e-5))), w), b);
 };
 
-function check(cases: readonly Case[]): void {
-  for (const r of runCases(cases.map((c) => lowerCase(c)))) {
+/** Lowered and verified. */
+function lowered(c: Case, target?: Target): Lowered {
+  const l = lowerCase(c, templates, target);
+  for (const g of l.groups) for (const k of g.kernels) verifyKernel(k, target);
+  return l;
+}
+function check(cases: readonly Case[], target?: Target): void {
+  for (const r of runCases(
+    cases.map((c) => lowered(c, target)),
+    target && interpretKernels,
+  )) {
     r.got.forEach((g, i) => {
       const error = errorOf(g, r.want[i]!);
       expect(error, `${r.name} output ${i}`).toBeLessThanOrEqual(tolerance(r.dtypes[i]!));
     });
   }
+}
+
+/** Cases of the templates. */
+function special(): Case[] {
+  const index = (shape: readonly number[], limit: number): { node: Node; fill: NonNullable<Case["fill"]> } => {
+    const node = input({ shape, dtype: "i64" }, "index");
+    return { node, fill: (n, s) => (n === node ? NdArray.of("i64", s, (_, k) => BigInt((k * 7919) % limit)) : fill(n, s)) };
+  };
+  const scattered = (
+    name: string,
+    base: readonly number[],
+    at: readonly number[],
+    axis: number,
+    combine: "add" | "set" | "max",
+    dtype: DType = "f32",
+  ): Case => {
+    const { node, fill } = index(at, base[axis]!);
+    const [x, source] = [leaf(base, dtype), leaf([...at, ...base.slice(axis + 1)], dtype)];
+    return { name, inputs: [x, node, source], outputs: [scatterInto(ops.mul(x, 1), node, ops.add(source, source), axis, combine)], fill };
+  };
+  const rows = index([37, 3], 40);
+  const grads = leaf([37, 3, 50]);
+  const sorted = (x: Node, axis: number, descending = false): Node[] => {
+    const s = sort(x, axis, { descending });
+    return [s.values, s.indices];
+  };
+  return [
+    of("cumsum of rows", [[13, 50]], (x) => cumsum(ops.exp(x!), 1)),
+    of("cumsum of columns", [[13, 50]], (x) => ops.mul(cumsum(x!, 0), 2)),
+    of("cumprod in the middle", [[3, 6, 5]], (x) => cumprod(x!, 1)),
+    of("cummax", [[9, 37]], (x) => [cummax(x!, 0).values, cummax(x!, 1).indices]),
+    of("cumsum bf16", [[9, 20]], (x) => cumsum(x!, 0), "bf16"),
+    of("cumsum i32", [[9, 20]], (x) => cumsum(x!, 1), "i32"),
+    of("no lines", [[0, 4]], (x) => cumsum(x!, 1)),
+    of("empty lines", [[4, 0]], (x) => [cumsum(x!, 1), ...sorted(x!, 1)]),
+    scattered("rows", [40, 70], [30], 0, "add"),
+    scattered("one column", [40], [100], 0, "add"),
+    scattered("batches", [3, 40, 5], [3, 7], 1, "set"),
+    scattered("greatest bf16", [10, 33], [30], 0, "max", "bf16"),
+    scattered("sum bf16", [10, 33], [30], 0, "add", "bf16"),
+    scattered("sum i32", [10, 33], [30], 0, "add", "i32"),
+    {
+      name: "embedding gradient",
+      inputs: [rows.node, grads],
+      outputs: [ops.mul(scatterInto(ops.full([40, 50], 0), rows.node, grads, 0, "add"), 3)],
+      fill: rows.fill,
+    },
+    of("sorted rows", [[7, 50]], (x) => sorted(x!, 1)),
+    of("sorted columns", [[33, 7]], (x) => sorted(ops.neg(x!), 0, true)),
+    of("sorted NaN", [[5, 9]], (x) => sorted(ops.log(x!), 1)),
+    of("sorted NaN down", [[5, 9]], (x) => sorted(ops.log(x!), 1, true)),
+    of("sorted i8", [[5, 40]], (x) => sorted(x!, 1), "i8"),
+    of("sorted bool", [[5, 40]], (x) => sorted(x!, 1), "bool"),
+    of("sorted f16", [[5, 40]], (x) => sorted(x!, 1), "f16"),
+    of("sorted i64", [[2, 1]], (x) => sorted(x!, 1), "i64"),
+  ];
 }
 
 describe.skipIf(!hasCompiler())("generated kernels compute what the interpreter computes", () => {
@@ -124,6 +198,7 @@ describe.skipIf(!hasCompiler())("generated kernels compute what the interpreter 
       of("any and all", [[9, 100]], (x) => [ops.any(x!, 1), ops.all(x!, 0)], "bool"),
     ]);
   });
+  it("scans, scatters, sorts", () => check(special()));
   it("symbolic dims, one kernel for all sizes", () => {
     const n = variable("n", 0, 256);
     const m = variable("m", 0, 256);
@@ -165,4 +240,42 @@ describe.skipIf(!hasCompiler())("generated kernels compute what the interpreter 
         });
     }
   });
+});
+
+describe("for other targets, by the kernel interpreter", () => {
+  const gpu: Target = { ...cudaTarget({ sm: 80, multiprocessors: 4 }), threads: 64 };
+  const small = (): Case[] => [
+    of("flat", [[100], [100]], (a, b) => ops.add(ops.mul(a!, b!), a!)),
+    of("row and column", [[9, 17], [17], [9, 1]], (a, b, c) => ops.mul(ops.add(a!, b!), c!)),
+    of("rank 0", [[], []], (a, s) => ops.mul(a!, s!)),
+    of("transposed", [[8, 6]], (a) => ops.add(ops.permute(a!, [1, 0]), 1)),
+    of("padded", [[4, 5]], (a) => ops.exp(ops.unslice(a!, [6, 9], [1, 2]))),
+    of("softmax", [[5, 70]], (x) => ops.softmax(x!, 1)),
+    of("softmax bf16", [[5, 70]], (x) => ops.softmax(x!, 1), "bf16"),
+    of("softmax over the middle", [[3, 5, 6]], (x) => ops.softmax(x!, 1)),
+    of("long rows", [[2, 2000]], (x) => ops.softmax(x!, 1)),
+    of("layerNorm", [[3, 40], [40], [40]], (x, w, b) => layerNorm(x!, w!, b!)),
+    of("sum over the first", [[30, 7]], (x) => ops.sum(x!, 0)),
+    of("sum over first and last", [[3, 7, 9]], (x) => ops.sum(x!, [0, 2])),
+    of("whole sum", [[300, 700]], (x) => ops.sum(x!)),
+    of("few columns kept", [[40_000, 5]], (x) => [ops.sum(x!, 0), ops.amax(x!, 0)]),
+    of("max and argmax", [[6, 50]], (x) => [ops.amax(x!, 1), argmax(x!, 1)]),
+    of("matrix-vector", [[13, 100], [100]], (x, y) => ops.sum(ops.mul(x!, y!), 1)),
+  ];
+  it("threads", () =>
+    check(
+      small().filter((c) => c.name !== "whole sum" && c.name !== "few columns kept"),
+      gpu,
+    ));
+  it("threads, split", () =>
+    check(
+      small().filter((c) => c.name === "whole sum" || c.name === "few columns kept"),
+      gpu,
+    ));
+  it("one lane", () =>
+    check(
+      small().filter((c) => c.name !== "few columns kept" && c.name !== "whole sum"),
+      jsTarget,
+    ));
+  it("templates on threads", () => check(special(), gpu));
 });

@@ -284,6 +284,8 @@ function remember(block: Block, node: Node, key: string, v: Value): Value {
 
 /** May what stands at `index` be computed in front of this block's loops, even if they never run? */
 function movesOut(block: Block, index: readonly Dim[]): boolean {
+  // The only position of an axis is 0, which an index does not mention; there may be none.
+  if (block.axes.some((a) => hi(a.size) <= 1 && lo(a.size) <= 0)) return false;
   return index.every((d) => {
     if (typeof d === "number") return true;
     for (const v of variables(d).keys()) if (block.own.has(v)) return false;

@@ -1,4 +1,4 @@
-import type { Dim } from "../core/expr.js";
+import { type Dim, hi } from "../core/expr.js";
 import { numel, type Shape } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import type { Template } from "./codegen.js";
@@ -45,6 +45,9 @@ export interface Donation {
   readonly input: Node;
 }
 
+/** False where every output is empty whatever its symbolic sizes are. */
+export const hasElements = (group: Group): boolean => group.outputs.some((n) => hi(numel(n.type.shape)) > 0);
+
 /** Groups in execution order. */
 export interface Schedule {
   readonly groups: readonly Group[];
@@ -64,7 +67,9 @@ export interface Scratch {
 export function groupBuffers(group: Group): ReadonlyMap<Node, Buffer> {
   const buffers = new Map<Node, Buffer>();
   group.inputs.forEach((n, i) => buffers.set(n, { name: `in${i}`, dtype: n.type.dtype, space: "global", size: numel(n.type.shape) }));
-  group.outputs.forEach((n, i) => buffers.set(n, { name: `out${i}`, dtype: n.type.dtype, space: "global", size: numel(n.type.shape), writes: true }));
+  group.outputs.forEach((n, i) =>
+    buffers.set(n, { name: `out${i}`, dtype: n.type.dtype, space: "global", size: numel(n.type.shape), writes: true }),
+  );
   for (const { output, input } of group.inPlace ?? []) buffers.set(input, buffers.get(output)!);
   return buffers;
 }

@@ -53,7 +53,7 @@ export function verifyKernel(k: Kernel, target?: Target): Kernel {
     if (only && !others.length && d === only[1]) dims.set(only[0], { least: lo(d), end: hi(d) + 1 });
     else problems.push(`dim ${show(d)} is not a variable`);
   }
-  const check = new Checker(buffers, problems);
+  const check = new Checker(buffers, problems, positive(k.grid));
   for (const d of [k.grid, ...k.buffers.map((b) => b.size)])
     check.names(d, { facts: [], indices: dims, values: new Map(), vector: false }, "a size");
   const indices = new Map([...dims, ["pid", { least: 0, end: k.grid }], ["tid", { least: 0, end: k.threads }]]);
@@ -61,6 +61,21 @@ export function verifyKernel(k: Kernel, target?: Target): Kernel {
   if (problems.length) throw new InternalError(`kernel ${k.name} is malformed:\n  ${problems.slice(0, 20).join("\n  ")}`);
   return k;
 }
+
+/** What follows from an integer being more than 0: so are the factors of a product, both sides of a minimum, and what it is a fraction of. */
+function positive(size: Dim): Fact[] {
+  if (typeof size === "number") return [];
+  const facts: Fact[] = [{ a: 0, op: "<", b: size }];
+  const [term] = size.terms;
+  if (size.terms.length !== 1 || term!.by !== 1) return facts;
+  const { atom } = term!;
+  const { offset } = size;
+  if (atom.kind === "prod" && offset === 0) return [...facts, ...atom.factors.flatMap((f) => positive(factorOf(f)))];
+  if (atom.kind === "min") return [...facts, ...positive(add(atom.a, offset)), ...positive(add(atom.b, offset))];
+  if (atom.kind === "div" && typeof atom.b === "number") return [...facts, ...positive(sub(atom.a, atom.b * (1 - offset) - 1))];
+  return facts;
+}
+const factorOf = (atom: Atom): Dim => (atom.kind === "var" ? variable(atom.name, atom.min, atom.max) : 1);
 
 function checkTarget(k: Kernel, t: Target, problems: string[]): void {
   const global = k.buffers.filter((b) => b.space === "global");
@@ -77,9 +92,12 @@ function checkTarget(k: Kernel, t: Target, problems: string[]): void {
 class Checker {
   readonly buffers: ReadonlyMap<string, Buffer>;
   readonly problems: string[];
-  constructor(buffers: ReadonlyMap<string, Buffer>, problems: string[]) {
+  /** What holds wherever the body runs: there are grid points. */
+  readonly running: readonly Fact[];
+  constructor(buffers: ReadonlyMap<string, Buffer>, problems: string[], running: readonly Fact[]) {
     this.buffers = buffers;
     this.problems = problems;
+    this.running = running;
   }
   say(text: string): void {
     if (!this.problems.includes(text)) this.problems.push(text);
@@ -126,7 +144,8 @@ class Checker {
     const tight = narrow(facts);
     if (!tight) return b;
     const left = facts.map((f): Fact => ({ a: substitute(f.a, tight), op: f.op, b: substitute(f.b, tight) }));
-    const holds = (d: Dim): boolean => nonNegative(substitute(d, tight), left) || everywhere(d, facts);
+    const holds = (d: Dim): boolean =>
+      nonNegative(substitute(d, tight), left) || nonNegative(d, [...facts, ...this.running]) || everywhere(d, facts);
     if (!holds(index)) this.say(`${name}[${show(index)}] may be below 0 (${bounds(index)})${given(s)}`);
     if (!holds(sub(sub(b.size, beyond), 1)))
       this.say(`${name}[${show(index)}] may be beyond ${show(b.size)} (${bounds(index)})${given(s)}`);
@@ -195,7 +214,10 @@ class Checker {
   inside(a: Axis, s: Scope): Scope {
     this.declare(a.name, s);
     this.names(a.size, s, `the size of axis ${a.name}`);
-    return { ...s, indices: new Map([...s.indices, [a.name, { least: 0, end: a.size }]]), vector: s.vector || a.kind === "vector" };
+    const indices = new Map([...s.indices, [a.name, { least: 0, end: a.size }]]);
+    // The only position of an axis is 0 and names no variable, so what its size says would be lost.
+    const facts = hi(a.size) === 1 ? [...s.facts, ...positive(a.size)] : s.facts;
+    return { ...s, facts, indices, vector: s.vector || a.kind === "vector" };
   }
 
   block(body: readonly Stmt[], outer: Scope): void {
@@ -209,7 +231,8 @@ class Checker {
         if (x.axis.kind === "vector" && s.vector) this.say(`vector axis ${x.axis.name} is inside another one`);
         if (x.axis.kind !== "loop" && typeof x.axis.size !== "number")
           this.say(`${x.axis.kind} axis ${x.axis.name} has size ${show(x.axis.size)}, which is not constant`);
-        this.block(x.body, this.inside(x.axis, s));
+        // Nothing runs on an empty axis.
+        if (hi(x.axis.size) > 0) this.block(x.body, this.inside(x.axis, s));
         return s;
       }
       case "if":

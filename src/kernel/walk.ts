@@ -1,4 +1,4 @@
-import { type Dim, substitute, variables } from "../core/expr.js";
+import { type Dim, hi, substitute, variables } from "../core/expr.js";
 import type { Axis, Buffer, Kernel, Ref, Stmt, Test, Value } from "./kernel.js";
 
 /** What to do with the parts of statements; what is absent stays as it is. */
@@ -178,8 +178,12 @@ export function freeDims(grid: Dim, buffers: readonly Buffer[], body: readonly S
     .map(([, d]) => d);
 }
 
+/** A kernel that does nothing, for groups without elements. */
+export const emptyKernel = (name: string): Kernel => ({ name, buffers: [], dims: [], grid: 0, threads: 1, body: [] });
+
 /** Finishes a kernel: keeps the buffers that its body uses, in the order given, and finds its dims. */
-export function finishKernel(name: string, buffers: readonly Buffer[], grid: Dim, threads: number, body: readonly Stmt[]): Kernel {
+export function finishKernel(name: string, buffers: readonly Buffer[], grid: Dim, threads: number, made: readonly Stmt[]): Kernel {
+  const body = hi(grid) > 0 ? made : [];
   const used = new Set<string>();
   rewriteStmts(body, {
     buffer: (b) => {

@@ -1,9 +1,10 @@
 /** Groups of elementwise nodes, views and reductions become kernels. */
 import { UnsupportedError } from "../../core/errors.js";
 import type { Target } from "../../kernel/codegen.js";
-import type { Group } from "../../kernel/group.js";
+import { type Group, hasElements } from "../../kernel/group.js";
 import type { Kernel } from "../../kernel/kernel.js";
 import { tileKept, tileReduced } from "../../kernel/tiling.js";
+import { emptyKernel } from "../../kernel/walk.js";
 import { lowerKept } from "./kept.js";
 import { alongReduced, bestLane, sizesOf } from "./lanes.js";
 import { lowerReduced } from "./reduced.js";
@@ -13,6 +14,7 @@ import { chunksOf, lowerSplit } from "./split.js";
 /** Lowers a kernel group: one kernel, or two where a reduction has too few rows to keep the device busy. */
 export function lowerGroup(group: Group, target: Target): readonly Kernel[] {
   if (group.kind !== "kernel") throw new UnsupportedError(`${group.name}: a ${group.kind} group has no generated kernel`);
+  if (!hasElements(group)) return [emptyKernel(group.name)];
   const p = planOf(group);
   const chunks = chunksOf(p, target);
   if (chunks > 1) return lowerSplit(p, target, chunks);

@@ -13,8 +13,9 @@ export interface Fact {
 export function nonNegative(d: Dim, facts: readonly Fact[] = []): boolean {
   if (lo(d) >= 0) return true;
   if (hi(d) < 0) return false;
-  const budget = { left: facts.length ? 60 : 24 };
-  return search(d, facts.flatMap(gaps), budget, 6);
+  // What variables say themselves often suffices, and facts make the search wide.
+  const known = facts.flatMap(gaps);
+  return [[], ...(known.length ? [known] : [])].some((gaps) => search(d, gaps, { left: 300, seen: new Map() }, 6));
 }
 /** True where a < b can be proved. */
 export const less = (a: Dim, b: Dim, facts: readonly Fact[] = []): boolean => nonNegative(sub(sub(b, a), 1), facts);
@@ -25,10 +26,18 @@ function gaps(f: Fact): Dim[] {
   return f.op === "<" ? [sub(gap, 1)] : [gap, scale(gap, -1)];
 }
 
+/** Steps left, and what was tried already: the same bounds in another order lead to the same expressions. */
+interface Budget {
+  left: number;
+  readonly seen: Map<Dim, number>;
+}
 /** Replaces one atom after another by a bound of it, towards a smaller value, until plain bounds suffice. */
-function search(d: Dim, known: readonly Dim[], budget: { left: number }, depth: number): boolean {
+function search(d: Dim, known: readonly Dim[], budget: Budget, depth: number): boolean {
   if (lo(d) >= 0) return true;
-  if (typeof d === "number" || depth === 0 || budget.left-- <= 0) return false;
+  if (typeof d === "number" || depth === 0) return false;
+  const tried = 8 * known.length + depth;
+  if ((budget.seen.get(d) ?? 0) >= tried || budget.left-- <= 0) return false;
+  budget.seen.set(d, tried);
   for (const gap of known)
     for (const k of multipliers(d, gap)) {
       const rest = sub(d, mul(k, gap));
@@ -75,11 +84,15 @@ function multipliers(d: Expr, gap: Dim): Dim[] {
   return [...out];
 }
 
+/** A fraction of, or the lesser of, what is never negative for reasons that plain bounds do not show. */
+const neverNegative = (f: Atom): boolean =>
+  (f.kind === "div" && lo(f.b) > 0 && nonNegative(f.a)) || (f.kind === "min" && nonNegative(f.a) && nonNegative(f.b));
 /** Values that by * factor * others (with by > 0, others >= 0) is never below. */
 function lower(f: Atom, t: Term, others: Dim): Dim[] {
   const out: Dim[] = [];
   const least = (x: Dim): unknown => out.push(scale(mul(x, others), t.by));
   if (others !== 1 && Number.isFinite(f.min)) least(f.min);
+  if (f.min < 0 && neverNegative(f)) least(0);
   if (f.kind === "max") {
     least(f.a);
     least(f.b);

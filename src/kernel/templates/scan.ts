@@ -5,11 +5,11 @@ import type { Node } from "../../ir/node.js";
 import { flatten } from "../../ops/movement.js";
 import type { Target, Template } from "../codegen.js";
 import { makeEvaluator, namesFor } from "../evaluate.js";
-import { type Group, groupBuffers } from "../group.js";
+import { type Group, groupBuffers, hasElements } from "../group.js";
 import { apply, at, axis, type Buffer, type Combiner, type Kernel, load, loops, type Stmt, store, type Value } from "../kernel.js";
 import { reindex } from "../positions.js";
 import { startOf } from "../start.js";
-import { finishKernel, rewriteStmts } from "../walk.js";
+import { emptyKernel, finishKernel, rewriteStmts } from "../walk.js";
 import { overLines } from "./lines.js";
 
 const combiners: readonly Combiner[] = ["add", "mul", "max", "min"];
@@ -29,6 +29,7 @@ export const scanTemplate: Template = {
 
 /** One kernel: lanes are neighbouring lines, where lines lie side by side. */
 export function lowerScan(group: Group, target: Target): Kernel {
+  if (!hasElements(group)) return emptyKernel(group.name);
   const root = group.root!;
   const { axis: along, combine, reverse } = root.attrs as { axis: number; combine: Combiner; reverse: boolean };
   const { shape } = root.type;

@@ -10,7 +10,7 @@ import { scatterOp } from "../../ops/gather.js";
 import { flatten, unflatten } from "../../ops/movement.js";
 import type { Target, Template } from "../codegen.js";
 import { makeEvaluator, namesFor } from "../evaluate.js";
-import { type Group, groupBuffers } from "../group.js";
+import { type Group, groupBuffers, hasElements } from "../group.js";
 import {
   type Axis,
   apply,
@@ -19,6 +19,7 @@ import {
   below,
   type Buffer,
   type Combiner,
+  indexValue,
   type Kernel,
   load,
   loops,
@@ -29,7 +30,7 @@ import {
 } from "../kernel.js";
 import { reindex } from "../positions.js";
 import { lanesFor } from "../tiling.js";
-import { finishKernel } from "../walk.js";
+import { emptyKernel, finishKernel } from "../walk.js";
 
 /** Claims scatters. The base and the source are computed where they are read; what uses the result at the same place follows at once. */
 export const scatterTemplate: Template = {
@@ -45,6 +46,7 @@ export const scatterTemplate: Template = {
 
 /** One kernel. Half floats collect in f32 scratch and round once at the end. */
 export function lowerScatter(group: Group, target: Target): Kernel {
+  if (!hasElements(group)) return emptyKernel(group.name);
   const root = group.root!;
   const [base, index, source] = root.inputs as readonly [Node, Node, Node];
   const { axis: along, combine } = root.attrs as { axis: number; combine: Combiner | "set" };
@@ -66,9 +68,15 @@ export function lowerScatter(group: Group, target: Target): Kernel {
   const share = sharesOf(target, b, size, r, dtypes);
   const unit = add(mul(indexOn("pid", share.grid), share.threads), variable("tid", 0, share.threads - 1));
   const units = mul(b, mul(share.ranges, share.columns));
-  const column = mod(unit, share.columns);
-  const range = mod(div(unit, share.columns), share.ranges);
-  const at0 = div(unit, mul(share.columns, share.ranges));
+  const start: Stmt[] = [];
+  const digit = (stem: string, value: Dim, limit: Dim): Dim => {
+    if (typeof value === "number") return value;
+    start.push({ kind: "letIndex", name: name(stem), value: indexValue(value, "i64"), min: 0, max: sub(limit, 1) });
+    return indexOn(name(stem), limit);
+  };
+  const column = digit("column", mod(unit, share.columns), share.columns);
+  const range = digit("range", mod(div(unit, share.columns), share.ranges), share.ranges);
+  const at0 = digit("batch", div(unit, mul(share.columns, share.ranges)), b);
   const each = ceilDiv(size, share.ranges);
   const first = min(mul(range, each), size);
   const count = min(each, sub(size, first));
@@ -136,6 +144,7 @@ export function lowerScatter(group: Group, target: Target): Kernel {
       }, "f")
     : [];
   const body: readonly Stmt[] = [
+    ...start,
     ...top,
     ...(inPlace ? [] : loops([place], fill)),
     ...loops([k], [...head, ...guarded]),

@@ -7,9 +7,9 @@ import { flatten } from "../../ops/movement.js";
 import { sortOp } from "../../ops/sort.js";
 import type { Target, Template } from "../codegen.js";
 import { makeEvaluator, namesFor } from "../evaluate.js";
-import { type Group, groupBuffers } from "../group.js";
+import { type Group, groupBuffers, hasElements } from "../group.js";
 import { apply, at, axis, type Buffer, constant, indexValue, type Kernel, load, loops, type Stmt, store, type Value } from "../kernel.js";
-import { finishKernel } from "../walk.js";
+import { emptyKernel, finishKernel } from "../walk.js";
 import { overLines } from "./lines.js";
 
 /** Claims sorts; the input is computed where it is read. */
@@ -27,6 +27,7 @@ export const sortTemplate: Template = {
 
 /** One kernel. Lines are sorted in scratch of their grid point, or in scratch of the group where that is too large. */
 export function lowerSort(group: Group, target: Target): Kernel {
+  if (!hasElements(group)) return emptyKernel(group.name);
   const root = group.root!;
   const { axis: along, descending } = root.attrs as { axis: number; descending: boolean };
   const { shape } = root.type;
