@@ -12,3 +12,4 @@ export type { DType } from "./core/dtype.js";
 export * from "./core/errors.js";
 export * from "./tensor/index.js";
 export * as nn from "./nn/index.js";
+export * as optim from "./optim/index.js";

@@ -189,10 +189,13 @@ export abstract class Module {
   protected describe(): string {
     return "";
   }
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return this.toString();
-  }
 }
 const join = (prefix: string, key: string): string => (prefix && key ? `${prefix}.${key}` : prefix || key);
 const list = (names: readonly string[]): string =>
   names.length > 8 ? `${names.slice(0, 8).join(", ")} and ${names.length - 8} more` : names.join(", ");
+/** What Node prints for a module. */
+Object.defineProperty(Module.prototype, Symbol.for("nodejs.util.inspect.custom"), {
+  value(this: Module): string {
+    return this.toString();
+  },
+});

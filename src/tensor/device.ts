@@ -3,6 +3,7 @@ import { ArgumentError, UnsupportedError } from "../core/errors.js";
 import type { Graph } from "../ir/graph.js";
 import type { Backend, Codegen } from "../kernel/codegen.js";
 import type { HostFunctions, Program } from "../runtime/program.js";
+import { warnOnce } from "../runtime/warn.js";
 import { Engine } from "./engine.js";
 import { mode, scoped } from "./mode.js";
 
@@ -86,6 +87,7 @@ function preferred(): Engine {
         const backend = await b.load();
         const why = backend.unavailable();
         if (!why) {
+          if (reasons.length) warnOnce(`tensors are on the ${name} device, which is slower: ${reasons.join("; ")}`);
           compile = b.compile;
           if (!engines.has(name)) engines.set(name, engines.get("")!);
           return backend;

@@ -165,7 +165,8 @@ export function submit(engine: Engine, nodes: readonly Node[], replace: readonly
     const literal = literalOf(n);
     if (literal) setStorage(n, new Storage(n.type, toBytes(n.type.dtype, literal.values)));
   }
-  const rest = wanted.filter((n) => !storageOf(n));
+  const overwritten = new Set(free.map((f) => f.value));
+  const rest = wanted.filter((n) => !storageOf(n) && !overwritten.has(n));
   if (rest.length === 0 && free.length === 0) return waitFor(nodes);
   const p = plan(
     rest,

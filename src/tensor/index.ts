@@ -21,6 +21,8 @@ export {
   zeros,
   zerosLike,
 } from "./create.js";
+export { type Compiled, type CompileFunctionOptions, compile, type Traced, traceFunction } from "./compile/index.js";
+export type { Dynamic, Range } from "./compile/sizes.js";
 export {
   backendNames,
   closeDevices,

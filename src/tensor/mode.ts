@@ -12,7 +12,10 @@ export interface Recorder {
   /** A cell that the trace made. */
   own(cell: Cell): void;
   /** Numbers that are asked for anew at every call: which host value of the trace they are. */
-  hostValue(read: () => readonly (number | bigint)[]): { readonly values: readonly (number | bigint)[]; readonly slot: number };
+  hostValue(
+    read: () => readonly (number | bigint)[],
+    count: number,
+  ): { readonly values: readonly (number | bigint)[]; readonly slot: number };
   /** Something to do on the host at every call, in order with `hostValue`. */
   hostEffect(run: () => void): void;
   /** A plain value that the trace depends on: the trace holds only while it stays the same. */

@@ -1,4 +1,5 @@
 /** What was recorded and has not run. It is bounded: past a limit, results that nothing else reads are submitted without waiting. */
+import { groupBy } from "../core/group-by.js";
 import { bytesOf } from "../core/dtype.js";
 import type { Node } from "../ir/node.js";
 import { input, inputOp } from "../ops/source.js";
@@ -17,7 +18,7 @@ const depths = new WeakMap<Node, number>();
 
 /** Notes a cell whose value was just recorded. */
 export function notePending(cell: Cell): void {
-  if (mode.trace || storageOf(cell.value) || cell.value.inputs.length === 0) return;
+  if (mode.trace || !mode.pins || storageOf(cell.value) || cell.value.inputs.length === 0) return;
   cells.push(cell);
   const depth = depthOf(cell.value);
   if (cells.length > pendingLimit) flush();
@@ -73,7 +74,7 @@ export function clearPending(): void {
 }
 /** Submits every recorded result that nothing else reads. */
 export function flush(): void {
-  const byDevice = Map.groupBy(pendingSinks(), (c) => c.device);
+  const byDevice = groupBy(pendingSinks(), (c) => c.device);
   clearPending();
   for (const [device, list] of byDevice) {
     submit(

@@ -18,7 +18,16 @@ const fixed = new Set<number>([0, 1, -1, 2, 0.5]);
 export const literalNode = (value: number | bigint, dtype: DType): Node => hostNode([], dtype, { values: [value] });
 /** A node whose elements the host gives with each call; in a trace they are asked for anew. */
 export function hostValues(shape: readonly number[], dtype: DType, read: () => readonly (number | bigint)[]): Node {
-  return hostNode(shape, dtype, mode.trace ? mode.trace.hostValue(read) : { values: read() });
+  return hostNode(
+    shape,
+    dtype,
+    mode.trace
+      ? mode.trace.hostValue(
+          read,
+          shape.reduce((a, b) => a * b, 1),
+        )
+      : { values: read() },
+  );
 }
 function hostNode(shape: readonly number[], dtype: DType, literal: HostLiteral): Node {
   const n = input({ shape, dtype });

@@ -1,4 +1,5 @@
 /** The tensor that users hold: a handle of a cell, or of a view of one. */
+import { groupBy } from "../core/group-by.js";
 import { type NaturalArray, natural } from "../core/convert.js";
 import { type DType, isFloat } from "../core/dtype.js";
 import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
@@ -209,6 +210,10 @@ export class Tensor {
     if (mode.trace) mode.trace.writeGrad(this, g);
     else this.gradient = g;
   }
+  /** The gradient that the tensor has outside of the running trace. */
+  outsideGrad(): Tensor | null {
+    return this.gradient;
+  }
   /** Sets the gradient whatever is being traced. */
   setGradient(g: Tensor | null): void {
     this.gradient = g;
@@ -308,9 +313,6 @@ export class Tensor {
     const host = this.disposed || mode.trace ? undefined : storageOf(this.value())?.host;
     return host ? format(this.type, natural(this.dtype, host), this.requiresGrad) : `Tensor(${showType(this.type)})`;
   }
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return this.toString();
-  }
 
   /** Gives the memory back now, where no view and no recorded operation needs it. Never necessary. */
   dispose(): void {
@@ -336,7 +338,7 @@ function scalarOf(data: NaturalArray): number | bigint {
 export async function evaluate(...tensors: readonly Tensor[]): Promise<void> {
   mode.trace?.refuse("evaluate()");
   const waits: Promise<void>[] = [];
-  for (const [device, list] of Map.groupBy(tensors, (t) => t.cell.device)) {
+  for (const [device, list] of groupBy(tensors, (t) => t.cell.device)) {
     const nodes = list.map((t) => t.value());
     waits.push(submit(engineOf(device), nodes));
     for (const t of list) if (t.cell.value === t.value()) settleCell(t.cell);
@@ -344,3 +346,9 @@ export async function evaluate(...tensors: readonly Tensor[]): Promise<void> {
   clearPending();
   await Promise.all(waits);
 }
+/** What Node prints for a tensor. */
+Object.defineProperty(Tensor.prototype, Symbol.for("nodejs.util.inspect.custom"), {
+  value(this: Tensor): string {
+    return this.toString();
+  },
+});

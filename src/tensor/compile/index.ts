@@ -1,0 +1,219 @@
+/** `compile(fn)`: a function of tensors as one program. What it touches becomes state; what it changes becomes updates of that state. */
+import { ArgumentError, StaleCaptureError, TreepieError } from "../../core/errors.js";
+import { evaluate } from "../../core/expr.js";
+import type { TensorType } from "../../core/type.js";
+import { graphKey, intern } from "../../ir/intern.js";
+import { printGraph } from "../../ir/print.js";
+import { input } from "../../ops/source.js";
+import { defaultDType } from "../../ops/promotion.js";
+import type { Cell } from "../cell.js";
+import { currentDevice, engineOf } from "../device.js";
+import type { Engine, Prepared } from "../engine.js";
+import { packed, submit } from "../evaluate.js";
+import { mode } from "../mode.js";
+import { settleCell } from "../pending.js";
+import { newTensor } from "../record.js";
+import { setStorage, Storage, storageOf } from "../storage.js";
+import type { Tensor } from "../tensor.js";
+import { type Kept, type Recording, recordFunction } from "./recording.js";
+import { type Dynamic, firstSizes, isSymbolic, serves, type Sizes, valuesOf, widened } from "./sizes.js";
+import { unchanged } from "./trace.js";
+import { flatten, rebuild } from "./values.js";
+
+export interface CompileFunctionOptions {
+  /** Record again at every call and compare: catches values that the function closes over and that changed. On at TREEPIE_DEBUG >= 1. */
+  readonly check?: boolean;
+  /** Axes that are symbolic from the first call on, for each tensor argument in order: `[[0], [0]]`, or ranges: `[{ 0: { min: 1, max: 64 } }]`. */
+  readonly dynamic?: Dynamic;
+}
+/** A compiled function, with counts for tests and the curious. */
+export type Compiled<F> = F & { readonly traces: number };
+
+type AnyFunction = (...args: never[]) => unknown;
+/** What calls a recording serves, besides sizes. */
+interface Specialization {
+  readonly key: string;
+  readonly plain: readonly unknown[];
+  readonly sizes: Sizes;
+  readonly recording: Recording;
+  readonly engine: Engine;
+  readonly prepared: Prepared;
+}
+const mostSpecializations = 64;
+
+/**
+ * Records `fn` at its first call and runs it as one program from then on. A call that differs in what the recording rests on (dtypes,
+ * literal sizes, plain arguments, fields of modules, gradient mode, device) records anew; sizes that change become symbolic. Other
+ * JavaScript values that `fn` closes over are constants, as in JAX. Results come without waiting.
+ */
+export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOptions = {}): Compiled<F> {
+  const list: Specialization[] = [];
+  const kept: Kept = new WeakMap();
+  const check = options.check ?? Number(process.env["TREEPIE_DEBUG"] ?? 0) >= 1;
+  let traces = 0;
+
+  function recordFor(args: readonly unknown[], tensors: readonly Tensor[], sizes: Sizes): Recording {
+    traces++;
+    return recordFunction(fn, args, tensors, sizes, kept);
+  }
+  function specialize(args: readonly unknown[], flat: ReturnType<typeof flatten>, key: string): Specialization {
+    const shapes = flat.tensors.map((t) => t.shape);
+    const near = list.findLast((s) => s.key === key && samePlain(s.plain, flat.plain));
+    const wide = near && widened(near.sizes, shapes);
+    let sizes = wide ?? firstSizes(shapes, options.dynamic);
+    let recording: Recording;
+    try {
+      recording = recordFor(args, flat.tensors, sizes);
+    } catch (error) {
+      // Not every function can be recorded with sizes that are not numbers; with numbers it serves these sizes only.
+      if (!isSymbolic(sizes) || options.dynamic) throw error;
+      sizes = firstSizes(shapes);
+      recording = recordFor(args, flat.tensors, sizes);
+    }
+    const device = flat.tensors[0]?.cell.device || [...recording.trace.captured.keys()][0]?.device || currentDevice();
+    const engine = engineOf(device);
+    const made: Specialization = { key, plain: flat.plain, sizes, recording, engine, prepared: engine.prepare(recording.graph) };
+    if (list.length >= mostSpecializations) list.shift();
+    list.push(made);
+    return made;
+  }
+
+  const compiled = (...args: unknown[]): unknown => {
+    if (mode.trace) return fn(...(args as never[]));
+    const flat = flatten(args);
+    const key = keyOf(flat);
+    const shapes = flat.tensors.map((t) => t.shape);
+    let s = list.find((x) => x.key === key && samePlain(x.plain, flat.plain) && serves(x.sizes, shapes) && holds(x.recording));
+    if (!s) s = specialize(args, flat, key);
+    else if (check) compare(s, recordFor(args, flat.tensors, s.sizes));
+    return run(s, args, flat.tensors, shapes);
+  };
+  return Object.defineProperty(compiled, "traces", { get: () => traces }) as unknown as Compiled<F>;
+}
+
+const samePlain = (a: readonly unknown[], b: readonly unknown[]): boolean => a.length === b.length && a.every((x, i) => Object.is(x, b[i]));
+/** Structure of the arguments, what tensors are, and the modes that recording depends on. */
+function keyOf(flat: ReturnType<typeof flatten>): string {
+  const cells: Cell[] = [];
+  const tensors = flat.tensors.map((t) => {
+    let alias = cells.indexOf(t.cell);
+    if (alias < 0) alias = cells.push(t.cell) - 1;
+    return `${t.dtype}:${t.ndim}:${t.isLeaf && t.requiresGrad ? "g" : ""}:${alias}:${t.cell.device}`;
+  });
+  return `${flat.structure}|${tensors.join()}|${mode.grad}|${defaultDType()}|${currentDevice()}`;
+}
+const holds = (r: Recording): boolean => r.trace.guards.every((g) => unchanged(g.read(), g.was));
+
+function compare(s: Specialization, again: Recording): void {
+  const before = s.recording;
+  const cells = [...before.trace.captured.keys()];
+  const now = [...again.trace.captured.keys()];
+  if (cells.length !== now.length || cells.some((c, i) => c !== now[i]))
+    throw new StaleCaptureError(
+      "compile: the function now reads other tensors than when it was recorded; pass tensors that change as arguments",
+    );
+  const [a, b] = [intern(before.graph), intern(again.graph)];
+  if (graphKey(a) === graphKey(b)) return;
+  const [x, y] = [printGraph(a).split("\n"), printGraph(b).split("\n")];
+  const i = x.findIndex((line, k) => line !== y[k]);
+  throw new StaleCaptureError(
+    `compile: the function would now record something else: first at \`${(y[i] ?? "(nothing)").trim()}\`, recorded was \`${(x[i] ?? "(nothing)").trim()}\`. ` +
+      "A JavaScript value that it closes over has changed; pass it as an argument, or keep it in a tensor",
+  );
+}
+
+/** The storage of a value that exists or is made to. */
+function realised(engine: Engine, t: Tensor): Storage {
+  const n = t.value();
+  if (!storageOf(n)) {
+    submit(engine, [n]);
+    settleCell(t.cell);
+  }
+  return storageOf(n)!;
+}
+function realisedCell(engine: Engine, c: Cell): Storage {
+  if (c.disposed) throw new ArgumentError("compile: a tensor that the function uses was disposed");
+  if (!storageOf(c.value)) {
+    const n = c.value;
+    submit(engine, [n]);
+    settleCell(c);
+    return storageOf(n)!;
+  }
+  return storageOf(c.value)!;
+}
+
+function run(s: Specialization, args: readonly unknown[], tensors: readonly Tensor[], shapes: readonly (readonly number[])[]): unknown {
+  const { recording: r, engine } = s;
+  const numbers: (readonly (number | bigint)[])[] = [];
+  r.trace.host.forEach((w, i) => {
+    if (w.kind === "effect") w.run();
+    else numbers[i] = w.read();
+  });
+  const given = tensors.map((t) => realised(engine, t));
+  const read = r.read.map((c) => realisedCell(engine, c.cell));
+  const inputs = [...given, ...read, ...r.feeds, ...r.packs.map((p) => packed(p, (slot) => numbers[slot]!))];
+  const states = r.written.map((c) => {
+    const before = realisedCell(engine, c.cell);
+    if (before.shared || inputs.includes(before)) before.pinned = true;
+    return { before, after: new Storage(c.cell.type) };
+  });
+  const sizes = valuesOf(s.sizes, shapes);
+  const outputs = r.graph.outputs.map((n) => new Storage(concrete(n.type, sizes)));
+  if (outputs.length > 0 || states.length > 0) engine.enqueue({ prepared: s.prepared, inputs, states, outputs, name: "compiled" });
+  const leafOf = (storage: Storage): ReturnType<typeof input> => {
+    const leaf = input(storage.type);
+    setStorage(leaf, storage);
+    return leaf;
+  };
+  r.written.forEach((c, i) => {
+    c.cell.version++;
+    c.cell.value = leafOf(states[i]!.after);
+  });
+  const device = tensors[0]?.cell.device ?? engine.name;
+  const output = (i: number): Tensor => newTensor(leafOf(outputs[i]!), device);
+  for (const { argument, output: i } of r.changed) tensors[argument]!.write(leafOf(outputs[i]!));
+  for (const { leaf, grad } of r.grads) leaf.setGradient(grad);
+  for (const { argument, output: i } of r.argumentGrads) addGrad(tensors[argument]!, i === null ? null : output(i));
+  let next = 0;
+  return rebuild(r.value, () => {
+    const result = r.results[next++]!;
+    switch (result.kind) {
+      case "output":
+        return output(result.index);
+      case "argument":
+        return tensors[result.index]!;
+      case "outside":
+        return result.tensor;
+      default:
+        return result satisfies never;
+    }
+  });
+}
+function addGrad(t: Tensor, g: Tensor | null): void {
+  const before = t.outsideGrad();
+  t.setGradient(g && before ? before.add(g) : g);
+}
+const concrete = (t: TensorType, sizes: Record<string, number>): TensorType => ({
+  dtype: t.dtype,
+  shape: t.shape.map((d) => evaluate(d, sizes)),
+});
+
+/** A function as a closed graph, for export: arguments and the tensors that it touches, by what they are. */
+export interface Traced {
+  readonly recording: Recording;
+  readonly sizes: Sizes;
+}
+/** Records `fn` on example arguments without running it. */
+export function traceFunction(fn: AnyFunction, args: readonly unknown[], options: { readonly dynamic?: Dynamic } = {}): Traced {
+  const flat = flatten(args);
+  const sizes = firstSizes(
+    flat.tensors.map((t) => t.shape),
+    options.dynamic,
+  );
+  const recording = recordFunction(fn, args, flat.tensors, sizes, new WeakMap());
+  if (recording.trace.host.length)
+    throw new TreepieError(
+      "export: the function asks the host for numbers at each call (random numbers, learning rates); pass them as arguments instead",
+    );
+  return { recording, sizes };
+}

@@ -1,0 +1,140 @@
+/** One recording of a function: which cells it reads and writes, which numbers it asks the host for, and what must stay as it was. */
+import { TraceError } from "../../core/errors.js";
+import type { Node } from "../../ir/node.js";
+import { input } from "../../ops/source.js";
+import type { Cell } from "../cell.js";
+import type { FieldWatcher } from "../fields.js";
+import type { Recorder } from "../mode.js";
+import type { Tensor } from "../tensor.js";
+
+/** A cell from outside that the function touched. */
+export interface Captured {
+  readonly cell: Cell;
+  /** Its value when a call begins. */
+  readonly leaf: Node;
+  /** Its value at this point of the trace. */
+  value: Node;
+}
+/** A plain value that a trace rests on. */
+export interface Guard {
+  readonly read: () => unknown;
+  readonly was: unknown;
+  readonly what: string;
+}
+/** What the host does at each call, in order. */
+export type HostWork =
+  | { readonly kind: "effect"; readonly run: () => void }
+  | { readonly kind: "value"; readonly read: () => readonly (number | bigint)[] };
+
+export class Trace implements Recorder {
+  readonly captured: Map<Cell, Captured> = new Map();
+  readonly guards: Guard[] = [];
+  readonly host: HostWork[] = [];
+  /** Gradients that the function set. */
+  readonly grads: Map<Tensor, Tensor | null> = new Map();
+  private readonly fields: Map<object, Set<string>> = new Map();
+
+  /** The entry of a cell from outside. */
+  capture(cell: Cell): Captured {
+    let c = this.captured.get(cell);
+    if (!c) {
+      if (cell.trace)
+        throw new TraceError("a tensor that was made inside a compiled function is used in another call of it; return it instead");
+      const leaf = input(cell.type, `c${this.captured.size}`);
+      this.captured.set(cell, (c = { cell, leaf, value: leaf }));
+    }
+    return c;
+  }
+  read(cell: Cell): Node {
+    return cell.trace === this ? cell.value : this.capture(cell).value;
+  }
+  write(cell: Cell, value: Node): void {
+    if (cell.trace === this) cell.value = value;
+    else this.capture(cell).value = value;
+  }
+  own(): void {}
+
+  /** The host is asked when a call runs, never while recording: a recording that fails leaves nothing behind. */
+  hostValue(
+    read: () => readonly (number | bigint)[],
+    count: number,
+  ): { readonly values: readonly (number | bigint)[]; readonly slot: number } {
+    this.host.push({ kind: "value", read });
+    return { values: new Array<number>(count).fill(0), slot: this.host.length - 1 };
+  }
+  hostEffect(run: () => void): void {
+    this.host.push({ kind: "effect", run });
+  }
+  guard(read: () => unknown, what: string): void {
+    this.guards.push({ read, was: snapshot(read()), what });
+  }
+
+  readGrad(leaf: Tensor, outside: Tensor | null): Tensor | null {
+    const known = this.grads.get(leaf);
+    if (known !== undefined) return known;
+    this.guards.push({ read: () => leaf.outsideGrad(), was: outside, what: "the gradient of a tensor" });
+    return outside;
+  }
+  writeGrad(leaf: Tensor, grad: Tensor | null): void {
+    this.grads.set(leaf, grad);
+  }
+  refuse(what: string): never {
+    throw new TraceError(
+      `${what} inside a compiled function asks for a value that does not exist yet${callerLine()}. Return the tensor and read it after the call; for a choice by value use where(condition, a, b)`,
+    );
+  }
+
+  /** Told about fields of modules: what is read becomes a guard. */
+  readonly watcher: FieldWatcher = {
+    read: (owner, field, value) => {
+      if (!this.isNew(owner, field)) return;
+      const was = snapshot(value);
+      this.guards.push({ read: () => (owner as Record<string, unknown>)[field], was, what: `field ${field} of ${owner.constructor.name}` });
+    },
+    write: (owner, field) => {
+      throw new TraceError(
+        `a compiled function sets the field ${field} of ${owner.constructor.name}, which later calls would not repeat${callerLine()}; change a tensor in place instead, or set the field outside`,
+      );
+    },
+    list: (owner, fields) => {
+      if (!this.isNew(owner, "")) return;
+      this.guards.push({ read: () => Object.keys(owner), was: fields.slice(), what: `the fields of ${owner.constructor.name}` });
+    },
+  };
+  private isNew(owner: object, field: string): boolean {
+    let seen = this.fields.get(owner);
+    if (!seen) this.fields.set(owner, (seen = new Set()));
+    if (seen.has(field)) return false;
+    seen.add(field);
+    return true;
+  }
+}
+
+/** What a guard compares: lists and plain objects by their entries, everything else by identity. */
+export function snapshot(value: unknown): unknown {
+  if (Array.isArray(value)) return value.slice();
+  if (value !== null && typeof value === "object" && Object.getPrototypeOf(value) === Object.prototype) return { ...value };
+  return value;
+}
+/** Whether a value is still what `snapshot` saw. */
+export function unchanged(now: unknown, was: unknown): boolean {
+  if (Object.is(now, was)) return true;
+  if (Array.isArray(was)) return Array.isArray(now) && now.length === was.length && was.every((x, i) => Object.is(now[i], x));
+  if (was === null || now === null || typeof was !== "object" || typeof now !== "object") return false;
+  if (Object.getPrototypeOf(was) !== Object.prototype || Object.getPrototypeOf(now) !== Object.prototype) return false;
+  const keys = Object.keys(was);
+  return (
+    keys.length === Object.keys(now).length &&
+    keys.every((k) => Object.is((now as Record<string, unknown>)[k], (was as Record<string, unknown>)[k]))
+  );
+}
+
+/** The first line of the stack that is not the framework's own. */
+export function callerLine(): string {
+  const own = new URL("../..", import.meta.url).pathname;
+  const line = new Error().stack
+    ?.split("\n")
+    .slice(1)
+    .find((l) => l.includes(":") && !l.includes(own) && !l.includes("node:"));
+  return line ? ` (${line.trim()})` : "";
+}
