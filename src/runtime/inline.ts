@@ -240,7 +240,10 @@ class InlineDevice implements Device {
 
   /** Does something once everything submitted so far has run. */
   later(work: () => void): void {
-    if (this.#queue.idle) return work();
+    if (this.#queue.idle) {
+      work();
+      return;
+    }
     this.#queue.push({
       step() {
         work();

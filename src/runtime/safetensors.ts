@@ -236,8 +236,8 @@ export interface WriteOptions {
 /** Writes tensors to a safetensors file, whole or not at all. */
 export function writeSafetensors(path: string, tensors: ReadonlyMap<string, HostTensor>, options: WriteOptions = {}): void {
   const total = [...tensors.values()].reduce((sum, t) => sum + t.bytes.length, 0);
-  if (total > (options.maxShardBytes ?? Number.POSITIVE_INFINITY)) return writeShards(path, tensors, options);
-  writeFileWhole(path, encodeSafetensors(tensors, options.metadata), options.calls);
+  if (total > (options.maxShardBytes ?? Number.POSITIVE_INFINITY)) writeShards(path, tensors, options);
+  else writeFileWhole(path, encodeSafetensors(tensors, options.metadata), options.calls);
 }
 
 /** The parts of a safetensors file in order. */

@@ -108,7 +108,13 @@ describe("a session on a .pie file", () => {
     );
     await expect(Session.open(file, { device, trust: "yes" })).rejects.toThrow(ArgumentError);
     // The compiler's program is used instead of the file's.
-    const own = await Session.open(file, { device, compile: (m) => (expect(m.graph).toBe("the graph"), tripled(key("js"))) });
+    const graphs: string[] = [];
+    const compile = (m: PieMethod): Program => {
+      graphs.push(m.graph);
+      return tripled(key("js"));
+    };
+    const own = await Session.open(file, { device, compile });
+    expect(graphs).toEqual(["the graph"]);
     expect((await own.run("triple", { x: [3] }))["y"]!.item()).toBe(18);
     await own.dispose();
   });

@@ -81,7 +81,7 @@ export function verifyProgram(p: Program, what: string = p.name): void {
       if (!(Number.isInteger(t.buffer) && t.buffer >= 0 && t.buffer < k.writes.length && t.box.every((n) => Number.isInteger(n) && n > 0)))
         fail(`${k.entry} has a wrong tile`);
   }
-  p.steps.forEach((s, i) => verifyStep(p, s, `step ${i}`, buffer, size, fail));
+  for (const [i, s] of p.steps.entries()) verifyStep(p, s, `step ${i}`, buffer, size, fail);
   verifyMemory(p, fail);
 }
 

@@ -1,7 +1,8 @@
 /** From C texts to loaded libraries: memory first, then the disk cache, then the compiler. */
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { platform } from "node:os";
 import { basename, join } from "node:path";
-import { CompileError, UnsupportedError } from "../../core/errors.js";
+import { UnsupportedError } from "../../core/errors.js";
 import { cpu } from "../../runtime/cpu.js";
 import { ffi, type NativeLibrary } from "../../runtime/ffi.js";
 import type { Program } from "../../runtime/program.js";
@@ -26,24 +27,70 @@ const open = new Map<string, Entry>();
 /** A compilation unit's worth of source text: beyond it another file pays for another compiler process. */
 const unitText = 96 * 1024;
 
-/** The kernels of a program as a few texts of about equal length. */
-export function unitsOf(program: Program): readonly { readonly source: string; readonly entries: readonly string[] }[] {
-  const total = program.kernels.reduce((sum, k) => sum + k.source.length, 0);
-  const count = Math.max(
-    1,
-    Math.min(program.kernels.length, Math.max(Math.min(cpu().cores, Math.ceil(total / 4096)), Math.ceil(total / unitText))),
-  );
+/** What becomes one library: C text, or a library that was compiled already; and the kernels in it. */
+export interface Unit {
+  readonly source: string | Uint8Array;
+  readonly entries: readonly string[];
+}
+
+/** The kernels of a program as a few texts of about equal length; compiled kernels by the library they are in. */
+export function unitsOf(program: Program): readonly Unit[] {
+  const text = program.kernels.filter((k) => typeof k.source === "string");
+  const total = text.reduce((sum, k) => sum + k.source.length, 0);
+  const count = Math.max(1, Math.min(text.length, Math.max(Math.min(cpu().cores, Math.ceil(total / 4096)), Math.ceil(total / unitText))));
   const units: { source: string; entries: string[] }[] = [];
   let done = 0;
-  for (const k of program.kernels) {
-    if (typeof k.source !== "string") throw new CompileError(`kernel ${k.entry} is not C text`);
+  for (const k of text) {
     if (!units.length || done >= (total * units.length) / count) units.push({ source: program.prelude, entries: [] });
     const unit = units[units.length - 1]!;
     unit.source += `\n${k.source}\n`;
     unit.entries.push(k.entry);
     done += k.source.length;
   }
-  return units;
+  const binaries = new Map<Uint8Array, string[]>();
+  for (const k of program.kernels) {
+    if (typeof k.source === "string") continue;
+    const entries = binaries.get(k.source) ?? [];
+    binaries.set(k.source, entries);
+    entries.push(k.entry);
+  }
+  return [...units, ...[...binaries].map(([source, entries]) => ({ source, entries }))];
+}
+
+/** The program with its kernels compiled for every machine that has the key's features and this operating system. */
+export async function toBinary(program: Program, signal?: AbortSignal): Promise<Program> {
+  const { compiler, cache } = tools();
+  const target = { arch: program.key.arch, features: program.key.features.filter((f) => !f.startsWith("os-")) };
+  const units = unitsOf(program).filter((u): u is Unit & { source: string } => typeof u.source === "string");
+  const jobs = units.map((u) => ({ path: join(cache.folder, `build-${unique()}`), source: u.source }));
+  const where = new Map<string, Uint8Array>();
+  try {
+    await compileAll(compiler, flagsFor(target, false), jobs, signal);
+    units.forEach((u, i) => {
+      const library = new Uint8Array(readFileSync(`${jobs[i]!.path}.so`));
+      for (const entry of u.entries) where.set(entry, library);
+    });
+  } finally {
+    for (const j of jobs) rmSync(`${j.path}.so`, { force: true });
+  }
+  return {
+    ...program,
+    key: { ...program.key, features: [...target.features, `os-${platform()}`] },
+    prelude: "",
+    kernels: program.kernels.map((k) => ({ ...k, source: where.get(k.entry) ?? k.source })),
+  };
+}
+
+function tools(): { compiler: Compiler; cache: Cache } {
+  const compiler = findCompiler();
+  if (typeof compiler === "string") throw new UnsupportedError(`the c device needs a C compiler: ${compiler}, or use the js device`);
+  const where = process.env["TREEPIE_CACHE_DIR"] ?? "";
+  let cache = caches.get(where);
+  if (!cache) {
+    cache = openCache();
+    caches.set(where, cache);
+  }
+  return { compiler, cache };
 }
 
 interface Plan {
@@ -61,15 +108,15 @@ interface Entry {
   holders: number;
 }
 
-function plan(sources: readonly string[]): Plan {
-  const compiler = findCompiler();
-  if (typeof compiler === "string") throw new UnsupportedError(`the c device needs a C compiler: ${compiler}, or use the js device`);
-  const { arch, model, features } = cpu();
+function plan(sources: readonly (string | Uint8Array)[]): Plan {
+  const { compiler, cache } = tools();
   const flags = flagsFor();
-  const where = process.env["TREEPIE_CACHE_DIR"] ?? "";
-  let cache = caches.get(where);
-  if (!cache) caches.set(where, (cache = openCache()));
-  const keys = sources.map((source) => sha256(JSON.stringify([abiVersion, compiler, flags, arch, model, features, source])));
+  const { arch, model, features } = cpu();
+  const keys = sources.map((source) =>
+    typeof source === "string"
+      ? sha256(JSON.stringify([abiVersion, compiler, flags, arch, model, features, source]))
+      : `binary-${sha256(source)}`,
+  );
   const paths = new Map<string, string>();
   const missing: { key: string; path: string; source: string }[] = [];
   const held = new Map<string, Entry>();
@@ -80,9 +127,16 @@ function plan(sources: readonly string[]): Plan {
       held.set(key, loaded);
     }
     if (loaded || paths.has(key) || missing.some((m) => m.key === key)) return;
+    const source = sources[i]!;
+    if (typeof source !== "string") {
+      const path = join(cache.folder, `build-${unique()}.so`);
+      writeFileSync(path, source, { mode: 0o600, flag: "wx" });
+      paths.set(key, path);
+      return;
+    }
     const hit = cache.get(key);
     if (hit) paths.set(key, hit);
-    else missing.push({ key, path: join(cache.folder, `build-${unique()}`), source: sources[i]! });
+    else missing.push({ key, path: join(cache.folder, `build-${unique()}`), source });
   });
   return { compiler, flags, cache, keys, missing, paths, held };
 }
@@ -123,25 +177,30 @@ const once = (f: () => void): (() => void) => {
   };
 };
 
+function giveUp(p: Plan): void {
+  for (const key of p.held.keys()) release(key);
+  for (const m of p.missing) rmSync(`${m.path}.so`, { force: true });
+}
+
 /** Loads a library for each text. */
-export async function build(sources: readonly string[], signal?: AbortSignal): Promise<Built> {
+export async function build(sources: readonly (string | Uint8Array)[], signal?: AbortSignal): Promise<Built> {
   const p = plan(sources);
   try {
     if (p.missing.length) await compileAll(p.compiler, p.flags, p.missing, signal);
     return finish(p);
   } catch (error) {
-    for (const key of p.held.keys()) release(key);
+    giveUp(p);
     throw error;
   }
 }
 /** The same, blocking. */
-export function buildSync(sources: readonly string[]): Built {
+export function buildSync(sources: readonly (string | Uint8Array)[]): Built {
   const p = plan(sources);
   try {
     if (p.missing.length) compileAllSync(p.compiler, p.flags, p.missing);
     return finish(p);
   } catch (error) {
-    for (const key of p.held.keys()) release(key);
+    giveUp(p);
     throw error;
   }
 }

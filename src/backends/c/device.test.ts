@@ -5,6 +5,7 @@ import {
   CompileError,
   DeviceError,
   InternalError,
+  NoProgramError,
   OutOfMemoryError,
   ShapeError,
   UnsupportedError,
@@ -12,7 +13,10 @@ import {
 import type { Allocation, Call, Device } from "../../runtime/device.js";
 import { memoryLimit } from "../../runtime/memory.js";
 import type { KernelCode, Program, Step } from "../../runtime/program.js";
+import { encodePie } from "../../runtime/pie-write.js";
+import { Session } from "../../runtime/session.js";
 import { tripled } from "../../runtime/testing.js";
+import { toBinary } from "./build.js";
 import { findCompiler } from "./cc.js";
 import { openC } from "./device.js";
 import { cKey } from "./key.js";
@@ -263,4 +267,30 @@ test("without a compiler the reason and the remedy are told", () => {
     encoding: "utf8",
   });
   expect(out).toMatch(/CC=false.*unset it\nUnsupportedError the c device needs a C compiler.*or use the js device/);
+});
+
+test.skipIf(typeof findCompiler() === "string")("compiled kernels travel in a file and run where they are trusted", async () => {
+  const device = await openC(undefined, { threads: 1 });
+  const text = tripled(key);
+  const program = await toBinary(text);
+  expect(program.kernels.every((k) => k.source instanceof Uint8Array)).toBe(true);
+  expect(program.key.features).toEqual([`os-${process.platform}`]);
+  const ports = (list: Program["inputs"]) => list.map(({ name, type }) => ({ name, type }));
+  const method = {
+    name: "f",
+    dims: text.dims,
+    inputs: ports(text.inputs),
+    outputs: ports(text.outputs),
+    state: ["calls"],
+    graph: "",
+    programs: [program],
+  };
+  const file = new Uint8Array(Buffer.concat(encodePie({ state: new Map([["calls", { dtype: "f32", shape: [1] }]]), methods: [method] })));
+  await expect(Session.open(file, { device })).rejects.toThrow(NoProgramError);
+  const session = await Session.open(file, { device, trust: true });
+  expect((await session.run("f", { x: [1, 2, 3] }))["y"]!.data).toEqual(new Float32Array([6, 12, 18]));
+  expect((await session.readState("calls")).item()).toBe(1);
+  await session.dispose();
+  await device.close();
+  expect(device.counters.bytes).toBe(0);
 });

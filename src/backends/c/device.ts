@@ -219,7 +219,10 @@ class CDevice implements Device {
 
   /** Does something once everything submitted so far has run. */
   later(work: () => void): void {
-    if (this.#queue.idle) return work();
+    if (this.#queue.idle) {
+      work();
+      return;
+    }
     this.#queue.push({
       step() {
         work();
