@@ -15,7 +15,7 @@ export function nonNegative(d: Dim, facts: readonly Fact[] = []): boolean {
   if (hi(d) < 0) return false;
   // What variables say themselves often suffices, and facts make the search wide.
   const known = facts.flatMap(gaps);
-  return [[], ...(known.length ? [known] : [])].some((gaps) => search(d, gaps, { left: 300, seen: new Map() }, 6));
+  return [[], ...(known.length ? [known] : [])].some((gaps) => search(d, gaps, { left: 80, seen: new Map() }, 6));
 }
 /** True where a < b can be proved. */
 export const less = (a: Dim, b: Dim, facts: readonly Fact[] = []): boolean => nonNegative(sub(sub(b, a), 1), facts);
