@@ -55,11 +55,13 @@ export function recordFunction(
   kept: Kept,
 ): Recording {
   const trace = new Trace();
+  // Asked before the trace begins: inside it, the question would capture the caller's tensors.
+  const wanted = tensors.map((t) => t.isLeaf && t.requiresGrad);
   return scoped("compile", { trace }, () => {
     const argumentLeaves = tensors.map((t, i) => input({ shape: tracedShape(sizes, i), dtype: t.dtype }, `a${i}`));
     const stands = tensors.map((t, i) => {
       const stand = new Tensor(new Cell(argumentLeaves[i]!, t.cell.device));
-      return t.isLeaf && t.requiresGrad ? stand.requiresGrad_() : stand;
+      return wanted[i] ? stand.requiresGrad_() : stand;
     });
     let next = 0;
     const inside = rebuild(args, () => stands[next++]!) as never[];
