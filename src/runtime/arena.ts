@@ -1,6 +1,6 @@
 import { bytesOf } from "../core/dtype.js";
-import { evaluate, variables, type Dim } from "../core/expr.js";
 import { InternalError } from "../core/errors.js";
+import { type Dim, evaluate, variables } from "../core/expr.js";
 import type { Program, Step } from "./program.js";
 
 /** Buffers that a step reads, and those that it writes. */
