@@ -1,4 +1,4 @@
-import { FormatError } from "./errors.js";
+import { ArgumentError, FormatError } from "./errors.js";
 import { add, type Dim, div, type Expr, hi, lo, max, min, mod, mul, show, sub, variable, variables, xor } from "./expr.js";
 
 /** Range of each symbolic dim, by name. */
@@ -60,6 +60,9 @@ export function parseDim(text: string, known: Ranges = new Map()): Dim {
   /** Products of sums grow without bound in hostile texts. */
   const mostTerms = 1000;
   const checked = (d: Dim): Dim => ((typeof d === "number" ? !Number.isSafeInteger(d) : d.terms.length > mostTerms) ? fail(source) : d);
+  /** Multiplied out, a product of sums can have more terms than there is memory for. */
+  const product = (a: Dim, b: Dim): Dim =>
+    typeof a !== "number" && typeof b !== "number" && a.terms.length * b.terms.length > 1000 ? fail(source) : checked(mul(a, b));
   const divisor = (d: Dim): Dim => (d === 0 ? fail(source) : d);
   const whole = (): Dim => {
     if (++depth > 200) fail(source);
@@ -81,7 +84,7 @@ export function parseDim(text: string, known: Ranges = new Map()): Dim {
   const term = (): Dim => {
     let e = factor();
     for (;;)
-      if (take("*")) e = checked(mul(e, factor()));
+      if (take("*")) e = product(e, factor());
       else if (take("/")) e = checked(div(e, divisor(factor())));
       else if (take("%")) e = checked(mod(e, divisor(factor())));
       else return e;
@@ -109,9 +112,14 @@ export function parseDim(text: string, known: Ranges = new Map()): Dim {
     }
     return ranges.get(token) ?? fail(source);
   };
-  const e = whole();
-  if (at !== tokens.length) fail(source);
-  return e;
+  try {
+    const e = whole();
+    if (at !== tokens.length) fail(source);
+    return e;
+  } catch (error) {
+    if (error instanceof ArgumentError) throw new FormatError(error.message, { cause: error });
+    throw error;
+  }
 }
 function fail(text: string): never {
   throw new FormatError(`"${text.slice(0, 80)}" is not an integer expression over known dims`);
