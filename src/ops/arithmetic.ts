@@ -2,7 +2,7 @@ import { type DType, isFloat } from "../core/dtype.js";
 import { DTypeError } from "../core/errors.js";
 import type { Node } from "../ir/node.js";
 import { bitwiseAnd, bitwiseOr } from "./bitwise.js";
-import { eq, logicalAnd, lt, ne, where } from "./comparison.js";
+import { eq, isNaN, logicalAnd, logicalOr, lt, ne, where } from "./comparison.js";
 import { cast } from "./cast.js";
 import { type Binary, binary, type Unary, unary } from "./define.js";
 import { literalDType, type Operand, resultType, toNode } from "./promotion.js";
@@ -272,16 +272,43 @@ export const heaviside = (x: Node, values: Operand): Node => {
   const dtype = dtypeOf(x, values);
   return where(eq(x, 0), values, cast(lt(0, x), dtype));
 };
-/** The maximum that ignores a NaN beside a number (torch.fmax). */
-export const fmax = (a: Operand, b: Operand): Node => skipNaN(maximum, a, b);
-/** The minimum that ignores a NaN beside a number (torch.fmin). */
-export const fmin = (a: Operand, b: Operand): Node => skipNaN(minimum, a, b);
-function skipNaN(f: Binary, a: Operand, b: Operand): Node {
-  const dtype = dtypeOf(a, b);
-  if (!isFloat(dtype)) return f(a, b);
-  const [x, y] = [cast(toNode(a, dtype), dtype), cast(toNode(b, dtype), dtype)];
-  return where(ne(x, x), y, where(ne(y, y), x, f(x, y)));
+/** Of equal numbers the first counts, as in PyTorch; `wins` says where b, a number, is chosen over a. */
+function skipNaN(
+  name: string,
+  f: Binary,
+  pick: (a: number, b: number) => number,
+  integer: (a: bigint, b: bigint) => bigint,
+  wins: (a: Node, b: Node) => Node,
+): Binary {
+  const r = binary(name, {
+    domain: "number",
+    scalar: null,
+    reference: (a, b) => (Number.isNaN(a) ? b : Number.isNaN(b) ? a : pick(a, b)),
+    integer,
+    vjp: (ct, a, b) => {
+      const second = logicalOr(wins(a, b), logicalAnd(isNaN(a), eq(b, b)));
+      return [where(second, 0, ct), where(second, ct, 0)];
+    },
+    decompose: (a, b) => (isFloat(a.type.dtype) ? where(ne(a, a), b, where(ne(b, b), a, f(a, b))) : f(a, b)),
+  });
+  return Object.assign((a: Operand, b: Operand): Node => (isBool(a, b) ? f(a, b) : r(a, b)), { op: r.op });
 }
+/** The maximum that ignores a NaN beside a number (torch.fmax). */
+export const fmax: Binary = skipNaN(
+  "fmax",
+  maximum,
+  Math.max,
+  (a, b) => (a > b ? a : b),
+  (a, b) => lt(a, b),
+);
+/** The minimum that ignores a NaN beside a number (torch.fmin). */
+export const fmin: Binary = skipNaN(
+  "fmin",
+  minimum,
+  Math.min,
+  (a, b) => (a < b ? a : b),
+  (a, b) => lt(b, a),
+);
 
 const clampMin: Binary = binary("clampMin", {
   domain: "number",

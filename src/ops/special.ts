@@ -2,7 +2,7 @@ import { isFloat } from "../core/dtype.js";
 import { UnsupportedError } from "../core/errors.js";
 import type { Node } from "../ir/node.js";
 import { abs, add, div, fill, maximum, minimum, mul, neg, reciprocal, square, sub } from "./arithmetic.js";
-import { eq, isNaN, logicalAnd, logicalOr, lt, where } from "./comparison.js";
+import { eq, isNaN, logicalAnd, logicalOr, le, lt, where } from "./comparison.js";
 import { cast } from "./cast.js";
 import { type Binary, binary, type Unary, unary } from "./define.js";
 import { digammaOf, erfinvOf } from "./oracle.js";
@@ -85,7 +85,7 @@ export const xlogy: Binary = binary("xlogy", {
     [0.25, 3],
   ],
   reference: (a, b) => (Number.isNaN(b) ? Number.NaN : a === 0 ? 0 : a * Math.log(b)),
-  vjp: (ct, a, b) => [mul(ct, where(logicalAnd(eq(a, 0), lt(b, 0)), 0, log(b))), mul(ct, div(a, b))],
+  vjp: (ct, a, b) => [mul(ct, where(logicalAnd(eq(a, 0), le(b, 0)), 0, log(b))), mul(ct, div(a, b))],
   decompose: (a, b) => where(logicalAnd(eq(a, 0), eq(b, b)), 0, mul(a, log(b))),
 });
 /** log(x / (1 - x)); with `eps`, x is first held within [eps, 1 - eps] (torch.logit). */
