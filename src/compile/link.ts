@@ -1,6 +1,6 @@
 import { bytesOf } from "../core/dtype.js";
-import { add, type Dim, hi, lo, mul, variables } from "../core/expr.js";
 import { InternalError } from "../core/errors.js";
+import { add, type Dim, hi, lo, mul, variables } from "../core/expr.js";
 import { numel } from "../core/type.js";
 import { writeAttrs } from "../ir/attrs.js";
 import type { Graph } from "../ir/graph.js";
@@ -49,8 +49,8 @@ export function link(
   const homes = [...lives.keys()];
   const memory = planMemory([...lives.values(), ...scratch.map(({ slot, step }) => ({ bytes: slotBytes(slot), first: step, last: step }))]);
   const offsets = new Map<Slot, Dim>();
-  homes.forEach((h, i) => offsets.set(h, memory.offsets[i]!));
-  scratch.forEach(({ slot }, i) => offsets.set(slot, memory.offsets[homes.length + i]!));
+  for (const [i, h] of homes.entries()) offsets.set(h, memory.offsets[i]!);
+  for (const [i, { slot }] of scratch.entries()) offsets.set(slot, memory.offsets[homes.length + i]!);
 
   const table = new BufferTable((s) => offsets.get(sharing.home(s)) ?? 0);
   for (const s of [...p.inputs, ...p.state, ...p.outputs, ...p.constants]) table.add(s);

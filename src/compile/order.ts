@@ -1,5 +1,5 @@
-import { type Dim, evaluate, hi, lo, variables } from "../core/expr.js";
 import { InternalError } from "../core/errors.js";
+import { type Dim, evaluate, hi, lo, variables } from "../core/expr.js";
 import { type Plan, type Slot, slotBytes, type Task } from "./plan.js";
 
 /** A typical value of a size: symbolic dims count as 64, or as what of their range is nearest. */
@@ -99,7 +99,7 @@ const first = (a: Entry, b: Entry): boolean => a.key < b.key || (a.key === b.key
 class Heap {
   private readonly list: Entry[] = [];
   push(e: Entry): void {
-    const { list } = this;
+    const list = this.list;
     let i = list.push(e) - 1;
     while (i > 0) {
       const up = (i - 1) >> 1;
@@ -110,7 +110,7 @@ class Heap {
     list[i] = e;
   }
   pop(): Entry | undefined {
-    const { list } = this;
+    const list = this.list;
     const top = list[0];
     const e = list.pop();
     if (!top || !e || list.length === 0) return top;

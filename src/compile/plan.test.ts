@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { simulate, schedule } from "../../test/compile/simulate.js";
+import { schedule, simulate } from "../../test/compile/simulate.js";
 import { interp } from "../backends/interp/index.js";
 import { interpret } from "../backends/interp/interpret.js";
 import { nullBackend } from "../backends/null/index.js";
@@ -23,9 +23,9 @@ function check(g: Graph): string[] {
   for (const backend of [interp, nullBackend]) {
     const s = schedule(g, backend.codegen());
     const got = simulate(s, feeds);
-    g.outputs.forEach((_, i) => expect([...got.outputs[i]!.data]).toEqual([...expected[i]!.data]));
+    for (const i of g.outputs.keys()) expect([...got.outputs[i]!.data]).toEqual([...expected[i]!.data]);
     const after = new Map(g.updates.map((u, i) => [u.state, expected[g.outputs.length + i]!]));
-    g.state.forEach((n, i) => expect([...got.state[i]!.data]).toEqual([...(after.get(n) ?? feeds.get(n)!).data]));
+    for (const [i, n] of g.state.entries()) expect([...got.state[i]!.data]).toEqual([...(after.get(n) ?? feeds.get(n)!).data]);
     copies.push(s.order.flatMap((t) => (t.kind === "copy" ? t.why : [])));
   }
   return copies[1]!;

@@ -1,7 +1,7 @@
-import { bytesOf } from "../core/dtype.js";
 import { toBytes } from "../core/convert.js";
-import { type Dim, mul } from "../core/expr.js";
+import { bytesOf } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
+import { type Dim, mul } from "../core/expr.js";
 import { numel } from "../core/type.js";
 import type { Graph } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
@@ -52,7 +52,7 @@ export function plan(g: Graph, fusion: Fusion): Plan {
   for (const group of fusion.groups) p.addGroup(group);
   const updates = updatesOf(g, p);
   const rest = updates.filter(([s, value]) => !p.updateInPlace(s, value));
-  outputs.forEach((to, i) => p.output(to, i));
+  for (const [i, to] of outputs.entries()) p.output(to, i);
   for (const [s, value] of rest)
     p.updateByCopy(
       s,

@@ -50,7 +50,7 @@ async function disagreements(backend: Backend, device: Device, list: readonly Ra
   ];
   for (const [p, value] of ports) {
     const a = (buffers[p.buffer] = device.alloc(byteLength(p.type.dtype, p.type.shape as readonly number[])));
-    if (value && value.data.length) device.write(a, 0, toBytes(value.dtype, value.data));
+    if (value?.data.length) device.write(a, 0, toBytes(value.dtype, value.data));
   }
   await device.submit(loaded, { buffers, dims: [] });
   const read = async (p: Port): Promise<NdArray> => {

@@ -1,6 +1,7 @@
 /** Graphs that tests of the compiler share. */
-import type { Dim } from "../../src/core/expr.js";
+
 import type { DType } from "../../src/core/dtype.js";
+import type { Dim } from "../../src/core/expr.js";
 import type { Node } from "../../src/ir/node.js";
 import {
   add,

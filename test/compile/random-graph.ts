@@ -1,7 +1,7 @@
 /** Random graphs of ops, views, reductions, products and state updates, from a seed: equal seeds give equal graphs. */
 import { type DType, isFloat } from "../../src/core/dtype.js";
-import type { Graph } from "../../src/ir/graph.js";
 import { NdArray } from "../../src/core/ndarray.js";
+import type { Graph } from "../../src/ir/graph.js";
 import type { Node } from "../../src/ir/node.js";
 import {
   abs,
@@ -16,6 +16,7 @@ import {
   flip,
   full,
   layerNorm,
+  lt,
   matmul,
   maximum,
   mul,
@@ -30,7 +31,6 @@ import {
   tanh,
   unslice,
   where,
-  lt,
 } from "../../src/ops/index.js";
 import { leaf } from "./models.js";
 
@@ -77,13 +77,13 @@ export function randomGraph(seed: number, size = 20): RandomGraph {
   const state = Array.from({ length: r.int(3) }, (_, i) => leaf(`s${i}`, r.pick(shapes), dtype));
   const values: Node[] = [...inputs, ...state];
   const any = (): Node => (r.int(3) ? values[values.length - 1 - r.int(Math.min(4, values.length))]! : r.pick(values));
-  const fit = (x: Node, to: readonly number[]): Node | undefined => {
+  const spread = (x: Node, to: readonly number[]): Node | undefined => {
     const s = shapeOf(x);
     const pad = to.length - s.length;
     return pad >= 0 && s.every((d, i) => d === 1 || d === to[pad + i]) ? expand(x, to) : undefined;
   };
   const same = (x: Node): Node | undefined => {
-    const list = values.map((v) => fit(v, shapeOf(x))).filter((v) => v !== undefined);
+    const list = values.map((v) => spread(v, shapeOf(x))).filter((v) => v !== undefined);
     return list.length ? list[list.length - 1 - r.int(Math.min(5, list.length))] : undefined;
   };
   const smooth = (f: (x: Node) => Node) => (x: Node) => (isFloat(x.type.dtype) ? f(x) : neg(x));

@@ -1,11 +1,12 @@
 /** Runs a schedule group by group through the interpreter: what fusion, placement and order decide is checked without any kernel. */
-import { NdArray } from "../../src/core/ndarray.js";
+
 import { interpret } from "../../src/backends/interp/interpret.js";
 import { fuse } from "../../src/compile/fuse.js";
 import { standardPasses } from "../../src/compile/index.js";
 import { orderTasks } from "../../src/compile/order.js";
 import { type Plan, plan, type Slot, type Task } from "../../src/compile/plan.js";
 import { donate, lifetimes } from "../../src/compile/storage.js";
+import { NdArray } from "../../src/core/ndarray.js";
 import type { Graph } from "../../src/ir/graph.js";
 import type { Node } from "../../src/ir/node.js";
 import { runPasses } from "../../src/ir/rewrite.js";
@@ -54,7 +55,7 @@ export function simulate(s: Scheduled, feeds: ReadonlyMap<Node, NdArray>): { out
     const pairs = inPlace.get(t.group);
     groupBuffers(pairs ? { ...t.group, inPlace: pairs } : t.group);
     const values = interpret(t.group.outputs, inputs);
-    t.group.outputs.forEach((o, i) => memory.set(home(p.slotOf.get(o)!), values[i]!));
+    for (const [i, o] of t.group.outputs.entries()) memory.set(home(p.slotOf.get(o)!), values[i]!);
   }
   const live = lifetimes(p, order, home);
   for (const [slot, life] of live) if (home(slot) !== slot || life.last < life.first) throw new Error("a lifetime is wrong");
