@@ -16,7 +16,7 @@ export class Cell {
   handles = 1;
   disposed = false;
 
-  constructor(value: Node, device: string = mode.device) {
+  constructor(value: Node, device: string) {
     this.type = value.type;
     this.value = value;
     this.device = device;

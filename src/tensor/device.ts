@@ -103,6 +103,8 @@ export const allEngines = (): Engine[] => [...new Set(engines.values())];
 
 /** Opens the current device, so that blocking reads such as `dataSync` work. */
 export const ready = (): Promise<void> => engineOf(currentDevice()).open();
+/** Name of the current device, once it is open. */
+export const currentDeviceName = (): string => engineOf(currentDevice()).name;
 /** Waits until everything that was asked for has run. */
 export async function synchronize(): Promise<void> {
   for (const e of allEngines()) await e.sync();

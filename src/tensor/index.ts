@@ -27,6 +27,7 @@ export {
   backendNames,
   closeDevices,
   currentDevice,
+  currentDeviceName,
   ready,
   registerBackend,
   setDefaultBackend,

@@ -74,11 +74,11 @@ export function clearPending(): void {
 }
 /** Submits every recorded result that nothing else reads. */
 export function flush(): void {
-  const byDevice = groupBy(pendingSinks(), (c) => c.device);
+  const byEngine = groupBy(pendingSinks(), (c) => engineOf(c.device));
   clearPending();
-  for (const [device, list] of byDevice) {
+  for (const [engine, list] of byEngine) {
     submit(
-      engineOf(device),
+      engine,
       list.map((c) => c.value),
     );
     for (const c of list) settleCell(c);

@@ -4,6 +4,7 @@ import type { Node } from "../ir/node.js";
 import { defaultDType, type Literal, withLiterals } from "../ops/promotion.js";
 import { input } from "../ops/source.js";
 import { Cell } from "./cell.js";
+import { currentDevice } from "./device.js";
 import { viewNames } from "./methods.js";
 import { mode } from "./mode.js";
 import { notePending } from "./pending.js";
@@ -60,7 +61,8 @@ export function record(name: string, f: Fn, args: readonly unknown[]): unknown {
   const out = withUserLiterals(call.numbers, () => f(...(lifted as never[])));
   const track = mode.grad && [...call.nodes.keys()].some(carries);
   const self = args[0] instanceof Tensor && viewNames.has(name) ? args[0] : undefined;
-  return lower(out, { track, self, base: self && (lifted[0] as Node), given: call.nodes });
+  const device = [...call.nodes.values()].find((t) => t.cell.device !== currentDevice())?.cell.device ?? currentDevice();
+  return lower(out, { track, self, base: self && (lifted[0] as Node), device });
 }
 
 /** Runs `fn`; numbers among `numbers` that it uses as operands become run-time inputs. In a trace they are constants. */
@@ -93,7 +95,7 @@ interface Context {
   readonly track: boolean;
   readonly self: Tensor | undefined;
   readonly base: Node | undefined;
-  readonly given: ReadonlyMap<Node, Tensor>;
+  readonly device: string;
 }
 const isNode = (x: unknown): x is Node => typeof x === "object" && x !== null && "op" in x && "inputs" in x && "type" in x;
 
@@ -110,10 +112,10 @@ function tensorOf(n: Node, c: Context): Tensor {
   }
   // An op that had nothing to do gives its input back: a tensor of the same value, but not the same variable.
   if (c.track && isFloat(n.type.dtype)) markCarrier(n);
-  return newTensor(n);
+  return newTensor(n, c.device);
 }
 /** A tensor with a cell of its own whose value is this node. */
-export function newTensor(n: Node, device?: string): Tensor {
+export function newTensor(n: Node, device: string = currentDevice()): Tensor {
   const cell = new Cell(n, device);
   notePending(cell);
   return new Tensor(cell);

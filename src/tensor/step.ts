@@ -25,9 +25,9 @@ export const outsideTrace = <T>(make: () => T): T => scoped("outsideTrace", { tr
 export function submitStep(changed: readonly Tensor[]): void {
   if (mode.trace) return;
   const finished = takeFinished();
-  const byDevice = groupBy([...new Set([...changed.map((t) => t.cell), ...finished, ...pendingSinks()])], (c) => c.device);
+  const byEngine = groupBy([...new Set([...changed.map((t) => t.cell), ...finished, ...pendingSinks()])], (c) => engineOf(c.device));
   clearPending();
-  for (const [device, cells] of byDevice) {
+  for (const [engine, cells] of byEngine) {
     const nodes: Node[] = [];
     const replace: Replacement[] = [];
     for (const c of cells) {
@@ -36,7 +36,7 @@ export function submitStep(changed: readonly Tensor[]): void {
       if (before && storageOf(before)) replace.push({ before, value: c.value });
       else nodes.push(c.value);
     }
-    submit(engineOf(device), nodes, replace);
+    submit(engine, nodes, replace);
     for (const c of cells) settleCell(c, finished.includes(c));
   }
   for (const t of changed) realised.set(t.cell, t.cell.value);

@@ -338,9 +338,9 @@ function scalarOf(data: NaturalArray): number | bigint {
 export async function evaluate(...tensors: readonly Tensor[]): Promise<void> {
   mode.trace?.refuse("evaluate()");
   const waits: Promise<void>[] = [];
-  for (const [device, list] of groupBy(tensors, (t) => t.cell.device)) {
+  for (const [engine, list] of groupBy(tensors, (t) => engineOf(t.cell.device))) {
     const nodes = list.map((t) => t.value());
-    waits.push(submit(engineOf(device), nodes));
+    waits.push(submit(engine, nodes));
     for (const t of list) if (t.cell.value === t.value()) settleCell(t.cell);
   }
   clearPending();
