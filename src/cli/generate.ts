@@ -65,7 +65,12 @@ async function open(file: string, o: GenerateCommand): Promise<Session> {
 }
 
 /** Feeds the prompt byte by byte, then what the model answers, until `maxTokens` are out or `signal` aborts. */
-async function stream(session: Session, o: GenerateCommand, signal: AbortSignal, write: (piece: string) => void): Promise<Generated> {
+export async function stream(
+  session: Session,
+  o: Pick<GenerateCommand, "prompt" | "maxTokens" | "temperature" | "seed">,
+  signal: AbortSignal,
+  write: (piece: string) => void,
+): Promise<Generated> {
   const { metadata } = session.pie;
   if (metadata["kind"] !== "byte-language-model")
     throw new ArgumentError(`${session.pie.source.name} is no byte language model (its kind is ${metadata["kind"] ?? "not told"})`);

@@ -33,7 +33,8 @@ function tensors(path: string, o: InspectCommand): void {
       return;
     }
     for (const t of list) console.log(`${t.name}  ${t.stored} [${t.shape.join(", ")}]  ${showBytes(t.bytes)}`);
-    for (const [key, value] of Object.entries(file.metadata)) console.log(`metadata ${key}: ${value.length > 200 ? `${value.slice(0, 200)}...` : value}`);
+    for (const [key, value] of Object.entries(file.metadata))
+      console.log(`metadata ${key}: ${value.length > 200 ? `${value.slice(0, 200)}...` : value}`);
     console.log(`${list.length} tensors, ${showBytes(total)}`);
   } finally {
     file.close();
@@ -42,7 +43,12 @@ function tensors(path: string, o: InspectCommand): void {
 
 function programs(pie: Pie, o: InspectCommand): void {
   const methods = [...pie.methods.values()];
-  const states = [...pie.state.values()].map((s) => ({ name: s.name, dtype: s.dtype, shape: s.shape, bytes: byteLength(s.dtype, s.shape) }));
+  const states = [...pie.state.values()].map((s) => ({
+    name: s.name,
+    dtype: s.dtype,
+    shape: s.shape,
+    bytes: byteLength(s.dtype, s.shape),
+  }));
   const summary = methods.map((m) => ({
     name: m.name,
     inputs: m.inputs.map((p) => `${p.name}: ${showType(p.type)}`),
@@ -66,9 +72,13 @@ function programs(pie: Pie, o: InspectCommand): void {
   }
   for (const [key, value] of Object.entries(pie.metadata)) console.log(`${key}: ${value}`);
   for (const [i, m] of summary.entries()) {
-    console.log(`method ${m.name}(${m.inputs.join(", ")}) -> ${m.outputs.join(", ")}${m.dims.length ? `  where ${m.dims.join(", ")}` : ""}`);
+    console.log(
+      `method ${m.name}(${m.inputs.join(", ")}) -> ${m.outputs.join(", ")}${m.dims.length ? `  where ${m.dims.join(", ")}` : ""}`,
+    );
     for (const p of m.programs)
-      console.log(`  for ${p.target}: ${p.steps} steps, ${p.kernels} distinct kernels, ${p.hostSteps} on the host, arena ${typeof p.arenaBytes === "number" ? showBytes(p.arenaBytes) : p.arenaBytes}`);
+      console.log(
+        `  for ${p.target}: ${p.steps} steps, ${p.kernels} distinct kernels, ${p.hostSteps} on the host, arena ${typeof p.arenaBytes === "number" ? showBytes(p.arenaBytes) : p.arenaBytes}`,
+      );
     if (!m.programs.length) console.log("  no program: the full package compiles its graph");
     if (o.kernels) for (const p of methods[i]!.programs) console.log(explain(p));
   }

@@ -28,7 +28,17 @@ export async function run(file: string, method: string, o: RunCommand): Promise<
     });
     const outputs = await session.run(method, o.input ? readInputs(o.input) : {}, { signal: stop.signal });
     if (o.out) writeSafetensors(o.out, new Map(Object.entries(outputs)));
-    else if (o.json) console.log(JSON.stringify(Object.fromEntries(Object.entries(outputs).map(([k, t]) => [k, { dtype: t.dtype, shape: t.shape, data: Array.from(t.data as ArrayLike<number | bigint>, String) }]))));
+    else if (o.json)
+      console.log(
+        JSON.stringify(
+          Object.fromEntries(
+            Object.entries(outputs).map(([k, t]) => [
+              k,
+              { dtype: t.dtype, shape: t.shape, data: Array.from(t.data as ArrayLike<number | bigint>, String) },
+            ]),
+          ),
+        ),
+      );
     else for (const [name, t] of Object.entries(outputs)) console.log(`${name}: ${t.dtype} [${t.shape.join(", ")}] ${preview(t)}`);
     await session.dispose();
   } finally {
