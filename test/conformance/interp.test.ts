@@ -88,7 +88,9 @@ function differs(
   );
   const at = (h: number): number => {
     const moved = new Map(all);
-    wrt.forEach((x, i) => moved.set(x, shifted(all.get(x)!, direction[i]!, h)));
+    wrt.forEach((x, i) => {
+      moved.set(x, shifted(all.get(x)!, direction[i]!, h));
+    });
     return inner(
       interpret(values, moved),
       cts.map((c) => all.get(c)!),

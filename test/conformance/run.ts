@@ -112,7 +112,9 @@ export async function runAll(
     if (!list.length) return;
     try {
       const got = await runCases(list, codegen, device);
-      list.forEach((c, i) => results.set(c, got[i]!));
+      list.forEach((c, i) => {
+        results.set(c, got[i]!);
+      });
     } catch (error) {
       if (list.length === 1) {
         broken.push({ case: list[0]!, why: error instanceof Error ? `${error.name}: ${error.message}` : String(error) });

@@ -30,7 +30,7 @@ export function conformance(backend: Backend, options: ConformanceOptions = {}):
     describe.skip(`${backend.name}: ${skip}`, () => test("conformance", () => {}));
     return;
   }
-  const only = process.env["TREEPIE_OPS"]?.split(",");
+  const only = process.env.TREEPIE_OPS?.split(",");
   const { cases, failed } = allCases({
     ...(only && { ops: only }),
     ...(options.dtypes && { dtypes: new Set(options.dtypes) }),

@@ -9,8 +9,8 @@ import { graphOf, runAll, runCases } from "../conformance/run.js";
 import { judge } from "../conformance/suite.js";
 import { buildCase, type Recipe, randomRecipe, shrink } from "./graphs.js";
 
-const total = Number(process.env["TREEPIE_GRAPHS"] ?? 1000);
-const first = Number(process.env["TREEPIE_GRAPH_SEED"] ?? 0);
+const total = Number(process.env.TREEPIE_GRAPHS ?? 1000);
+const first = Number(process.env.TREEPIE_GRAPH_SEED ?? 0);
 const batch = 100;
 
 function fuzz(backend: Backend): void {

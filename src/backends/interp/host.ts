@@ -3,7 +3,8 @@ import { NdArray } from "../../core/ndarray.js";
 import { parseAttrs } from "../../ir/attrs.js";
 import { type Node, opByName } from "../../ir/node.js";
 import { pick } from "../../ir/pick.js";
-import { input } from "../../ops/source.js";
+// The whole index, so that every op is known by name.
+import { input } from "../../ops/index.js";
 import type { HostFunction, HostFunctions } from "../../runtime/program.js";
 import { concreteAttrs, interpret } from "./interpret.js";
 
@@ -14,9 +15,9 @@ export const hostFunctions: HostFunctions = (call): HostFunction | undefined => 
   return (payload, inputs, outputs, dims) => {
     const leaves = inputs.map((x) => input(x.type));
     const feeds = new Map<Node, NdArray>();
-    inputs.forEach((x, i) =>
-      feeds.set(leaves[i]!, new NdArray(x.type.dtype, x.type.shape as readonly number[], fromBytes(x.type.dtype, x.bytes))),
-    );
+    inputs.forEach(({ type, bytes }, i) => {
+      feeds.set(leaves[i]!, new NdArray(type.dtype, type.shape as readonly number[], fromBytes(type.dtype, bytes)));
+    });
     const several = outputs.length > 1 ? { tuple: outputs } : {};
     // Not made by `make`: the concrete types are given, and attributes may hold symbolic dims.
     const node: Node = { op, inputs: leaves, attrs: concreteAttrs(parseAttrs(payload), dims), type: outputs[0]!, ...several };

@@ -53,9 +53,7 @@ export function interpret(roots: readonly Node[], feeds: ReadonlyMap<Node, NdArr
         const parts = n.op.decompose(n, n.inputs);
         expansions.set(n, "op" in parts ? [parts] : parts);
       } else if (n.op.kind === "leaf") {
-        throw new ArgumentError(
-          `interpret: ${n.op.name} ${JSON.stringify(n.attrs["name"] ?? "")} of type ${showType(n.type)} has no value`,
-        );
+        throw new ArgumentError(`interpret: ${n.op.name} ${JSON.stringify(n.attrs.name ?? "")} of type ${showType(n.type)} has no value`);
       } else {
         throw new UnsupportedError(`interpret: ${n.op.name} has neither a reference nor a decomposition`);
       }
@@ -70,7 +68,7 @@ function apply(n: Node, values: ReadonlyMap<Node, readonly NdArray[]>, dims: Rea
   const outs = results.map((t) => concrete(t, dims, exact));
   const inputs = n.inputs.map((x) => values.get(x)!);
   // pick is the one op that sees all results of its input.
-  const args = inputs.map((v, i) => (n.inputs[i]!.tuple ? v[Number(n.attrs["index"] ?? 0)]! : v[0]!));
+  const args = inputs.map((v, i) => (n.inputs[i]!.tuple ? v[Number(n.attrs.index ?? 0)]! : v[0]!));
   const got = n.op.reference!(args, concreteAttrs(n.attrs, dims), outs[0]!, outs);
   const list = got instanceof NdArray ? [got] : got;
   return list.map((v, i) => {
