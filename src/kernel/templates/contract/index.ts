@@ -3,6 +3,7 @@
  * where operands are staged, and the micro tile. The prologue is evaluated where an operand is staged or read; the epilogue where
  * an accumulator leaves its registers.
  */
+import { bytesOf } from "../../../core/dtype.js";
 import { add, ceilDiv, type Dim, divides, lo, max, min, mul, sub, variable, variables } from "../../../core/expr.js";
 import { isStatic, numel } from "../../../core/type.js";
 import { is, type Node } from "../../../ir/node.js";
@@ -41,7 +42,7 @@ export function tile(group: Group, target: Target): ContractTiling {
   const ofB = strides(group, buffers, b, batch, ["k", "n"], total);
   const problem: Problem = { batch: numel(batch), total, dtype, plain: { a: !!ofA, b: !!ofB }, contiguousB: ofB?.[1] === 1 };
   if (target.threads === 1) return tileCpu(problem, target);
-  const unit = target.units.find((u) => fits(u, problem, group, [a, b]));
+  const unit = target.units.find((u) => fits(u, problem, group, [a, b]) && copies(u, ofA, ofB));
   if (unit) {
     const shared = unit.operands === "shared";
     return shared ? tileUnit(unit, { m: 128, n: unit.n, k: 64 }, [2, 1], 4, 8) : tileUnit(unit, { m: 128, n: 128, k: 64 }, [2, 4], 3, 8);
@@ -53,6 +54,14 @@ function fits(u: MatrixUnit, p: Problem, group: Group, [a, b]: readonly [Node, N
   const { m, n, k } = p.total;
   const whole = divides(128, m) && divides(u.operands === "shared" ? u.n : 128, n) && divides(64, k) && isStatic([m, n, k]);
   return whole && a.type.dtype === u.input && b.type.dtype === u.input && p.plain.a && p.plain.b && group.root!.type.dtype === u.input;
+}
+
+/** Whether 16-byte copies can fill what a unit reads: rows of k (b's may be rows of n where fragments turn them), each row aligned. */
+function copies(u: MatrixUnit, a: readonly [number, number] | undefined, b: readonly [number, number] | undefined): boolean {
+  const piece = 16 / bytesOf(u.input);
+  const rows = (outer: number, inner: number): boolean => inner === 1 && outer % piece === 0;
+  if (!a || !b) return false;
+  return rows(a[0], a[1]) && (rows(b[1], b[0]) || (u.operands === "registers" && rows(b[0], b[1])));
 }
 
 /** Builds the kernel that a tiling describes. */
