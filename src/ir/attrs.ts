@@ -3,8 +3,8 @@
  * bigints end in `n`, integer expressions stand in `<...>` with the ranges of their variables, graphs print as graphs.
  */
 import { FormatError } from "../core/errors.js";
-import { type Ranges, parseDim, writeDim } from "../core/expr-text.js";
 import { show } from "../core/expr.js";
+import { parseDim, type Ranges, writeDim } from "../core/expr-text.js";
 import type { Graph } from "./graph.js";
 import type { Attr, Attrs } from "./node.js";
 import { parseGraph } from "./parse.js";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { InternalError } from "../core/errors.js";
 import { variable } from "../core/expr.js";
-import { add, mul, mul as times, neg, sin } from "../ops/elementwise.js";
+import { add, mul, neg, sin, mul as times } from "../ops/elementwise.js";
 import { expand, reshape, reshapeOp } from "../ops/movement.js";
 import { input, scalar } from "../ops/source.js";
 import { type Graph, topo } from "./graph.js";

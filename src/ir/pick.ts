@@ -1,5 +1,5 @@
-import { InternalError } from "../core/errors.js";
 import type { DType } from "../core/dtype.js";
+import { InternalError } from "../core/errors.js";
 import type { Shape } from "../core/type.js";
 import { make, type Node, type Op, op } from "./node.js";
 

@@ -1,6 +1,6 @@
-import { writeRanges } from "../core/expr-text.js";
-import { type Dim, show, variables } from "../core/expr.js";
 import { InternalError } from "../core/errors.js";
+import { type Dim, show, variables } from "../core/expr.js";
+import { writeRanges } from "../core/expr-text.js";
 import { showType } from "../core/type.js";
 import { writeAttrs } from "./attrs.js";
 import { type Graph, roots, topo } from "./graph.js";

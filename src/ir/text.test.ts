@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FormatError } from "../core/errors.js";
-import { add as plus, div, min, mod, mul as times, variable, xor } from "../core/expr.js";
-import { add, cast, mul, neg, where, lt, exp } from "../ops/elementwise.js";
+import { div, min, mod, add as plus, mul as times, variable, xor } from "../core/expr.js";
+import { add, cast, exp, lt, mul, neg, where } from "../ops/elementwise.js";
 import { cat, expand, flip, permute, reshape, slice, sum, unslice } from "../ops/index.js";
 import { full, input, scalar } from "../ops/source.js";
 import { parseAttrs, writeAttrs } from "./attrs.js";
 import type { Graph } from "./graph.js";
 import { graphKey, intern } from "./intern.js";
-import { allOps, type Attrs, make, type Node, type Op, op } from "./node.js";
+import { type Attrs, allOps, make, type Node, type Op, op } from "./node.js";
 import { parseGraph } from "./parse.js";
 import { pick } from "./pick.js";
 import { printGraph } from "./print.js";

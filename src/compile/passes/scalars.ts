@@ -4,8 +4,8 @@
  */
 import { type DType, dtypes, isFloat, isInt, isWide } from "../../core/dtype.js";
 import { is, type Node } from "../../ir/node.js";
-import { add, cast, mul, neg, sub, where } from "../../ops/elementwise.js";
 import { castOp } from "../../ops/cast.js";
+import { add, cast, mul, neg, sub, where } from "../../ops/elementwise.js";
 import { full } from "../../ops/source.js";
 import { splat } from "./fold.js";
 
