@@ -6,7 +6,7 @@ import type { SpaceTiling } from "../../kernel/tiling.js";
 import { finishKernel, substituteStmts } from "../../kernel/walk.js";
 import { type Evaluated, evaluatePasses, type Pass, partOf, type Window } from "./passes.js";
 import { namesIndices } from "./reduced.js";
-import { bindMerged, digits, type MergedAxis, type Plan } from "./space.js";
+import { bindMerged, crossing, digits, type MergedAxis, type Plan } from "./space.js";
 
 /** Lowers a plan with lanes along `lane`, one of its kept axes; undefined where there is none. With a window: partial results of each chunk of columns. */
 export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined, name: string, window?: Window): Kernel {
@@ -75,7 +75,8 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
     return [...e.passes.flatMap(lanes), ...end];
   }
 
-  const { body, grid } = t.threads > 1 ? onThreads() : onCores();
+  const crossed = lane && p.passes === 0 && crossing(p, lane);
+  const { body, grid } = t.threads > 1 ? onThreads() : crossed ? onTiles(crossed) : onCores();
   const size = (b: Buffer, n: number): Buffer => ({ ...b, size: n });
   const registers = [...e.sums.map((s) => size(s.result, wide)), ...e.locals];
   const suffixed = registers.flatMap((b) => [vector, 1].map((n) => ({ ...b, name: `${b.name}${suffix(n)}` })));
@@ -128,20 +129,42 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
       }
     }
     const [base, length] = isLane ? [begin, count] : [0, along.size];
+    return { body: [...e.top, ...start, ...loops(nest, [...substituteStmts(e.outer, place), ...lanes(base, length, (x) => x)])], grid };
+  }
+
+  /** Lanes from `base` on: wide blocks, then single vectors, then single lanes. */
+  function lanes(base: Dim, length: Dim, around: (body: readonly Stmt[]) => readonly Stmt[]): readonly Stmt[] {
     const run = (n: Dim, from: Dim, us: number, vs: number): readonly Stmt[] => {
       if (n === 0) return [];
       const j = axis(p.fresh("j"), n, "loop");
-      return loops(
-        [j],
-        block((ua, va) => add(base, from, mul(at(j), us * vs), mul(at(ua), vs), at(va)), us, vs),
-      );
+      return loops([j], around(block((ua, va) => add(base, from, mul(at(j), us * vs), mul(at(ua), vs), at(va)), us, vs)));
     };
-    const lanes = [
+    return [
       ...run(div(length, wide), 0, unroll, vector),
       ...(unroll > 1 ? run(div(mod(length, wide), vector), mul(div(length, wide), wide), 1, vector) : []),
       ...(vector > 1 ? run(mod(length, vector), mul(div(length, vector), vector), 1, 1) : []),
     ];
-    return { body: [...e.top, ...start, ...loops(nest, [...substituteStmts(e.outer, place), ...lanes])], grid };
+  }
+
+  /** A transposition: blocks of the axis that crosses the lanes, so that every cache line is used while it is there. */
+  function onTiles(across: MergedAxis): { body: readonly Stmt[]; grid: Dim } {
+    const others = outer.filter((m) => m !== across);
+    const part = (size: Dim, most: number): { count: Dim; take: number } =>
+      hi(size) <= most ? { count: 1, take: Math.max(1, hi(size)) } : { count: ceilDiv(size, most), take: most };
+    const tall = part(across.size, 16);
+    const long = part(along.size, Math.ceil(t.block / 16 / wide) * wide);
+    const sizes = [...others.map((m) => m.size), tall.count, long.count];
+    const grid = numel(sizes);
+    const [start, digit] = digitNames(indexOn("pid", grid), sizes);
+    others.forEach((m, i) => bindMerged(m, digit[i]!, place));
+    const begin = (size: Dim, x: typeof tall, d: Dim): [Dim, Dim] =>
+      x.count === 1 ? [0, size] : [mul(d, x.take), min(x.take, sub(size, mul(d, x.take)))];
+    const [top, height] = begin(across.size, tall, digit.at(-2)!);
+    const [left, width] = begin(along.size, long, digit.at(-1)!);
+    const i = axis(p.fresh("i"), height, "loop");
+    bindMerged(across, add(top, at(i)), place);
+    const before = substituteStmts(e.outer, place);
+    return { body: [...e.top, ...start, ...lanes(left, width, (x) => loops([i], [...before, ...x]))], grid };
   }
 
   /** The digits of a position, by names where there are several. */

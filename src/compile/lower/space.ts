@@ -50,6 +50,8 @@ export interface Plan {
   readonly fresh: (stem: string) => string;
   /** How well lanes along an axis fit the accesses: +1 for each that is contiguous, -1 for each that is spread. */
   readonly contiguous: ReadonlyMap<MergedAxis, number>;
+  /** Every index at which memory is read or written. */
+  readonly indices: readonly Dim[];
 }
 
 /** The result of merging axes: every dim becomes a function of one position. */
@@ -99,8 +101,9 @@ export function planOf(group: Group, stored?: ReadonlyMap<Node, Buffer>): Plan {
   });
   const draft = { group, buffers, axes, reductions, outputs, depth, passes, fresh };
   const body = everything(draft);
+  const indices = accesses(body).map((a) => a.index);
   const merged = coalesce(axes, dimsOf(body));
-  return { ...draft, merged, contiguous: new Map(merged.map((m) => [m, fit(m, body)])) };
+  return { ...draft, merged, contiguous: new Map(merged.map((m) => [m, fit(m, indices)])), indices };
 }
 
 /** Reductions below each node of the group, itself included. */
@@ -167,14 +170,21 @@ function coalesce(axes: readonly SpaceAxis[], dims: Iterable<Dim>): MergedAxis[]
 }
 
 /** How accesses like lanes along a merged axis. */
-function fit(m: MergedAxis, body: readonly Stmt[]): number {
+function fit(m: MergedAxis, indices: readonly Dim[]): number {
   const { name } = m.axes.at(-1)!;
   let score = 0;
-  for (const { index } of accesses(body)) {
+  for (const index of indices) {
     const s = coefficient(index, name);
     score += s === 1 ? 1 : s === 0 ? 0 : -1;
   }
   return score;
+}
+
+/** The axis along which something is contiguous that is spread along `lane` (a transposition). */
+export function crossing(p: Plan, lane: MergedAxis): MergedAxis | undefined {
+  const along = (d: Dim, m: MergedAxis): Dim | undefined => coefficient(d, m.axes.at(-1)!.name);
+  const spread = p.indices.filter((d) => along(d, lane) !== 0 && along(d, lane) !== 1);
+  return p.merged.find((m) => m !== lane && !m.reduced && hi(m.size) >= 8 && spread.some((d) => along(d, m) === 1));
 }
 
 /** A flat position as one digit per size, last fastest. */
