@@ -274,7 +274,11 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
     const k = kinds.get(n);
     if (!k) continue;
     const inline = k.kind === "map" || k.kind === "reduce" ? isGenerated : () => false;
-    const cone = coneOf(n, k.kind, (x) => isValue(x) && !inline(x));
+    const start = (i: number): Relation => {
+      if (k.kind === "template") return k.template!.overwrites?.(n, i) ? "full" : "view";
+      return k.kind === "host" ? "view" : "full";
+    };
+    const cone = coneOf(n, start, (x) => isValue(x) && !inline(x));
     const from = k.kind === "reduce" ? n.inputs[0]! : n;
     const atom: Atom = {
       node: n,
@@ -305,15 +309,17 @@ function picksOf(n: Node, users: readonly Node[]): Node[] {
 }
 
 /** What lies between a node and the values that it reads. */
-function coneOf(root: Node, kind: Atom["kind"], isValue: (n: Node) => boolean): { nodes: Node[]; reads: Map<Node, Set<Relation>> } {
+function coneOf(
+  root: Node,
+  start: (input: number) => Relation,
+  isValue: (n: Node) => boolean,
+): { nodes: Node[]; reads: Map<Node, Set<Relation>> } {
   const nodes = new Set<Node>([root]);
   const reads = new Map<Node, Set<Relation>>();
   const seen = new Map<Node, Set<Relation>>();
   const stack: [Node, Relation][] = [];
-  const start: Relation = kind === "template" || kind === "host" ? "view" : "full";
-  const descend = (n: Node, relation: Relation): void => {
-    const next = n.op.kind === "movement" ? through(n, relation) : relation;
-    for (const x of n.inputs) stack.push([x, next]);
+  const descend = (n: Node, relation: (input: number) => Relation): void => {
+    for (const [i, x] of n.inputs.entries()) stack.push([x, n.op.kind === "movement" ? through(n, relation(i)) : relation(i)]);
   };
   descend(root, start);
   while (stack.length) {
@@ -329,7 +335,7 @@ function coneOf(root: Node, kind: Atom["kind"], isValue: (n: Node) => boolean): 
       continue;
     }
     nodes.add(n);
-    descend(n, relation);
+    descend(n, () => relation);
   }
   return { nodes: [...nodes], reads };
 }

@@ -6,8 +6,10 @@ import { nullBackend } from "../backends/null/index.js";
 import { NdArray } from "../core/ndarray.js";
 import { type Graph, roots } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
-import { add, mul, neg, sqrt } from "../ops/elementwise.js";
-import { flip, reshape } from "../ops/movement.js";
+import { scatterTemplate } from "../kernel/templates/scatter.js";
+import { add, mul, neg, sqrt, sub } from "../ops/elementwise.js";
+import { scatterInto } from "../ops/gather.js";
+import { flip, reshape, slice } from "../ops/movement.js";
 import { sum } from "../ops/reduce.js";
 import { full, input, scalar } from "../ops/source.js";
 import { compile } from "./index.js";
@@ -69,6 +71,21 @@ describe("updates", () => {
     expect(check(graph([], [s], [], [[s, flip(s, [0])]]))).toEqual([
       "s is not written in place: flip reads the old value at other positions",
     ]);
+  });
+  test("positions that are data: a scatter writes into the state", () => {
+    const [s, x, at] = [leaf("s", [8, 4]), leaf("x", [2, 4]), input({ shape: [2], dtype: "i64" }, "at")];
+    const next = scatterInto(s, at, x, 0, "set");
+    const claims = { ...nullBackend.codegen(), claims: [scatterTemplate] };
+    const copies = (g: Graph): string[] => schedule(g, claims).order.flatMap((t) => (t.kind === "copy" ? t.why : []));
+    expect(copies(graph([x, at], [s], [], [[s, next]]))).toEqual([]);
+    expect(copies(graph([x, at], [s], [sum(mul(next, next), [0])], [[s, next]]))).toEqual([]);
+    // The old value is read after the new one was written.
+    expect(copies(graph([x, at], [s], [sub(next, s)], [[s, next]]))).toHaveLength(1);
+    // The source reads what is written; computed before, it is in no one's way.
+    const twice = scatterInto(s, at, slice(s, [0, 0], [2, 4]), 0, "set");
+    expect(copies(graph([x, at], [s], [], [[s, twice]]))).toHaveLength(1);
+    const before = scatterInto(s, at, add(x, slice(s, [0, 0], [2, 4])), 0, "set");
+    expect(copies(graph([x, at], [s], [], [[s, before]]))).toEqual([]);
   });
   test("states swap", () => {
     const [a, b] = [leaf("a"), leaf("b")];

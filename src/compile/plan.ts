@@ -235,10 +235,12 @@ export function readsInStep(fusion: Fusion, group: Group, input: Node, output: N
   const elements = numel(output.type.shape);
   if (numel(input.type.shape) !== elements) return false;
   const maker = fusion.atoms.of.get(output);
-  if (!maker || maker.kind === "template") return false;
+  if (!maker || (maker.kind === "template" && !maker.template!.overwrites)) return false;
   for (const a of fusion.atomsOf.get(group)!) {
     const relations = a.reads.get(input);
     if (!relations) continue;
+    // What follows a template's result at once reads memory that the template has already written.
+    if (maker.kind === "template" && a !== maker) return false;
     if (a.size !== elements && !(a.kind !== "reduce" && numel(a.node.type.shape) === elements)) return false;
     for (const r of relations) if (r !== "full") return false;
     // A reduction's own result leaves when the row is done, its operand is read before.

@@ -69,6 +69,8 @@ export interface Template {
   prologue(node: Node, input: number, target: Target): true | string;
   /** Whether elementwise consumers may be evaluated where results leave; a string is the reason why not. */
   epilogue(node: Node, target: Target): true | string;
+  /** Whether operand `input` is only read at the position where the result is then written, which may therefore be the same memory. */
+  overwrites?(node: Node, input: number): boolean;
   /** The group's kernels, in order. Several share `scratch` buffers that the group declares. */
   lower(group: Group, target: Target): readonly Kernel[];
 }
