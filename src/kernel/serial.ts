@@ -41,13 +41,18 @@ export function serial(k: Kernel): Kernel {
       const buffer = room(`kept_${s.name}`, loaded(s.value.dtype));
       kept.set(s.name, { buffer, again: (value) => ({ ...s, value }) });
       const held = `value_${s.name}`;
-      return [{ kind: "let", name: held, value: s.value }, { ...s, value: { kind: "ref", dtype: s.value.dtype, name: held } }, store(buffer, self, { kind: "ref", dtype: s.value.dtype, name: held })];
+      return [
+        { kind: "let", name: held, value: s.value },
+        { ...s, value: { kind: "ref", dtype: s.value.dtype, name: held } },
+        store(buffer, self, { kind: "ref", dtype: s.value.dtype, name: held }),
+      ];
     }
     return [s];
   };
   const uniform = (d: Dim, what: string): void => {
     const names = [...variables(d).keys()];
-    if (dependsOn(d, "thread") || names.some((n) => kept.has(n))) throw new UnsupportedError(`kernel ${k.name}: threads meet at a barrier inside ${what}, which differs from thread to thread`);
+    if (dependsOn(d, "thread") || names.some((n) => kept.has(n)))
+      throw new UnsupportedError(`kernel ${k.name}: threads meet at a barrier inside ${what}, which differs from thread to thread`);
   };
   const split = (body: readonly Stmt[]): readonly Stmt[] => {
     const out: Stmt[] = [];
@@ -107,7 +112,9 @@ export function serial(k: Kernel): Kernel {
   };
   const body = rewriteStmts(substituteStmts(k.body, new Map([["tid", self]])), { place });
   const done = split(body);
-  const buffers = k.buffers.map((b): Buffer => (b.space === "reg" ? { ...b, space: "shared", size: mul(b.size, k.threads), dtype: b.dtype } : b));
+  const buffers = k.buffers.map(
+    (b): Buffer => (b.space === "reg" ? { ...b, space: "shared", size: mul(b.size, k.threads), dtype: b.dtype } : b),
+  );
   return separated({ ...k, threads: 1, buffers: [...buffers, ...spills], body: done });
 }
 

@@ -1,9 +1,10 @@
-/** The spellings of Intel's tile registers; they need the compiler's intrinsics. */
+/** The spellings of Intel's tile registers; they need the compiler's intrinsics, and a thread that was let use them. */
 import type { Dialect } from "../../kernel/dialect.js";
 
+/** A fragment is a tile number, never a variable. */
 const number = (tile: string): string => tile.slice(tile.lastIndexOf("_") + 1);
 
-/** Matrix-unit statements as tile instructions. Registers are tile numbers, never variables. */
+/** Matrix-unit statements as tile instructions. */
 export const amxWords: Pick<Dialect, "fill" | "fetch" | "mma" | "spill" | "issue" | "settle"> = {
   fill: (_u, [acc]) => `_tile_zero(${number(acc!)});`,
   fetch: (_u, [into], from, i, stride) => `_tile_loadd(${number(into!)}, ${from.name} + ${i}, (${stride}) * 2);`,
@@ -13,9 +14,12 @@ export const amxWords: Pick<Dialect, "fill" | "fetch" | "mma" | "spill" | "issue
   settle: () => "",
 };
 
-/** A kernel that uses tiles gets the header, sets its tiles up once per call, and declares no variables for them. */
-export function amxFinish(lines: readonly string[]): readonly string[] {
-  const tiles = new Set(lines.flatMap((l) => (l.startsWith("_tile_") ? [l] : [])));
-  if (!tiles.size) return lines;
-  return lines;
-}
+/** Whether text uses tiles. */
+export const usesTiles = (text: string): boolean => text.includes("_tile_");
+/** What text that uses tiles needs before it: the header (only then: it takes long to read), and eight tiles of 16 rows of 64 bytes. */
+export const tilePrelude = `#include <immintrin.h>
+static inline void configure_tiles(void) {
+  struct { unsigned char palette, row, pad[14]; unsigned short bytes[16]; unsigned char rows[16]; } t = {1};
+  for (int i = 0; i < 8; i++) { t.bytes[i] = 64; t.rows[i] = 16; }
+  _tile_loadconfig(&t);
+}`;

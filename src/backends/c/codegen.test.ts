@@ -2,10 +2,25 @@ import { describe, expect, test } from "vitest";
 import { fromBytes, roundValue, toBytes } from "../../core/convert.js";
 import { bytesOf, type DType, isFloat, isInt, isWide } from "../../core/dtype.js";
 import { add, mul, variable } from "../../core/expr.js";
-import { apply, at, axis, below, type Buffer as KernelBuffer, type Kernel, load, loops, store } from "../../kernel/kernel.js";
+import {
+  apply,
+  at,
+  axis,
+  below,
+  type Buffer as KernelBuffer,
+  type Kernel,
+  load,
+  loops,
+  ref,
+  type Stmt,
+  store,
+} from "../../kernel/kernel.js";
 import { definedFor, type Scalar, scalarValue } from "../../kernel/scalarValue.js";
+import { verifyKernel } from "../../kernel/verify.js";
+import { cpu } from "../../runtime/cpu.js";
 import { type ScalarOp, scalarOps } from "../../ops/scalar.js";
 import { jsCodegen } from "../js/codegen.js";
+import { amx } from "./target.js";
 import { compileKernels, hasCompiler } from "./testing.js";
 
 const dtypes: readonly DType[] = ["bool", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f32", "f64"];
@@ -264,5 +279,72 @@ describe("generated JavaScript", () => {
       return check(c, fromBytes(c.dtype, out), "js");
     });
     expect(bad).toEqual([]);
+  });
+});
+
+describe.runIf(hasCompiler())("C for other processors", () => {
+  const x = buffer("double", "f32", variable("int", 0, 64));
+  const y = buffer("x_3", "f32", variable("int", 0, 64), true);
+  const acc: KernelBuffer = { name: "exp", dtype: "f32", space: "reg", size: 16 };
+  const size = variable("int", 0, 64);
+  const lanes = axis("for", 16, "vector");
+  const block = axis("x", 4, "loop");
+  const i = add(mul(at(block), 16), at(lanes));
+  /** Names that C has taken, and names like those that the printer makes. */
+  const named: Kernel = {
+    name: "main",
+    buffers: [x, y, acc],
+    dims: [size],
+    grid: 1,
+    threads: 1,
+    body: loops(
+      [block, lanes],
+      [
+        {
+          kind: "if",
+          test: below(i, size),
+          body: [
+            { kind: "let", name: "exp_1", value: apply("exp", "f32", load(x, i)) },
+            store(acc, at(lanes), { kind: "ref", dtype: "f32", name: "exp_1" }),
+            store(y, i, apply("add", "f32", load(acc, at(lanes)), { kind: "ref", dtype: "f32", name: "exp_1" })),
+          ],
+        },
+      ],
+    ),
+  };
+  test("any name, narrower vectors", { timeout: 60_000 }, () => {
+    const levels = [cpu().features, cpu().features.filter((f) => !f.startsWith("avx512")), []];
+    for (const features of levels) {
+      const [run] = compileKernels([named], features);
+      const input = Float32Array.from({ length: 37 }, (_, k) => k / 8 - 2);
+      const out = new Float32Array(37);
+      run!([new Uint8Array(input.buffer), new Uint8Array(out.buffer)], { int: 37 });
+      out.forEach((v, k) => expect(ulps(v, 2 * Math.exp(input[k]!), "f32")).toBeLessThanOrEqual(2));
+    }
+  });
+
+  test.runIf(cpu().arch === "x86-64")("tiles of a matrix unit compile", { timeout: 60_000 }, () => {
+    const a = buffer("a", "bf16", 16 * 32);
+    const b = buffer("b", "bf16", 16 * 32);
+    const out = buffer("c", "f32", 16 * 16, true);
+    const tiles: KernelBuffer = { name: "tile", dtype: "f32", space: "reg", size: 3 };
+    const fetch = (into: number, from: KernelBuffer): Stmt => ({
+      kind: "fetch",
+      unit: amx,
+      into: ref(tiles, into),
+      from: ref(from, 0),
+      stride: 32,
+      count: 1,
+      transposed: false,
+    });
+    const body: readonly Stmt[] = [
+      { kind: "fill", unit: amx, acc: ref(tiles, 0) },
+      fetch(1, a),
+      fetch(2, b),
+      { kind: "mma", unit: amx, acc: ref(tiles, 0), a: ref(tiles, 1), b: ref(tiles, 2) },
+      { kind: "spill", unit: amx, acc: ref(tiles, 0), to: ref(out, 0), stride: 16 },
+    ];
+    const kernel = verifyKernel({ name: "tiles", buffers: [a, b, out, tiles], dims: [], grid: 1, threads: 1, body });
+    expect(compileKernels([kernel], ["avx2", "fma", "amx-tile", "amx-bf16"])).toHaveLength(1);
   });
 });

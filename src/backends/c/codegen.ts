@@ -9,7 +9,7 @@ import { print } from "../../kernel/print.js";
 import { spellIndex } from "../../kernel/spell.js";
 import type { ScalarOp } from "../../ops/scalar.js";
 import type { KernelCode } from "../../runtime/program.js";
-import { amxFinish, amxWords } from "./amx.js";
+import { amxWords, tilePrelude, usesTiles } from "./amx.js";
 import { hasHelper, helpersFor, word } from "./prelude.js";
 import { type CpuTarget, cTarget } from "./target.js";
 
@@ -19,7 +19,10 @@ export function cCodegen(cpu: CpuTarget, claims: readonly Template[] = []): Code
     name: "c",
     key: { backend: "c", arch: cpu.arch, features: [...cpu.features].sort(), format: 1 },
     target: cTarget(cpu),
-    prelude: (kernels) => helpersFor(kernels.map((k) => k.source).join("\n")).join("\n"),
+    prelude: (kernels) => {
+      const text = kernels.map((k) => k.source).join("\n");
+      return [...(usesTiles(text) ? [tilePrelude] : []), ...helpersFor(text)].join("\n");
+    },
     render: (k) => print(k, c),
     claims,
   };
@@ -234,18 +237,18 @@ function finish(k: Kernel, p: Printed): KernelCode {
   const renamed = { ...k, buffers: k.buffers.map((b): Buffer => ({ ...b, name: p.name(b.name) })) };
   const global = renamed.buffers.filter((b) => b.space === "global");
   const shared = scratch(renamed);
-  const function_ = [
+  const lines = [
     `void ${p.entry}(void* const* args, const i64x1* dims, i64x1 begin, i64x1 end, char* scratch) {`,
     ...global.map((b, i) => `${b.writes ? "" : "const "}${word[b.dtype]}* const ${b.name} = args[${i}];`),
     ...shared.lines,
     ...k.dims.map((d, i) => `const i64x1 ${p.index(d)} = dims[${i}];`),
     ...p.registers,
+    ...(p.body.some(usesTiles) ? ["configure_tiles();"] : []),
     "for (i64x1 pid = begin; pid < end; pid++) {",
     ...p.body,
     "}",
     "}",
   ];
-  const lines = amxFinish(function_);
   return {
     entry: p.entry,
     source: `${lines.join("\n")}\n`,

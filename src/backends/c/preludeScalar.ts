@@ -12,7 +12,7 @@ const maskOf = (t: string): string => (t === "bool" ? "i32" : `i${bits(t)}`);
 
 /** One call per lane of the scalar function; the compiler makes vector instructions of what has them. */
 export const perLane =
-  (name: string, type: string, args: number, call: (args: readonly string[]) => string, result = type): Helper =>
+  (name: string, type: string, args: number, call: (args: readonly string[]) => string, result: string = type): Helper =>
   (n) => {
     const names = ["a", "b", "c"].slice(0, args);
     const params = names.map((a) => `${type}x$ ${a}`).join(", ");
