@@ -7,5 +7,5 @@
  */
 export { add, ceilDiv, div, divides, max, min, mod, mul, neg, sub, xor } from "./expr/algebra.js";
 export { type Fact, less, narrow, nonNegative } from "./expr/bounds.js";
-export { type Atom, type Dim, type Expr, hi, indexOn, lo, type Term, variable } from "./expr/node.js";
+export { type Atom, type Dim, type Expr, hi, indexOn, lo, type Term, variable, withNumbers } from "./expr/node.js";
 export { coefficient, dependsOn, evaluate, show, stride, substitute, variables } from "./expr/walk.js";

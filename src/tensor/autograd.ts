@@ -49,6 +49,7 @@ export function backward(t: Tensor, options: BackwardOptions = {}): void {
     if (options.createGraph) markCarrier(sum);
     leaf.grad = newTensor(sum, leaf.cell.device);
   });
+  mode.trace?.backward();
   if (!options.retainGraph && !options.createGraph && !mode.trace) {
     finished.push(t.cell);
     if (finished.length > 64) finished.shift();

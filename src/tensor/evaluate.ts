@@ -156,7 +156,7 @@ export function submit(engine: Engine, nodes: readonly Node[], replace: readonly
   for (const { before, value } of replace) {
     const s = storageOf(before);
     if (storageOf(value)) continue;
-    if (s && !s.pinned && !s.gone && !seen.has(s) && !s.job?.failed) {
+    if (s && !s.pinned && !s.shared && !s.gone && !seen.has(s) && !s.job?.failed) {
       seen.add(s);
       free.push({ before: s, value, state: before });
     } else if (!wanted.includes(value)) wanted.push(value);

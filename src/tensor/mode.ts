@@ -20,6 +20,10 @@ export interface Recorder {
   hostEffect(run: () => void): void;
   /** A plain value that the trace depends on: the trace holds only while it stays the same. */
   guard(read: () => unknown, what: string): void;
+  /** Notes a tensor from outside: that it requires gradients, or does not, is part of what the trace rests on. */
+  handle(t: Tensor): void;
+  /** Notes that `backward` ran: how its loss was computed is used up. */
+  backward(): void;
   /** The gradient of a leaf at this point of the trace. */
   readGrad(leaf: Tensor, outside: Tensor | null): Tensor | null;
   writeGrad(leaf: Tensor, grad: Tensor | null): void;

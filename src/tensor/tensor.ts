@@ -116,6 +116,7 @@ export class Tensor {
   /** The node that a recorded op reads. */
   read(track: boolean = mode.grad): Node {
     if (this.disposed) throw new ArgumentError("a tensor is used after it was disposed");
+    if (mode.trace && this.cell.trace !== mode.trace) mode.trace.handle(this);
     const through = track && !this.view?.detached;
     const n = this.view ? this.replayed(this.view.base.read(through)) : readCell(this.cell);
     const m = through ? n : untracked(n);
@@ -179,6 +180,7 @@ export class Tensor {
   // Gradients.
 
   get requiresGrad(): boolean {
+    if (mode.trace && this.cell.trace !== mode.trace) mode.trace.handle(this);
     if (this.leaf) return true;
     if (this.view) return !this.view.detached && this.view.base.requiresGrad && isFloat(this.dtype);
     return carries(mode.trace ? mode.trace.read(this.cell) : this.cell.value);
@@ -209,6 +211,10 @@ export class Tensor {
       throw new ShapeError(`grad: a gradient of type ${showType(g.type)} for a tensor of type ${showType(this.type)}`);
     if (mode.trace) mode.trace.writeGrad(this, g);
     else this.gradient = g;
+  }
+  /** Whether `requiresGrad_` was called on this very handle. */
+  get isGradLeaf(): boolean {
+    return this.leaf;
   }
   /** The gradient that the tensor has outside of the running trace. */
   outsideGrad(): Tensor | null {

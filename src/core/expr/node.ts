@@ -61,6 +61,19 @@ export const keyOf = (d: Dim): string => (typeof d === "number" ? `${d}` : d.key
 const hashOf = (d: Dim): number => (typeof d === "number" ? mix(7, d) : d.hash);
 const maskOf = (d: Dim): number => (typeof d === "number" ? 0 : d.mask);
 
+/** What code gets that uses a symbolic size as a number: nothing by default; a trace may answer, and note that it rests on that answer. */
+let asNumber: ((e: Expr) => number) | undefined;
+/** Runs `fn` with `answer` asked where a symbolic size is used as a number. */
+export function withNumbers<T>(answer: ((e: Expr) => number) | undefined, fn: () => T): T {
+  const before = asNumber;
+  asNumber = answer;
+  try {
+    return fn();
+  } finally {
+    asNumber = before;
+  }
+}
+
 class Sum implements Expr {
   readonly terms: readonly Term[];
   readonly offset: number;
@@ -105,6 +118,11 @@ class Sum implements Expr {
     this.hash = hash;
     this.mask = mask;
     this.flags = flags;
+  }
+  [Symbol.toPrimitive](hint: string): string | number {
+    if (hint === "string") return this.key;
+    if (asNumber) return asNumber(this);
+    throw new ArgumentError(`the size ${this.key} is symbolic, and is used as a number: pass it on as it is, or use -1 in its place`);
   }
   get key(): string {
     this.#key ??= `${this.terms.map((t) => (t.by === 1 ? t.atom.key : `${t.by}*${t.atom.key}`)).join("+")}${this.offset ? `+${this.offset}` : ""}`;

@@ -1,5 +1,5 @@
 /** `compile(fn)`: a function of tensors as one program. What it touches becomes state; what it changes becomes updates of that state. */
-import { ArgumentError, StaleCaptureError, TreepieError } from "../../core/errors.js";
+import { ArgumentError, StaleCaptureError } from "../../core/errors.js";
 import { evaluate } from "../../core/expr.js";
 import type { TensorType } from "../../core/type.js";
 import { graphKey, intern } from "../../ir/intern.js";
@@ -14,6 +14,7 @@ import { mode } from "../mode.js";
 import { settleCell } from "../pending.js";
 import { newTensor } from "../record.js";
 import { setStorage, Storage, storageOf } from "../storage.js";
+import { markReleased } from "../track.js";
 import type { Tensor } from "../tensor.js";
 import { type Kept, type Recording, recordFunction } from "./recording.js";
 import { type Dynamic, firstSizes, isSymbolic, serves, type Sizes, valuesOf, widened } from "./sizes.js";
@@ -37,7 +38,8 @@ interface Specialization {
   readonly sizes: Sizes;
   readonly recording: Recording;
   readonly engine: Engine;
-  readonly prepared: Prepared;
+  /** Undefined where the function is called as it is: gradients are asked for outside of it. */
+  readonly prepared: Prepared | undefined;
 }
 const mostSpecializations = 64;
 
@@ -54,7 +56,8 @@ export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOp
 
   function recordFor(args: readonly unknown[], tensors: readonly Tensor[], sizes: Sizes): Recording {
     traces++;
-    return recordFunction(fn, args, tensors, sizes, kept);
+    const shapes = tensors.map((t) => t.shape);
+    return recordFunction(fn, args, tensors, sizes, kept, valuesOf(sizes, shapes));
   }
   function specialize(args: readonly unknown[], flat: ReturnType<typeof flatten>, key: string): Specialization {
     const shapes = flat.tensors.map((t) => t.shape);
@@ -72,7 +75,14 @@ export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOp
     }
     const device = flat.tensors[0]?.cell.device || [...recording.trace.captured.keys()][0]?.device || currentDevice();
     const engine = engineOf(device);
-    const made: Specialization = { key, plain: flat.plain, sizes, recording, engine, prepared: engine.prepare(recording.graph) };
+    const made: Specialization = {
+      key,
+      plain: flat.plain,
+      sizes,
+      recording,
+      engine,
+      prepared: recording.trace.lazy ? undefined : engine.prepare(recording.graph),
+    };
     if (list.length >= mostSpecializations) list.shift();
     list.push(made);
     return made;
@@ -83,10 +93,11 @@ export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOp
     const flat = flatten(args);
     const key = keyOf(flat);
     const shapes = flat.tensors.map((t) => t.shape);
-    let s = list.find((x) => x.key === key && samePlain(x.plain, flat.plain) && serves(x.sizes, shapes) && holds(x.recording));
+    let s = list.find((x) => x.key === key && samePlain(x.plain, flat.plain) && serves(x.sizes, shapes) && holds(x, shapes));
     if (!s) s = specialize(args, flat, key);
     else if (check) compare(s, recordFor(args, flat.tensors, s.sizes));
-    return run(s, args, flat.tensors, shapes);
+    if (!s.prepared) return fn(...(args as never[]));
+    return run(s, s.prepared, flat.tensors, shapes);
   };
   return Object.defineProperty(compiled, "traces", { get: () => traces }) as unknown as Compiled<F>;
 }
@@ -102,7 +113,14 @@ function keyOf(flat: ReturnType<typeof flatten>): string {
   });
   return `${flat.structure}|${tensors.join()}|${mode.grad}|${defaultDType()}|${currentDevice()}`;
 }
-const holds = (r: Recording): boolean => r.trace.guards.every((g) => unchanged(g.read(), g.was));
+function holds({ sizes, recording: { trace } }: Specialization, shapes: readonly (readonly number[])[]): boolean {
+  if (trace.equalities.size) {
+    const values = valuesOf(sizes, shapes);
+    for (const [e, value] of trace.equalities) if (evaluate(e, values) !== value) return false;
+  }
+  for (const g of trace.guards) if (!unchanged(g.read(), g.was)) return false;
+  return true;
+}
 
 function compare(s: Specialization, again: Recording): void {
   const before = s.recording;
@@ -113,7 +131,12 @@ function compare(s: Specialization, again: Recording): void {
       "compile: the function now reads other tensors than when it was recorded; pass tensors that change as arguments",
     );
   const [a, b] = [intern(before.graph), intern(again.graph)];
-  if (graphKey(a) === graphKey(b)) return;
+  if (graphKey(a) === graphKey(b)) {
+    if (constants(before) === constants(again)) return;
+    throw new StaleCaptureError(
+      "compile: a JavaScript value that the function closes over, and gives back or writes into a tensor, has changed; pass it as an argument",
+    );
+  }
   const [x, y] = [printGraph(a).split("\n"), printGraph(b).split("\n")];
   const i = x.findIndex((line, k) => line !== y[k]);
   throw new StaleCaptureError(
@@ -121,6 +144,14 @@ function compare(s: Specialization, again: Recording): void {
       "A JavaScript value that it closes over has changed; pass it as an argument, or keep it in a tensor",
   );
 }
+
+/** What a recording holds besides its graph: plain results, numbers and host values that it made tensors of. */
+const constants = (r: Recording): string =>
+  [
+    ...flatten(r.value).plain.map((x) => (typeof x === "object" || typeof x === "function" ? typeof x : `${typeof x} ${String(x)}`)),
+    ...r.packs.flatMap((p) => p.literals.map((l) => (l.slot === undefined ? l.values.join() : "asked"))),
+    ...r.feeds.map((s) => s.host?.join() ?? "device"),
+  ].join(";");
 
 /** The storage of a value that exists or is made to. */
 function realised(engine: Engine, t: Tensor): Storage {
@@ -142,7 +173,7 @@ function realisedCell(engine: Engine, c: Cell): Storage {
   return storageOf(c.value)!;
 }
 
-function run(s: Specialization, args: readonly unknown[], tensors: readonly Tensor[], shapes: readonly (readonly number[])[]): unknown {
+function run(s: Specialization, prepared: Prepared, tensors: readonly Tensor[], shapes: readonly (readonly number[])[]): unknown {
   const { recording: r, engine } = s;
   const numbers: (readonly (number | bigint)[])[] = [];
   r.trace.host.forEach((w, i) => {
@@ -152,14 +183,16 @@ function run(s: Specialization, args: readonly unknown[], tensors: readonly Tens
   const given = tensors.map((t) => realised(engine, t));
   const read = r.read.map((c) => realisedCell(engine, c.cell));
   const inputs = [...given, ...read, ...r.feeds, ...r.packs.map((p) => packed(p, (slot) => numbers[slot]!))];
+  const taken = new Set<Storage>(inputs);
   const states = r.written.map((c) => {
     const before = realisedCell(engine, c.cell);
-    if (before.shared || inputs.includes(before)) before.pinned = true;
+    if (before.shared || taken.has(before)) before.pinned = true;
+    taken.add(before);
     return { before, after: new Storage(c.cell.type) };
   });
   const sizes = valuesOf(s.sizes, shapes);
   const outputs = r.graph.outputs.map((n) => new Storage(concrete(n.type, sizes)));
-  if (outputs.length > 0 || states.length > 0) engine.enqueue({ prepared: s.prepared, inputs, states, outputs, name: "compiled" });
+  if (outputs.length > 0 || states.length > 0) engine.enqueue({ prepared, inputs, states, outputs, name: "compiled" });
   const leafOf = (storage: Storage): ReturnType<typeof input> => {
     const leaf = input(storage.type);
     setStorage(leaf, storage);
@@ -178,8 +211,11 @@ function run(s: Specialization, args: readonly unknown[], tensors: readonly Tens
   return rebuild(r.value, () => {
     const result = r.results[next++]!;
     switch (result.kind) {
-      case "output":
-        return output(result.index);
+      case "output": {
+        const t = output(result.index);
+        if (result.released) markReleased(t.cell.value);
+        return t;
+      }
       case "argument":
         return tensors[result.index]!;
       case "outside":
@@ -203,7 +239,7 @@ export interface Traced {
   readonly recording: Recording;
   readonly sizes: Sizes;
 }
-/** Records `fn` on example arguments without running it. */
+/** Records `fn` on example arguments without running it. Numbers that it asks the host for are in `recording.trace.host`. */
 export function traceFunction(fn: AnyFunction, args: readonly unknown[], options: { readonly dynamic?: Dynamic } = {}): Traced {
   const flat = flatten(args);
   const sizes = firstSizes(
@@ -211,9 +247,5 @@ export function traceFunction(fn: AnyFunction, args: readonly unknown[], options
     options.dynamic,
   );
   const recording = recordFunction(fn, args, flat.tensors, sizes, new WeakMap());
-  if (recording.trace.host.length)
-    throw new TreepieError(
-      "export: the function asks the host for numbers at each call (random numbers, learning rates); pass them as arguments instead",
-    );
   return { recording, sizes };
 }

@@ -1,5 +1,6 @@
 /** A function recorded once: a graph, where its inputs come from, and where its values go. */
 import { TraceError } from "../../core/errors.js";
+import { withNumbers } from "../../core/expr.js";
 import type { Graph } from "../../ir/graph.js";
 import type { Node } from "../../ir/node.js";
 import { input } from "../../ops/source.js";
@@ -7,7 +8,7 @@ import { Cell } from "../cell.js";
 import { zerosLike } from "../create.js";
 import { type Pack, plan } from "../evaluate.js";
 import { watching } from "../fields.js";
-import { scoped } from "../mode.js";
+import { mode, mustBeSynchronous, scoped } from "../mode.js";
 import { outsideTrace } from "../step.js";
 import type { Storage } from "../storage.js";
 import { Tensor } from "../tensor.js";
@@ -17,7 +18,7 @@ import { flatten, rebuild } from "./values.js";
 
 /** Where a tensor of the result comes from. */
 export type Result =
-  | { readonly kind: "output"; readonly index: number }
+  | { readonly kind: "output"; readonly index: number; readonly released: boolean }
   | { readonly kind: "argument"; readonly index: number }
   /** A tensor from outside: given back as it is. */
   | { readonly kind: "outside"; readonly tensor: Tensor };
@@ -53,10 +54,12 @@ export function recordFunction(
   tensors: readonly Tensor[],
   sizes: Sizes,
   kept: Kept,
+  known?: Readonly<Record<string, number>>,
 ): Recording {
-  const trace = new Trace();
+  const trace = new Trace(known);
   // Asked before the trace begins: inside it, the question would capture the caller's tensors.
   const wanted = tensors.map((t) => t.isLeaf && t.requiresGrad);
+  trace.lazy = mode.grad && tensors.some((t) => t.requiresGrad && !t.isLeaf);
   return scoped("compile", { trace }, () => {
     const argumentLeaves = tensors.map((t, i) => input({ shape: tracedShape(sizes, i), dtype: t.dtype }, `a${i}`));
     const stands = tensors.map((t, i) => {
@@ -65,7 +68,10 @@ export function recordFunction(
     });
     let next = 0;
     const inside = rebuild(args, () => stands[next++]!) as never[];
-    const value = watching(trace.watcher, () => fn(...inside));
+    const value = withNumbers(
+      (e) => trace.numberOf(e),
+      () => watching(trace.watcher, () => mustBeSynchronous("compile", fn(...inside))),
+    );
     return finish(trace, value, stands, argumentLeaves, kept);
   });
 }
@@ -96,7 +102,9 @@ function finish(trace: Trace, value: unknown, stands: readonly Tensor[], argumen
     if (t.cell.trace !== trace && t.value() === trace.read(t.cell)) return { kind: "outside", tensor: t };
     if (t.cell.trace && t.cell.trace !== trace)
       throw new TraceError("compile: a result comes from another compiled function that is being recorded");
-    return { kind: "output", index: outputOf(t.value()) };
+    const grad = mode.grad && t.requiresGrad;
+    if (grad && !trace.backwardRan) trace.lazy = true;
+    return { kind: "output", index: outputOf(t.value()), released: grad };
   });
   const captured = [...trace.captured.values()];
   const written = captured.filter((c) => c.value !== c.leaf);

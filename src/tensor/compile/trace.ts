@@ -1,11 +1,13 @@
 /** One recording of a function: which cells it reads and writes, which numbers it asks the host for, and what must stay as it was. */
 import { TraceError } from "../../core/errors.js";
+import { type Expr, evaluate } from "../../core/expr.js";
 import type { Node } from "../../ir/node.js";
 import { input } from "../../ops/source.js";
 import type { Cell } from "../cell.js";
 import type { FieldWatcher } from "../fields.js";
-import type { Recorder } from "../mode.js";
+import { mode, type Recorder } from "../mode.js";
 import type { Tensor } from "../tensor.js";
+import { carries } from "../track.js";
 
 /** A cell from outside that the function touched. */
 export interface Captured {
@@ -32,7 +34,38 @@ export class Trace implements Recorder {
   readonly host: HostWork[] = [];
   /** Gradients that the function set. */
   readonly grads: Map<Tensor, Tensor | null> = new Map();
+  /** Sizes that were used as numbers, and what they were. */
+  readonly equalities: Map<Expr, number> = new Map();
+  /** Why no program can stand for the function: gradients flow through it, and are asked for outside of it. */
+  lazy = false;
+  backwardRan = false;
+  private readonly handles: Set<Tensor> = new Set();
+  private readonly sizes: Readonly<Record<string, number>> | undefined;
   private readonly fields: Map<object, Set<string>> = new Map();
+
+  /** `sizes`: values of symbolic sizes in the call that is recorded; without them such a size cannot be used as a number. */
+  constructor(sizes?: Readonly<Record<string, number>>) {
+    this.sizes = sizes;
+  }
+
+  /** A symbolic size as a number. The trace then serves only calls where it has this value. */
+  numberOf(e: Expr): number {
+    if (!this.sizes)
+      throw new TraceError(
+        `the size ${e.key} may change from call to call, and is used as a number${callerLine()}: pass it on as it is, or use -1 in its place`,
+      );
+    const value = evaluate(e, this.sizes);
+    this.equalities.set(e, value);
+    return value;
+  }
+  handle(t: Tensor): void {
+    if (this.handles.has(t)) return;
+    this.handles.add(t);
+    this.guards.push({ read: () => t.isGradLeaf, was: t.isGradLeaf, what: "requiresGrad of a tensor" });
+  }
+  backward(): void {
+    this.backwardRan = true;
+  }
 
   /** The entry of a cell from outside. */
   capture(cell: Cell): Captured {
@@ -40,6 +73,7 @@ export class Trace implements Recorder {
     if (!c) {
       if (cell.trace)
         throw new TraceError("a tensor that was made inside a compiled function is used in another call of it; return it instead");
+      if (mode.grad && carries(cell.value)) this.lazy = true;
       const leaf = input(cell.type, `c${this.captured.size}`);
       this.captured.set(cell, (c = { cell, leaf, value: leaf }));
     }
