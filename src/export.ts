@@ -48,6 +48,10 @@ export async function exportContents(methods: Readonly<Record<string, MethodSpec
     const inputNames = Object.keys(spec.inputs);
     const dynamic: Dynamic = inputNames.map((n) => spec.dynamic?.[n]);
     const { recording: r } = noGrad(() => traceFunction(spec.fn, Object.values(spec.inputs), { dynamic }));
+    if (r.trace.host.length)
+      throw new UnsupportedError(
+        `export: method ${name} asks the host for numbers at each call (random numbers, learning rates); pass them as arguments instead`,
+      );
     if (r.changed.length)
       throw new UnsupportedError(
         `export: method ${name} changes its argument ${inputNames[r.changed[0]!.argument]} in place; return the new value instead`,
