@@ -1,6 +1,7 @@
 /** Runs graphs group by group through the fuser, the lowerings and a C compiler, beside the interpreter. */
-import { compileKernels, type RunKernel } from "../src/backends/c/testing.js";
+
 import { cCodegen } from "../src/backends/c/codegen.js";
+import { compileKernels, type RunKernel } from "../src/backends/c/testing.js";
 import { interpret } from "../src/backends/interp/interpret.js";
 import { fuse } from "../src/compile/fuse.js";
 import { standardPasses } from "../src/compile/index.js";
@@ -16,9 +17,9 @@ import { runPasses } from "../src/ir/rewrite.js";
 import type { Target, Template } from "../src/kernel/codegen.js";
 import type { Group } from "../src/kernel/group.js";
 import { interpretKernel } from "../src/kernel/interpret.js";
+import type { Kernel } from "../src/kernel/kernel.js";
 import { templates } from "../src/kernel/templates/index.js";
 import { cpu } from "../src/runtime/cpu.js";
-import type { Kernel } from "../src/kernel/kernel.js";
 
 /** One graph with the leaves that feed it. */
 export interface Case {

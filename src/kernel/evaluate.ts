@@ -1,5 +1,5 @@
-import { computeDType, type DType, isWide } from "../core/dtype.js";
 import { roundValue } from "../core/convert.js";
+import { computeDType, type DType, isWide } from "../core/dtype.js";
 import { UnsupportedError } from "../core/errors.js";
 import { type Dim, hi, lo, stride, sub, substitute, variable, variables } from "../core/expr.js";
 import type { Node, Source, Test } from "../ir/node.js";

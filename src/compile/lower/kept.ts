@@ -1,7 +1,7 @@
 /** Lanes along the kept axes: maps, and reductions over leading axes where neighbouring rows lie next to each other. */
 import { add, ceilDiv, type Dim, div, divides, hi, indexOn, min, mod, mul, sub, variable } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
-import { type Axis, at, axis, below, type Buffer, indexValue, type Kernel, load, loops, type Stmt, store } from "../../kernel/kernel.js";
+import { type Axis, at, axis, type Buffer, below, indexValue, type Kernel, load, loops, type Stmt, store } from "../../kernel/kernel.js";
 import type { SpaceTiling } from "../../kernel/tiling.js";
 import { finishKernel, substituteStmts } from "../../kernel/walk.js";
 import { type Evaluated, evaluatePasses, type Pass, partOf, type Window } from "./passes.js";

@@ -8,7 +8,7 @@ import { type Axis, apply, at, type Buffer, type Combiner, load, type Stmt, stor
 import { reindex } from "../../kernel/positions.js";
 import { startOf } from "../../kernel/start.js";
 import { flatten } from "../../ops/movement.js";
-import { type MergedAxis, type Plan, type Reduction } from "./space.js";
+import type { MergedAxis, Plan, Reduction } from "./space.js";
 
 /** Which loops surround which statements, outermost first. */
 export interface Levels {

@@ -3,7 +3,7 @@ import { bytesOf } from "../../core/dtype.js";
 import { add, ceilDiv, type Dim, div, divides, hi, indexOn, min, mod, mul, sub, variable } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import type { Target } from "../../kernel/codegen.js";
-import { apply, at, axis, below, type Buffer, indexValue, type Kernel, load, loops, ref, type Stmt, store } from "../../kernel/kernel.js";
+import { apply, at, axis, type Buffer, below, indexValue, type Kernel, load, loops, ref, type Stmt, store } from "../../kernel/kernel.js";
 import type { SpaceTiling } from "../../kernel/tiling.js";
 import { eachStmt, finishKernel, substituteStmts } from "../../kernel/walk.js";
 import { type Evaluated, evaluatePasses, type Pass, partOf, type Sum, type Window } from "./passes.js";

@@ -5,7 +5,7 @@ import { numel } from "../../core/type.js";
 import type { Node } from "../../ir/node.js";
 import { type Given, makeEvaluator, sizeNames } from "../../kernel/evaluate.js";
 import { type Group, groupBuffers } from "../../kernel/group.js";
-import { at, type Axis, axis, type Buffer, constant, type Stmt, store, type Value } from "../../kernel/kernel.js";
+import { type Axis, at, axis, type Buffer, constant, type Stmt, store, type Value } from "../../kernel/kernel.js";
 import { reindex } from "../../kernel/positions.js";
 import { accesses, dimsOf } from "../../kernel/walk.js";
 import { flatten } from "../../ops/movement.js";

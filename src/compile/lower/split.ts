@@ -11,9 +11,9 @@ import { tileKept, tileReduced } from "../../kernel/tiling.js";
 import { reshape } from "../../ops/movement.js";
 import { input } from "../../ops/source.js";
 import { lowerKept } from "./kept.js";
+import { alongReduced, bestLane, sizesOf } from "./lanes.js";
 import type { Window } from "./passes.js";
 import { lowerReduced } from "./reduced.js";
-import { alongReduced, bestLane, sizesOf } from "./lanes.js";
 import { type Plan, planOf } from "./space.js";
 
 /** Elements that are worth a second kernel. */

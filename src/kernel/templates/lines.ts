@@ -1,11 +1,12 @@
 /** Kernels that walk along one axis: each line is one thread's work, neighbouring lines are lanes. */
+
+import type { DType } from "../../core/dtype.js";
 import { add, ceilDiv, type Dim, div, divides, hi, indexOn, mod, mul, sub, variable } from "../../core/expr.js";
 import { numel, type Shape } from "../../core/type.js";
 import { unflatten } from "../../ops/movement.js";
-import { lanesFor } from "../tiling.js";
-import type { DType } from "../../core/dtype.js";
 import type { Target } from "../codegen.js";
 import { type Axis, at, axis, below, loops, type Stmt } from "../kernel.js";
+import { lanesFor } from "../tiling.js";
 
 /** Where a line is: the element of the line at a position, for the lanes of `lane`. */
 export interface Line {
