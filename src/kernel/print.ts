@@ -2,7 +2,7 @@
  * The one printer. It walks a Kernel, unrolls `unroll` axes by substitution, names registers, and writes each vector axis as
  * native vector values, lane by lane with wide loads and stores, or as an inner loop. A Dialect supplies the words.
  */
-import { type Dim, divides, hi, variable } from "../core/expr.js";
+import { type Dim, divides, hi, max, min, variable } from "../core/expr.js";
 import { InternalError } from "../core/errors.js";
 import type { KernelCode } from "../runtime/program.js";
 import { type Dialect, identifier, type Text } from "./dialect.js";
@@ -231,24 +231,36 @@ function letValue(s: State, name: string, v: Value): void {
 
 function letIndex(s: State, name: string, v: Value, least: number, most: Dim): void {
   const lane = unrolled(s);
-  const clamp = (t: Text, l?: number): string => s.d.clamp(t, `${least}`, indexText(s, l === undefined ? most : inLane(s, most, l)));
   const self = variable(name, least, hi(most));
+  // A position needs no value: it is clamped as an expression.
+  const whole = v.kind === "index" ? max(least, min(most, bound(s, v.expr))) : undefined;
+  const clamp = (t: Text, l?: number): string => s.d.clamp(t, `${least}`, indexText(s, l === undefined ? most : inLane(s, most, l)));
+  const inOne = (l: number): string => (whole === undefined ? clamp(value(s, v, l), l) : indexText(s, inLane(s, whole, l)));
   if (lane) {
-    const texts = each(lane.size, (l) => clamp(value(s, v, l), l));
+    const texts = each(lane.size, inOne);
     texts.forEach((t, l) => s.out.push(s.d.declareIndex(laneName(s, name, l), t)));
     s.varying.set(name, self);
     return;
   }
   s.varying.delete(name);
   if (s.env.has(name)) s.env = new Map([...s.env].filter(([n]) => n !== name)); // another branch's name
+  if (whole !== undefined) {
+    if (laneStride(s, whole) === 0) {
+      s.out.push(s.d.declareIndex(spelled(s, name), indexText(s, whole)));
+      return;
+    }
+    s.out.push(...s.d.declareIndices(spelled(s, name), each(s.lane!.size, inOne)));
+    s.varying.set(name, self);
+    return;
+  }
   const t = value(s, v);
   if (t.lanes === 1) {
     s.out.push(s.d.declareIndex(spelled(s, name), clamp(t)));
     return;
   }
-  const whole = `t_${s.temps++}`;
-  s.out.push(s.d.declare(whole, t.dtype, t.lanes, t.text));
-  const lanes = each(t.lanes, (l): Text => ({ text: s.d.lane(whole, l, t.dtype, t.lanes), lanes: 1, dtype: t.dtype }));
+  const all = `t_${s.temps++}`;
+  s.out.push(s.d.declare(all, t.dtype, t.lanes, t.text));
+  const lanes = each(t.lanes, (l): Text => ({ text: s.d.lane(all, l, t.dtype, t.lanes), lanes: 1, dtype: t.dtype }));
   s.out.push(
     ...s.d.declareIndices(
       spelled(s, name),

@@ -1,5 +1,5 @@
 /** Values as text: scalars, native vectors, or one lane at a time. */
-import { bytesOf } from "../core/dtype.js";
+import { bytesOf, dtypes, isInt } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
 import { type Dim, divides, hi, lo, sub } from "../core/expr.js";
 import type { Text } from "./dialect.js";
@@ -34,6 +34,10 @@ export function value(s: State, v: Value, l?: number): Text {
     case "select":
       return select(s, v, l);
     case "op": {
+      const [only] = v.args;
+      // A position is made a value once, of the dtype that is wanted.
+      if (v.op === "cast" && only?.kind === "index" && isInt(only.dtype) && narrowEnough(only, v.dtype))
+        return position(s, bound(s, only.expr), v.dtype, l);
       const args = v.args.map((a) => value(s, a, l));
       const lanes = Math.max(...args.map((a) => a.lanes));
       const even = args.map((a) => (a.lanes === lanes ? a : { ...a, text: spread(s, a, lanes), lanes }));
@@ -45,6 +49,12 @@ export function value(s: State, v: Value, l?: number): Text {
       return v satisfies never;
   }
 }
+
+/** Whether the integer holds the position as it is, so that it need not be made first. */
+const narrowEnough = (v: Extract<Value, { kind: "index" }>, to: Value["dtype"]): boolean =>
+  loaded(to) === to &&
+  lo(v.expr) >= (dtypes[v.dtype].kind === "uint" ? 0 : -(2 ** (8 * bytesOf(v.dtype) - 1))) &&
+  hi(v.expr) < 2 ** Math.min(53, 8 * bytesOf(v.dtype) - 1);
 
 function reference(s: State, name: string, dtype: Value["dtype"], l?: number): Text {
   const lanes = s.lets.get(name);

@@ -85,7 +85,8 @@ describe("kernels for CUDA and WebGPU", () => {
   test("text", async () => {
     for (const l of forCuda) await expect(textOf(l, sm80).text).toMatchFileSnapshot(`./text/${l.case.name}.cu`);
     for (const l of forWeb) await expect(textOf(l, web).text).toMatchFileSnapshot(`./text/${l.case.name}.wgsl`);
-    for (const [name, codegen, c] of units) await expect(textOf(lowered(c, codegen), codegen).text).toMatchFileSnapshot(`./text/matmul-bf16-${name}.cu`);
+    for (const [name, codegen, c] of units)
+      await expect(textOf(lowered(c, codegen), codegen).text).toMatchFileSnapshot(`./text/matmul-bf16-${name}.cu`);
   });
 
   test("NVRTC takes the CUDA text", { timeout: 120_000 }, (context) => {
@@ -93,7 +94,8 @@ describe("kernels for CUDA and WebGPU", () => {
     if (!path) return context.skip("no NVRTC: pip install nvidia-cuda-nvrtc, or set TREEPIE_NVRTC");
     const compile = openNvrtc(path);
     for (const l of forCuda) expect(compile(textOf(l, sm80).text, nvrtcFlags(80)).length).toBeGreaterThan(1000);
-    for (const [, codegen, c] of units) expect(compile(textOf(lowered(c, codegen), codegen).text, nvrtcFlags(codegen === sm90 ? 90 : 80)).length).toBeGreaterThan(1000);
+    for (const [, codegen, c] of units)
+      expect(compile(textOf(lowered(c, codegen), codegen).text, nvrtcFlags(codegen === sm90 ? 90 : 80)).length).toBeGreaterThan(1000);
   });
 
   test("Dawn takes the WGSL, at the limits that every device has", { timeout: 60_000 }, (context) => {
