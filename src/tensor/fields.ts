@@ -12,6 +12,14 @@ export function noteModule(m: object): void {
   forget.register(m, ref);
 }
 
+/** Every module that is alive. */
+export function* knownModules(): Generator<object> {
+  for (const ref of known) {
+    const m = ref.deref();
+    if (m) yield m;
+  }
+}
+
 /** Told about each field that is read, and each object whose fields are listed. */
 export interface FieldWatcher {
   read(owner: object, field: string, value: unknown): void;

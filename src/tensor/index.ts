@@ -38,6 +38,7 @@ export {
 } from "./device.js";
 export { engineCounters } from "./engine.js";
 export { cat, einsum, F, type Functions, matmul, maximum, minimum, stack, where } from "./functions.js";
+export { type DeviceReport, type HeldValue, memory, type MemoryReport } from "./memory.js";
 export { enableGrad, isGradEnabled, noGrad } from "./mode.js";
 export {
   bernoulli,

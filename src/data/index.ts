@@ -1,0 +1,5 @@
+/** Data sets and loaders. */
+export * from "./collate.js";
+export * from "./dataset.js";
+export * from "./loader.js";
+export { randomOrder } from "./order.js";

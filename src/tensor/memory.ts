@@ -1,0 +1,95 @@
+/** Who holds device memory. */
+import { showType } from "../core/type.js";
+import { collect, liveStorages } from "./collect.js";
+import { allEngines, synchronize } from "./device.js";
+import { knownModules } from "./fields.js";
+import { pendingCount } from "./pending.js";
+import { type Storage, storageOf } from "./storage.js";
+import { Tensor } from "./tensor.js";
+
+/** One value in device memory. */
+export interface HeldValue {
+  readonly type: string;
+  readonly bytes: number;
+  /** Module fields that hold it, as `Linear.weight`; empty where other code does. */
+  readonly holders: readonly string[];
+  /** A recorded operation may still read it. */
+  readonly pinned: boolean;
+}
+/** What one device holds. */
+export interface DeviceReport {
+  readonly device: string;
+  /** Bytes in use, the most ever, and freed ones kept for reuse. */
+  readonly bytes: number;
+  readonly peakBytes: number;
+  readonly cachedBytes: number;
+  /** Bytes of values that tensors hold; the rest are arenas and constants of programs. */
+  readonly valueBytes: number;
+  readonly values: readonly HeldValue[];
+  readonly programs: number;
+  /** Jobs that wait for the device to open or for kernels to be built. */
+  readonly waiting: number;
+}
+export interface MemoryReport {
+  readonly devices: readonly DeviceReport[];
+  /** Recorded results that have not run. */
+  readonly pending: number;
+  toString(): string;
+}
+
+function holders(): Map<Storage, string[]> {
+  const out = new Map<Storage, string[]>();
+  for (const m of knownModules())
+    for (const [field, t] of Object.entries(m)) {
+      if (!(t instanceof Tensor)) continue;
+      const s = storageOf(t.cell.value);
+      if (!s) continue;
+      const list = out.get(s);
+      const name = `${m.constructor.name}.${field}`;
+      if (list) list.push(name);
+      else out.set(s, [name]);
+    }
+  return out;
+}
+/** Memory of all devices, largest values first. */
+function report(): MemoryReport {
+  const names = holders();
+  const live = [...liveStorages()];
+  const devices = allEngines().flatMap((e): DeviceReport[] => {
+    if (!e.device) return [];
+    const { bytes, peakBytes, cachedBytes } = e.device.counters;
+    const values = live
+      .filter((s) => s.block?.engine === e)
+      .map((s) => ({ type: showType(s.type), bytes: s.bytes, holders: names.get(s) ?? [], pinned: s.pinned }))
+      .sort((a, b) => b.bytes - a.bytes);
+    const valueBytes = values.reduce((n, v) => n + v.bytes, 0);
+    return [{ device: e.name, bytes, peakBytes, cachedBytes, valueBytes, values, programs: e.programCount, waiting: e.waiting }];
+  });
+  const pending = pendingCount();
+  return { devices, pending, toString: () => text(devices, pending) };
+}
+function text(devices: readonly DeviceReport[], pending: number): string {
+  const lines = devices.flatMap((d) => [
+    `${d.device}: ${d.bytes} bytes (peak ${d.peakBytes}, ${d.cachedBytes} kept for reuse); ${d.values.length} values of ${d.valueBytes} bytes, ${d.programs} programs`,
+    ...d.values
+      .slice(0, 20)
+      .map((v) =>
+        `  ${String(v.bytes).padStart(12)}  ${v.type}  ${v.holders.join(", ") || (v.pinned ? "read by recorded operations" : "")}`.trimEnd(),
+      ),
+    ...(d.values.length > 20 ? [`  and ${d.values.length - 20} smaller ones`] : []),
+  ]);
+  return [...lines, `${pending} recorded results have not run`].join("\n");
+}
+
+/** Looks at device memory. */
+export const memory: {
+  report(): MemoryReport;
+  /** Waits for everything that runs, and frees what nobody can reach. */
+  collect(): Promise<void>;
+} = {
+  report,
+  async collect() {
+    await synchronize();
+    collect();
+  },
+};
