@@ -1,0 +1,2 @@
+/** Models, one folder each. */
+export { GPT, type GPTConfig, type LayerCache, sample } from "./gpt/index.js";
