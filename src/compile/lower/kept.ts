@@ -90,7 +90,7 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
     const unit = add(mul(indexOn("pid", grid), t.threads), variable("tid", 0, t.threads - 1));
     const [start, digit] = digitNames(unit, [chunks, ...outer.map((m) => m.size), blocks]);
     takeChunk(digit[0]!);
-    outer.forEach((m, i) => bindMerged(m, digit[i + 1]!, place));
+    for (const [i, m] of outer.entries()) bindMerged(m, digit[i + 1]!, place);
     const position = (_: Axis, va: Axis): Dim => add(mul(digit.at(-1)!, vector), va.size === 1 ? 0 : variable(va.name, 0, vector - 1));
     const inner = [...substituteStmts(e.outer, place), ...block(position, 1, vector)];
     const within: readonly Stmt[] = [...start, ...inner];
@@ -114,7 +114,7 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
     const pid = indexOn("pid", grid);
     const [start, digit] = digitNames(pid, [chunks, ...far.map((m) => m.size), blocks]);
     takeChunk(digit[0]!);
-    far.forEach((m, i) => bindMerged(m, digit[i + 1]!, place));
+    for (const [i, m] of far.entries()) bindMerged(m, digit[i + 1]!, place);
     const begin = mul(digit.at(-1)!, take);
     const count = blocks === 1 ? order[cut]!.size : min(take, sub(order[cut]!.size, begin));
     const nest: Axis[] = [];
@@ -156,7 +156,7 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
     const sizes = [...others.map((m) => m.size), tall.count, long.count];
     const grid = numel(sizes);
     const [start, digit] = digitNames(indexOn("pid", grid), sizes);
-    others.forEach((m, i) => bindMerged(m, digit[i]!, place));
+    for (const [i, m] of others.entries()) bindMerged(m, digit[i]!, place);
     const begin = (size: Dim, x: typeof tall, d: Dim): [Dim, Dim] =>
       x.count === 1 ? [0, size] : [mul(d, x.take), min(x.take, sub(size, mul(d, x.take)))];
     const [top, height] = begin(across.size, tall, digit.at(-2)!);

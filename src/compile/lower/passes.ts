@@ -181,7 +181,7 @@ export function evaluatePasses(p: Plan, levels: Levels): Evaluated {
       const v = e.value(o.node, o.index, body);
       return inPlace ? named(p, v, body) : v;
     });
-    leaving.forEach((o, i) => body.push(store(o.buffer, flatten(o.index, o.node.type.shape), values[i]!)));
+    for (const [i, o] of leaving.entries()) body.push(store(o.buffer, flatten(o.index, o.node.type.shape), values[i]!));
     passes.push({ before, body, sums: mine });
   }
   current = p.passes;
@@ -191,7 +191,7 @@ export function evaluatePasses(p: Plan, levels: Levels): Evaluated {
     const v = rows.value(o.node, o.index, end);
     return inPlace ? named(p, v, end) : v;
   });
-  last.forEach((o, i) => end.push(store(o.buffer, flatten(o.index, o.node.type.shape), values[i]!)));
+  for (const [i, o] of last.entries()) end.push(store(o.buffer, flatten(o.index, o.node.type.shape), values[i]!));
   return { top, outer, passes, end, sums, locals: whole.locals, held: [...kept.values()].map((k) => k.buffer), cell, row, keep };
 }
 

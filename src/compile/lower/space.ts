@@ -56,7 +56,7 @@ export interface Plan {
 
 /** The result of merging axes: every dim becomes a function of one position. */
 export function bindMerged(m: MergedAxis, position: Dim, into: Map<string, Dim>): void {
-  m.axes.forEach((a, i) => into.set(a.name, i === m.axes.length - 1 ? position : 0));
+  for (const [i, a] of m.axes.entries()) into.set(a.name, i === m.axes.length - 1 ? position : 0);
 }
 
 /** Analyses a group, with its own buffers or `stored`; throws InternalError where the group breaks what its space promises. */
@@ -103,7 +103,7 @@ export function planOf(group: Group, stored?: ReadonlyMap<Node, Buffer>): Plan {
   const body = everything(draft);
   const indices = accesses(body).map((a) => a.index);
   const merged = coalesce(axes, dimsOf(body));
-  return { ...draft, merged, contiguous: new Map(merged.map((m) => [m, fit(m, indices)])), indices };
+  return { ...draft, merged, contiguous: new Map(merged.map((m) => [m, contiguity(m, indices)])), indices };
 }
 
 /** Reductions below each node of the group, itself included. */
@@ -170,7 +170,7 @@ function coalesce(axes: readonly SpaceAxis[], dims: Iterable<Dim>): MergedAxis[]
 }
 
 /** How accesses like lanes along a merged axis. */
-function fit(m: MergedAxis, indices: readonly Dim[]): number {
+function contiguity(m: MergedAxis, indices: readonly Dim[]): number {
   const { name } = m.axes.at(-1)!;
   let score = 0;
   for (const index of indices) {

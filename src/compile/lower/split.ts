@@ -80,7 +80,7 @@ export function lowerSplit(p: Plan, target: Target, chunks: number): readonly Ke
     why: group.why,
   };
   const buffers = new Map<Node, Buffer>(p.buffers);
-  partials.forEach((n, i) => buffers.set(n, into[i]!));
+  for (const [i, n] of partials.entries()) buffers.set(n, into[i]!);
   for (const o of outputs) buffers.set(to.get(o.node) ?? o.node, o.buffer);
   const whole = planOf(second, buffers);
   const sizes2 = sizesOf(whole, bestLane(whole));

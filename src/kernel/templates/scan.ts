@@ -64,9 +64,9 @@ export function lowerScan(group: Group, target: Target): Kernel {
         body.push({ kind: "let", name: `leaving${i}`, value: v });
         return { kind: "ref", dtype: computeDType(v.dtype), name: `leaving${i}` };
       });
-      group.outputs.forEach((o, i) =>
-        body.push(store(buffers.get(o)!, flatten(reindex(place, shape, o.type.shape), o.type.shape), values[i]!)),
-      );
+      for (const [i, o] of group.outputs.entries()) {
+        body.push(store(buffers.get(o)!, flatten(reindex(place, shape, o.type.shape), o.type.shape), values[i]!));
+      }
       registers.push(total, ...e.locals.map((b) => ({ ...b, name: `${b.name}${suffix}` })));
       const own = new Set(e.locals.map((b) => b.name));
       const made = [...top, ...loops(lanes, [store(total, cell, startOf(combine, dtype))]), ...loops([k, ...lanes], body)];
