@@ -135,10 +135,9 @@ export function lowerScatter(group: Group, target: Target): Kernel {
         const values = leaving.map((o) => scope.value(o, reindex(at_, shape, o.type.shape), body));
         for (const i of leaving.keys()) {
           const name = `leaving${i}`;
-          body.push({ kind: "let", name, value: values[i]! }
+          body.push({ kind: "let", name, value: values[i]! });
           values[i] = { kind: "ref", dtype: computeDType(values[i]!.dtype), name };
         }
-        )
         return [
           ...body,
           ...leaving.map((o, i) => store(buffers.get(o)!, flatten(reindex(at_, shape, o.type.shape), o.type.shape), values[i]!)),
