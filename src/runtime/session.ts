@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Runs the methods of a `.pie` file on a device. State lives on the device between calls. */
 import { createHash } from "node:crypto";
 import { ArgumentError, DTypeError, FormatError, NoProgramError, ShapeError } from "../core/errors.js";

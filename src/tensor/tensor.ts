@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** The tensor that users hold: a handle of a cell, or of a view of one. */
 import { groupBy } from "../core/group-by.js";
 import { type NaturalArray, natural } from "../core/convert.js";
