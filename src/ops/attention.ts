@@ -88,7 +88,9 @@ export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
     const p = probabilities(y);
     const dp = product(g, swapLast(v));
     const kept = dropout ? mul(dp, dropout) : dp;
-    const ds = mul(p, sub(kept, keepSum(mul(g, widen(y)), [g.type.shape.length - 1])));
+    // The rows of p * kept sum to those of g * y, which are shorter; a half float's y is rounded, though.
+    const exact = widen(y) === y;
+    const ds = mul(p, sub(kept, keepSum(exact ? mul(g, y) : mul(p, kept), [g.type.shape.length - 1])));
     const dq = mul(product(ds, k), y.attrs.scale);
     const dk = mul(dot(swapLast(folded(ds, k.type.shape)), folded(q, k.type.shape)), y.attrs.scale);
     const dv = dot(swapLast(folded(dropout ? mul(p, dropout) : p, v.type.shape)), folded(g, v.type.shape));

@@ -6,7 +6,7 @@ import { type Attrs, make, type Node, type Op, op, type Sample } from "../ir/nod
 import { add, div } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { reshape, slice } from "./movement.js";
-import { defaultDType } from "./promotion.js";
+import { defaultDType, resultType } from "./promotion.js";
 import { amax, sum } from "./reduce.js";
 import { full, iota, scalar } from "./source.js";
 
@@ -15,6 +15,13 @@ export const floats: readonly DType[] = ["f16", "bf16", "f32", "f64"];
 
 /** Half floats as f32, other values as they are: reductions over them keep their accuracy when they are stored between kernels. */
 export const widen = (x: Node): Node => (x.type.dtype === "f16" || x.type.dtype === "bf16" ? cast(x, "f32") : x);
+
+/** A formula of half floats computed in f32 and rounded once, so that constants and intermediate values are not rounded too. */
+export function single<T extends readonly Node[]>(inputs: readonly [...T], f: (...wide: T) => Node): Node {
+  const y = f(...(inputs.map(widen) as unknown as T));
+  const dtype = resultType(...inputs);
+  return dtype === "f16" || dtype === "bf16" ? cast(y, dtype) : y;
+}
 
 /** Floats as they are, integers and bool as the default float dtype. */
 export const floating = (x: Node): Node => (isFloat(x.type.dtype) ? x : cast(x, defaultDType()));
@@ -76,8 +83,8 @@ export function mapOp<A extends Attrs>(name: string, def: MapDef<A>): Op<[Node],
         throw new DTypeError(`${name}: ${showType(x)} is not floating point; cast it first`);
       return x;
     },
-    ...(def.vjp && { vjp: (ct: Node, y: Node<A>) => [def.vjp!(ct, y.inputs[0]!, y.attrs, y)] as const }),
-    decompose: (y, [x]) => def.forward(x, y.attrs),
+    ...(def.vjp && { vjp: (ct: Node, y: Node<A>) => [single([ct, y.inputs[0]!, y], (c, x, z) => def.vjp!(c, x, y.attrs, z))] as const }),
+    decompose: (y, [x]) => single([x], (wide) => def.forward(wide, y.attrs)),
     samples: def.tries.map(
       (attrs): Sample => ({
         shapes: [[3, 7]],

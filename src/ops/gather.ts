@@ -7,6 +7,7 @@ import { type HostData, NdArray } from "../core/ndarray.js";
 import { numel, type Shape, sameShape, showShape, showType, type TensorType } from "../core/type.js";
 import { make, type Node, type Op, op, type Sample } from "../ir/node.js";
 import { cast } from "./cast.js";
+import { widen } from "./composite.js";
 import { normalizeDim } from "./dims.js";
 import { domainDTypes } from "./domains.js";
 import { div, eq, fill, logicalAnd, mul, where } from "./elementwise.js";
@@ -87,7 +88,9 @@ export const gatherOp: Op<[Node, Node], { axis: number }> = op<[Node, Node], { a
   },
   vjp: (ct, y) => {
     const [x, index] = y.inputs as [Node, Node];
-    return [scatterInto(fill(like(ct, x), 0), index, ct, y.attrs.axis, "add"), null];
+    // Half floats are added up in f32: an embedding's row may be read thousands of times.
+    const wide = widen(ct);
+    return [cast(scatterInto(fill(like(wide, x), 0), index, wide, y.attrs.axis, "add"), ct.type.dtype), null];
   },
   reference: ([x, index], { axis }, out) => {
     const rank = index.shape.length;

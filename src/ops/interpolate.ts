@@ -1,6 +1,7 @@
 import { ArgumentError, ShapeError, UnsupportedError } from "../core/errors.js";
 import { showShape } from "../core/type.js";
 import type { Node } from "../ir/node.js";
+import { single } from "./composite.js";
 import { add, cast, clamp, div, floor, maximum, minimum, mul, sub } from "./elementwise.js";
 import { indexSelect } from "./gather.js";
 import { reshape } from "./movement.js";
@@ -39,10 +40,12 @@ export function interpolate(x: Node, size?: number | readonly number[] | null, o
   if (to.length !== n || to.some((d) => !(Number.isInteger(d) && d > 0)))
     throw new ArgumentError(`interpolate: [${to}] are no sizes for ${showShape(shape)}`);
   if (mode === "area") return ([adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d] as const)[n - 1]!(x, to);
-  return from.reduce<Node>((y, d, i) => {
-    const given = factors && !recomputeScaleFactor ? 1 / factors[i]! : undefined;
-    return resize(y, i + 2, d, to[i]!, mode, alignCorners ?? false, given);
-  }, x);
+  return single([x], (wide) =>
+    from.reduce<Node>((y, d, i) => {
+      const given = factors && !recomputeScaleFactor ? 1 / factors[i]! : undefined;
+      return resize(y, i + 2, d, to[i]!, mode, alignCorners ?? false, given);
+    }, wide),
+  );
 }
 
 /** One axis from `from` to `to` elements; `step` is how far positions move in the input where a factor says so. */

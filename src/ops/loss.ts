@@ -3,7 +3,7 @@ import { numel } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import { logSigmoid } from "./activation.js";
 import { cast } from "./cast.js";
-import { dimValue, widen } from "./composite.js";
+import { dimValue, single, widen } from "./composite.js";
 import { abs, add, clamp, div, eq, exp, gt, le, log, lt, mul, neg, sub, where } from "./elementwise.js";
 import { expand, reshape } from "./movement.js";
 import { broadcast, type Operand } from "./promotion.js";
@@ -35,35 +35,45 @@ export function reduceLoss(name: string, loss: Node, reduction: Reduction = "mea
 
 /** (x - target)^2 (torch.nn.functional.mse_loss). */
 export function mseLoss(x: Node, target: Node, options: LossOptions = {}): Node {
-  const d = sub(x, target);
-  return reduceLoss("mseLoss", mul(d, d), options.reduction);
+  return single([x, target], (x, target) => {
+    const d = sub(x, target);
+    return reduceLoss("mseLoss", mul(d, d), options.reduction);
+  });
 }
 /** |x - target| (torch.nn.functional.l1_loss). */
 export function l1Loss(x: Node, target: Node, options: LossOptions = {}): Node {
-  return reduceLoss("l1Loss", abs(sub(x, target)), options.reduction);
+  return single([x, target], (x, target) => {
+    return reduceLoss("l1Loss", abs(sub(x, target)), options.reduction);
+  });
 }
 /** Squared below beta, linear above (torch.nn.functional.smooth_l1_loss). */
 export function smoothL1Loss(x: Node, target: Node, options: LossOptions & { readonly beta?: number } = {}): Node {
   const beta = options.beta ?? 1;
   if (!(beta >= 0)) throw new ArgumentError(`smoothL1Loss: beta ${beta} is negative`);
   if (beta === 0) return l1Loss(x, target, options);
-  const d = abs(sub(x, target));
-  return reduceLoss("smoothL1Loss", where(lt(d, beta), mul(mul(d, d), 0.5 / beta), sub(d, 0.5 * beta)), options.reduction);
+  return single([x, target], (x, target) => {
+    const d = abs(sub(x, target));
+    return reduceLoss("smoothL1Loss", where(lt(d, beta), mul(mul(d, d), 0.5 / beta), sub(d, 0.5 * beta)), options.reduction);
+  });
 }
 /** Squared below delta, delta times linear above (torch.nn.functional.huber_loss). */
 export function huberLoss(x: Node, target: Node, options: LossOptions & { readonly delta?: number } = {}): Node {
   const delta = options.delta ?? 1;
   if (!(delta > 0)) throw new ArgumentError(`huberLoss: delta ${delta} is not positive`);
-  const d = abs(sub(x, target));
-  return reduceLoss("huberLoss", where(le(d, delta), mul(mul(d, d), 0.5), mul(sub(d, 0.5 * delta), delta)), options.reduction);
+  return single([x, target], (x, target) => {
+    const d = abs(sub(x, target));
+    return reduceLoss("huberLoss", where(le(d, delta), mul(mul(d, d), 0.5), mul(sub(d, 0.5 * delta), delta)), options.reduction);
+  });
 }
 
 /** Cross entropy of probabilities, logarithms limited to -100 (torch.nn.functional.binary_cross_entropy). */
 export function binaryCrossEntropy(x: Node, target: Node, options: LossOptions & { readonly weight?: Node } = {}): Node {
-  const [p, t] = broadcast("binaryCrossEntropy", x, target) as [Node, Node];
-  const term = (v: Node): Node => clamp(log(v), -100);
-  const loss = neg(add(mul(t, term(p)), mul(sub(1, t), term(sub(1, p)))));
-  return reduceLoss("binaryCrossEntropy", options.weight ? mul(loss, options.weight) : loss, options.reduction);
+  return single([x, target], (x, target) => {
+    const [p, t] = broadcast("binaryCrossEntropy", x, target) as [Node, Node];
+    const term = (v: Node): Node => clamp(log(v), -100);
+    const loss = neg(add(mul(t, term(p)), mul(sub(1, t), term(sub(1, p)))));
+    return reduceLoss("binaryCrossEntropy", options.weight ? mul(loss, options.weight) : loss, options.reduction);
+  });
 }
 /** Cross entropy of logits, without overflow (torch.nn.functional.binary_cross_entropy_with_logits). */
 export function binaryCrossEntropyWithLogits(
@@ -71,10 +81,12 @@ export function binaryCrossEntropyWithLogits(
   target: Node,
   options: LossOptions & { readonly weight?: Node; readonly posWeight?: Node } = {},
 ): Node {
-  const { weight, posWeight } = options;
-  const ls = logSigmoid(x);
-  const loss = posWeight ? sub(mul(sub(1, target), x), mul(add(mul(sub(posWeight, 1), target), 1), ls)) : sub(mul(sub(1, target), x), ls);
-  return reduceLoss("binaryCrossEntropyWithLogits", weight ? mul(loss, weight) : loss, options.reduction);
+  return single([x, target], (x, target) => {
+    const { weight, posWeight } = options;
+    const ls = logSigmoid(x);
+    const loss = posWeight ? sub(mul(sub(1, target), x), mul(add(mul(sub(posWeight, 1), target), 1), ls)) : sub(mul(sub(1, target), x), ls);
+    return reduceLoss("binaryCrossEntropyWithLogits", weight ? mul(loss, weight) : loss, options.reduction);
+  });
 }
 
 /** target (log target - x), x being log probabilities (torch.nn.functional.kl_div). */
@@ -83,9 +95,11 @@ export function klDiv(
   target: Node,
   options: { readonly reduction?: Reduction | "batchmean"; readonly logTarget?: boolean } = {},
 ): Node {
-  const loss = options.logTarget ? mul(exp(target), sub(target, x)) : sub(xlogx(target), mul(target, x));
-  if (options.reduction !== "batchmean") return reduceLoss("klDiv", loss, options.reduction);
-  return div(reduceLoss("klDiv", loss, "sum"), dimValue(x.type.shape[0] ?? 1, loss.type.dtype));
+  return single([x, target], (x, target) => {
+    const loss = options.logTarget ? mul(exp(target), sub(target, x)) : sub(xlogx(target), mul(target, x));
+    if (options.reduction !== "batchmean") return reduceLoss("klDiv", loss, options.reduction);
+    return div(reduceLoss("klDiv", loss, "sum"), dimValue(x.type.shape[0] ?? 1, loss.type.dtype));
+  });
 }
 /** t log t, and 0 where t is 0. */
 const xlogx = (t: Node): Node => {
@@ -99,14 +113,16 @@ export function poissonNllLoss(
   target: Node,
   options: LossOptions & { readonly logInput?: boolean; readonly full?: boolean; readonly eps?: number } = {},
 ): Node {
-  const { logInput = true, full = false, eps = 1e-8 } = options;
-  let loss = logInput ? sub(exp(x), mul(target, x)) : sub(x, mul(target, log(add(x, eps))));
-  if (full) {
-    const t = where(gt(target, 1), target, 1);
-    const stirling = add(sub(mul(t, log(t)), t), mul(log(mul(t, 2 * Math.PI)), 0.5));
-    loss = add(loss, where(gt(target, 1), stirling, 0));
-  }
-  return reduceLoss("poissonNllLoss", loss, options.reduction);
+  return single([x, target], (x, target) => {
+    const { logInput = true, full = false, eps = 1e-8 } = options;
+    let loss = logInput ? sub(exp(x), mul(target, x)) : sub(x, mul(target, log(add(x, eps))));
+    if (full) {
+      const t = where(gt(target, 1), target, 1);
+      const stirling = add(sub(mul(t, log(t)), t), mul(log(mul(t, 2 * Math.PI)), 0.5));
+      loss = add(loss, where(gt(target, 1), stirling, 0));
+    }
+    return reduceLoss("poissonNllLoss", loss, options.reduction);
+  });
 }
 /** Negative log likelihood of a normal distribution with variance `variance` (torch.nn.functional.gaussian_nll_loss). */
 export function gaussianNllLoss(
@@ -115,12 +131,14 @@ export function gaussianNllLoss(
   variance: Operand,
   options: LossOptions & { readonly full?: boolean; readonly eps?: number } = {},
 ): Node {
-  const { full = false, eps = 1e-6 } = options;
-  const given = typeof variance === "object" ? variance : expand(scalar(Number(variance), x.type.dtype), x.type.shape);
-  const spread = given.type.shape.length === x.type.shape.length ? given : reshape(given, [...given.type.shape, 1]);
-  // The limit is not differentiated, as in PyTorch.
-  const v = where(lt(spread, eps), eps, spread);
-  const d = sub(x, target);
-  const loss = mul(add(log(v), div(mul(d, d), v)), 0.5);
-  return reduceLoss("gaussianNllLoss", full ? add(loss, 0.5 * Math.log(2 * Math.PI)) : loss, options.reduction);
+  return single([x, target], (x, target) => {
+    const { full = false, eps = 1e-6 } = options;
+    const given = typeof variance === "object" ? variance : expand(scalar(Number(variance), x.type.dtype), x.type.shape);
+    const spread = given.type.shape.length === x.type.shape.length ? given : reshape(given, [...given.type.shape, 1]);
+    // The limit is not differentiated, as in PyTorch.
+    const v = where(lt(spread, eps), eps, spread);
+    const d = sub(x, target);
+    const loss = mul(add(log(v), div(mul(d, d), v)), 0.5);
+    return reduceLoss("gaussianNllLoss", full ? add(loss, 0.5 * Math.log(2 * Math.PI)) : loss, options.reduction);
+  });
 }

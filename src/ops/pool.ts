@@ -4,7 +4,7 @@ import { add as plus, ceilDiv, type Dim, hi, div as over, sub as minus } from ".
 import { showShape, showType } from "../core/type.js";
 import { make, type Node, type Op, op } from "../ir/node.js";
 import { cast } from "./cast.js";
-import { floats, keepMax, perAxis, widen } from "./composite.js";
+import { floats, keepMax, perAxis, single, widen } from "./composite.js";
 import type { PerAxis } from "./conv.js";
 import { add, div, eq, ge, logicalAnd, lt, maximum, minimum, mul, pow, sub, where } from "./elementwise.js";
 import { matmul } from "./matmul.js";
@@ -284,12 +284,14 @@ function adaptiveAvg(name: string, n: number, x: Node, size: OutputSize): Node {
       sizes.map((s) => s.from / s.to),
       {},
     );
-  return sizes.reduce((y, { axis, from, to }) => {
-    if (from === to) return y;
-    const { belongs, count } = membership(from, to);
-    const weight = where(belongs, div(1, cast(count, y.type.dtype)), 0);
-    return movedim(matmul(movedim(y, axis, -1), movedim(weight, 0, 1)), -1, axis);
-  }, x);
+  return single([x], (wide) =>
+    sizes.reduce<Node>((y, { axis, from, to }) => {
+      if (from === to) return y;
+      const { belongs, count } = membership(from, to);
+      const weight = where(belongs, div(1, cast(count, y.type.dtype)), 0);
+      return movedim(matmul(movedim(y, axis, -1), movedim(weight, 0, 1)), -1, axis);
+    }, wide),
+  );
 }
 function adaptiveMax(name: string, n: number, x: Node, size: OutputSize): Node {
   const sizes = outputSizes(name, n, x, size);

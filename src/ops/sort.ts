@@ -23,10 +23,7 @@ export interface SortOptions {
 }
 
 /** What sorting gives: values, and where along the axis each one was. */
-export interface Sorted {
-  readonly values: Node;
-  readonly indices: Node;
-}
+export type Sorted = { readonly values: Node; readonly indices: Node };
 const list = ({ values, indices }: Sorted): readonly Node[] => [values, indices];
 /** The same change made to both. */
 const both = ({ values, indices }: Sorted, f: (x: Node) => Node): Sorted => ({ values: f(values), indices: f(indices) });
@@ -162,10 +159,12 @@ export function quantile(
   const from = dim === null ? reshape(x, [1, numel(shape)]) : movedim(shape.length ? x : reshape(x, [1]), axis, -1);
   const n = from.type.shape.at(-1)!;
   if (n === 0) throw new ArgumentError(`quantile: ${showShape(shape)} has no elements along the axis`);
-  const up = sort(from, -1).values;
+  // Positions and fractions need more digits than a half float has.
+  const wide = x.type.dtype === "f64" ? "f64" : "f32";
+  const up = cast(sort(from, -1).values, wide);
   const many = typeof q === "object" && q.type.shape.length === 1;
-  const wanted = reshape(typeof q === "object" ? q : scalar(q, x.type.dtype), [many ? q.type.shape[0]! : 1]);
-  const rank = mul(wanted, sub(dimValue(n, x.type.dtype), 1));
+  const wanted = reshape(typeof q === "object" ? cast(q, wide) : scalar(q, wide), [many ? q.type.shape[0]! : 1]);
+  const rank = mul(wanted, sub(dimValue(n, wide), 1));
   const [low, high] = [floor(rank), ceil(rank)];
   const at = (r: Node): Node => indexSelect(up, -1, cast(r, "i64"));
   const choose = {
@@ -187,7 +186,7 @@ export function quantile(
       : keepdim && shape.length
         ? shape.map((d, i) => (i === axis ? 1 : d))
         : shape.filter((_, i) => i !== axis);
-  return reshape(moved, many ? [lead, ...rest] : rest);
+  return cast(reshape(moved, many ? [lead, ...rest] : rest), x.type.dtype);
 }
 
 /** Refused: how many values are distinct is known only when they are computed (torch.unique). */

@@ -30,20 +30,31 @@ class Skip extends Error {}
 
 const camel = (name: string): string => name.replace(/_(\w)/g, (_, c: string) => c.toUpperCase());
 
-/** Runs one call and its derivative through the interpreter, against what PyTorch gave. */
-export function check(op: Operator, call: Call): Outcome {
+/** A recorded call as nodes. */
+export interface Built {
+  readonly feeds: Map<Node, NdArray>;
+  readonly outs: readonly Node[];
+  /** Of the differentiable inputs, in order; null where there is none. */
+  readonly grads: readonly (Node | null)[];
+}
+/** Builds a recorded call and its derivative. Throws `Skip` where it cannot be said here. */
+export function build(op: Operator, call: Call): Built {
   const feeds = new Map<Node, NdArray>();
   const wanted: Node[] = [];
+  const leaf = (key: string): Node => {
+    const value = op.tensors.get(key);
+    if (!value) throw new Skip("a dtype that is not read");
+    const node = input({ shape: value.shape, dtype: value.dtype }, key);
+    feeds.set(node, value);
+    return node;
+  };
   const convert = (v: unknown): unknown => {
     if (v === null || typeof v !== "object") return v;
     if (Array.isArray(v)) return v.map(convert);
     const o = v as Record<string, unknown>;
     if ("complex" in o || "complex_value" in o) throw new Skip("complex numbers");
     if ("tensor" in o) {
-      const value = op.tensors.get(o["tensor"] as string);
-      if (!value) throw new Skip("a dtype that is not read");
-      const node = input({ shape: value.shape, dtype: value.dtype }, o["tensor"] as string);
-      feeds.set(node, value);
+      const node = leaf(o["tensor"] as string);
       if (o["grad"]) wanted.push(node);
       return node;
     }
@@ -59,17 +70,34 @@ export function check(op: Operator, call: Call): Outcome {
     return Object.fromEntries(Object.entries(o).map(([k, x]) => [k, convert(x)]));
   };
   const found = table[op.name];
-  if (found === undefined) return { kind: "skip", why: "no entry" };
+  if (found === undefined) throw new Skip("no entry");
+  if (call.out.some((o) => typeof o === "object" && o !== null && "complex" in o)) throw new Skip("complex numbers");
+  const x = convert(call.input) as Node;
+  const args: Args = {
+    list: call.args.map(convert),
+    named: Object.fromEntries(Object.entries(call.kwargs).map(([k, v]) => [k, convert(v)])),
+  };
+  const result = typeof found === "function" ? found(x, args) : direct(found, x, args);
+  const outs = "op" in result ? [result as Node] : (Object.values(result) as Node[]);
+  // Cotangents belong to the differentiable results, which are the float ones.
+  const floats = outs.filter((o) => isFloat(o.type.dtype));
+  if (!call.grads || !call.cotangents || call.cotangents.length !== floats.length) return { feeds, outs, grads: [] };
+  const cts = call.cotangents.map((c) => leaf(c.tensor));
+  return { feeds, outs, grads: vjp(floats, cts, wanted) };
+}
+
+/** How far a float may be from PyTorch's: from its own magnitude, from the largest of its array, and in any case. */
+export interface Tolerance {
+  readonly own: number;
+  readonly largest: number;
+  readonly floor: number;
+}
+const single: Tolerance = { own: 1e-4, largest: 2e-5, floor: 5e-6 };
+
+/** Runs one call and its derivative through the interpreter, against what PyTorch gave. */
+export function check(op: Operator, call: Call, tolerance: Tolerance = single): Outcome {
   try {
-    if (call.out.some((o) => typeof o === "object" && o !== null && "complex" in o)) throw new Skip("complex numbers");
-    const x = convert(call.input) as Node;
-    const args: Args = {
-      list: call.args.map(convert),
-      named: Object.fromEntries(Object.entries(call.kwargs).map(([k, v]) => [k, convert(v)])),
-    };
-    const result = typeof found === "function" ? found(x, args) : direct(found, x, args);
-    const outs = "op" in result ? [result as Node] : (Object.values(result) as Node[]);
-    return compare(op, call, outs, wanted, feeds);
+    return compare(op, call, build(op, call), tolerance);
   } catch (e) {
     if (e instanceof Skip || (e instanceof Error && e.message.startsWith("skip: ")))
       return { kind: "skip", why: e.message.replace("skip: ", "") };
@@ -94,49 +122,38 @@ function direct(text: string, x: Node, args: Args): Result {
   return f(x, ...list);
 }
 
-function compare(op: Operator, call: Call, outs: readonly Node[], wanted: readonly Node[], feeds: Map<Node, NdArray>): Outcome {
-  const expected = call.out.slice(0, outs.length);
+function compare(op: Operator, call: Call, { feeds, outs, grads }: Built, tolerance: Tolerance): Outcome {
   if (outs.length > call.out.length) return { kind: "wrong", why: `gave ${outs.length} results, PyTorch ${call.out.length}` };
   const values = interpret(outs, feeds);
-  for (const [i, e] of expected.entries()) {
+  for (const [i, e] of call.out.slice(0, outs.length).entries()) {
     if (typeof e !== "object" || e === null || !("tensor" in e)) continue;
     const want = op.tensors.get(e.tensor as string)!;
-    const why = differ(values[i]!, want);
+    const why = differ(values[i]!, want, tolerance);
     if (why) return { kind: "wrong", why: `result ${i}: ${why}` };
   }
-  if (!call.grads || !call.cotangents) return { kind: "same" };
-  // Cotangents belong to the differentiable results, which are the float ones.
-  const floats = outs.filter((o) => isFloat(o.type.dtype));
-  const cts = call.cotangents.slice(0, floats.length).map((c) => {
-    const value = op.tensors.get(c.tensor)!;
-    const node = input({ shape: value.shape, dtype: value.dtype }, c.tensor);
-    feeds.set(node, value);
-    return node;
-  });
-  if (call.cotangents.length !== floats.length) return { kind: "skip", why: "more results are differentiable than are compared" };
-  const grads = vjp(floats, cts, wanted);
+  if (!call.grads) return { kind: "same" };
+  if (!grads.length && call.grads.length) return { kind: "skip", why: "more results are differentiable than are compared" };
   const given = interpret(
     grads.filter((g) => g !== null),
     feeds,
-  );
-  let at = 0;
+  ).values();
   for (const [i, g] of grads.entries()) {
     const e = call.grads[i];
-    const got = g === null ? null : given[at++]!;
+    const got = g === null ? null : given.next().value!;
     const want = e ? op.tensors.get(e.tensor)! : null;
     if (got === null || want === null) {
       const other = (got ?? want)?.data as Float64Array | undefined;
       if (other && !other.every((v) => v === 0)) return { kind: "wrong", why: `gradient ${i}: ${got ? "PyTorch gives" : "gave"} none` };
       continue;
     }
-    const why = differ(got, want);
+    const why = differ(got, want, tolerance);
     if (why) return { kind: "wrong", why: `gradient ${i}: ${why}` };
   }
   return { kind: "same" };
 }
 
-/** How two arrays differ, or undefined: types exactly, floats within rounding of single precision. */
-function differ(got: NdArray, want: NdArray): string | undefined {
+/** How two arrays differ, or undefined: types exactly, floats within the tolerance. */
+function differ(got: NdArray, want: NdArray, { own, largest, floor }: Tolerance): string | undefined {
   if (got.dtype !== want.dtype || got.shape.join() !== want.shape.join())
     return `${got.dtype}[${got.shape}], PyTorch ${want.dtype}[${want.shape}]`;
   let scale = 0;
@@ -144,7 +161,7 @@ function differ(got: NdArray, want: NdArray): string | undefined {
   for (let i = 0; i < want.data.length; i++) {
     const [a, b] = [Number(got.data[i]), Number(want.data[i])];
     if (Object.is(a, b) || a === b || (a !== a && b !== b)) continue;
-    if (!(Math.abs(a - b) <= 2e-5 * scale + 1e-4 * Math.abs(b) + 3e-6)) return `element ${i} is ${a}, PyTorch ${b}`;
+    if (!(Math.abs(a - b) <= largest * scale + own * Math.abs(b) + floor)) return `element ${i} is ${a}, PyTorch ${b}`;
   }
   return undefined;
 }
