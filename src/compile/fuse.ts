@@ -1,6 +1,6 @@
 import { bytesOf } from "../core/dtype.js";
 import { type Dim, hi, mul } from "../core/expr.js";
-import { numel, showType } from "../core/type.js";
+import { numel, type Shape, showType } from "../core/type.js";
 import type { Graph } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
 import type { Codegen, Target, Template } from "../kernel/codegen.js";
@@ -35,6 +35,8 @@ interface Draft {
   /** More than the level of every dep. */
   level: number;
   nodes: number;
+  /** Where the iteration space is cut into axes. */
+  cuts: ReadonlySet<Dim>;
   /** Reductions, and the longest chain of them. */
   reductions: number;
   sweeps: number;
@@ -86,6 +88,7 @@ class Forest {
         users: new Set(),
         level: 0,
         nodes: a.nodes.length,
+        cuts: cutsOf((a.kind === "reduce" ? a.node.inputs[0]! : a.node).type.shape),
         reductions: a.kind === "reduce" ? 1 : 0,
         sweeps: a.kind === "reduce" ? 1 : 0,
         why: [...a.why],
@@ -173,6 +176,9 @@ class Forest {
       return false;
     }
     const [into, from] = a.template || (!b.template && a.atoms.length >= b.atoms.length) ? [a, b] : [b, a];
+    into.cuts = [a, b]
+      .filter((d) => d.size === space.size)
+      .reduce<ReadonlySet<Dim>>((x, d) => (d.cuts.size > x.size ? d.cuts : x), new Set());
     into.kind = space.kind;
     into.size = space.size;
     if (space.pattern !== undefined) into.pattern = space.pattern;
@@ -245,6 +251,7 @@ class Forest {
       if (a.size !== b.size) return `${showSize(b.size)} elements instead of ${showSize(a.size)}`;
       space = { kind: "map", size: a.size };
     }
+    if (a.size === b.size && !nested(a.cuts, b.cuts)) return "their axes are cut at different places";
     const crossing = this.crossing(a, b, space) ?? this.crossing(b, a, space) ?? this.overwriting(a, b) ?? this.overwriting(b, a);
     if (crossing) return crossing;
     const buffers = this.buffersOf([...a.atoms, ...b.atoms]);
@@ -367,6 +374,22 @@ class Forest {
 
 /** Reductions that wait for each other in both together, at most. */
 const sweepsOf = (a: Draft, b: Draft): number => (a.deps.has(b) || b.deps.has(a) ? a.sweeps + b.sweeps : Math.max(a.sweeps, b.sweeps));
+
+/** Sizes of the blocks that a shape's axes cut its elements into, in row-major order. */
+function cutsOf(shape: Shape): Set<Dim> {
+  const cuts = new Set<Dim>();
+  let block: Dim = 1;
+  for (const d of shape.toReversed()) {
+    block = mul(block, d);
+    if (block !== 1) cuts.add(block);
+  }
+  return cuts;
+}
+/** One shape splits axes of the other: positions in both are products and sums of the same loops. */
+const nested = (a: ReadonlySet<Dim>, b: ReadonlySet<Dim>): boolean => {
+  const [small, large] = a.size <= b.size ? [a, b] : [b, a];
+  return [...small].every((x) => large.has(x));
+};
 
 function spaceOf(d: Draft): Space {
   const first = d.atoms.find((a) => a.kind === "reduce");
