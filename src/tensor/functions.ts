@@ -1,13 +1,11 @@
 /** Ops as functions of tensors: the same list that gives Tensor its methods. */
-import type { Node } from "../ir/node.js";
 import * as ops from "../ops/index.js";
-import type { OpFunction } from "./methods.js";
+import type { IsRecorded, OpFunction } from "./methods.js";
 import { record } from "./record.js";
 
-type Result = Node | readonly Node[] | { readonly [name: string]: Node };
 type Recorded = {
   readonly [K in keyof typeof ops as (typeof ops)[K] extends (...args: never[]) => infer R
-    ? R extends Result
+    ? IsRecorded<R> extends true
       ? K
       : never
     : never]: (typeof ops)[K];

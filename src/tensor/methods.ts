@@ -23,8 +23,17 @@ export type Lower<T> = T extends Node
       : T;
 type LiftAll<A extends readonly unknown[]> = { [I in keyof A]: Lift<A[I]> };
 
-type Result = Node | readonly Node[] | { readonly [name: string]: Node };
-type Takes<F> = F extends (x: infer X, ...rest: never[]) => infer R ? (Node extends X ? (R extends Result ? true : false) : false) : false;
+/** Whether a result is a node, or a list or an object of nodes. */
+export type IsRecorded<R> = [R] extends [never]
+  ? false
+  : R extends Node | readonly Node[]
+    ? true
+    : R extends object
+      ? R[keyof R] extends Node
+        ? true
+        : false
+      : false;
+type Takes<F> = F extends (x: infer X, ...rest: never[]) => infer R ? (Node extends X ? IsRecorded<R> : false) : false;
 type Method<F> = F extends (x: never, ...rest: infer A) => infer R ? (...args: LiftAll<A>) => Lower<R> : never;
 
 /** Every op whose first argument is a tensor. */

@@ -1,12 +1,13 @@
 /** Registers the backends that tests of the tensor layer run on. */
 import { hostFunctions } from "../../src/backends/interp/host.js";
 import { compile } from "../../src/compile/index.js";
-import { registerBackend, setDefaultBackend, setHostFunctions } from "../../src/tensor/index.js";
+import { backends, preference } from "../../src/devices.js";
+import { registerBackend, setDefaultBackend, setHostFunctions, setPreference } from "../../src/tensor/index.js";
 
-/** Makes the interpreter and the C backend known, and one of them the default. */
-export function useDevice(name: string = process.env["TREEPIE_TEST_DEVICE"] ?? "interp"): void {
+/** Makes every backend known. The default is the one that is named; "" is the best that works here. */
+export function useDevice(name: string = process.env["TREEPIE_TEST_DEVICE"] ?? "js"): void {
   setHostFunctions(hostFunctions);
-  registerBackend("interp", async () => (await import("../../src/backends/interp/index.js")).interp, compile);
-  registerBackend("c", async () => (await import("../../src/backends/c/index.js")).c, compile);
-  setDefaultBackend(name);
+  for (const [key, load] of Object.entries(backends)) registerBackend(key, load, compile);
+  setPreference(preference);
+  if (name) setDefaultBackend(name);
 }

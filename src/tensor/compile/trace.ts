@@ -169,6 +169,6 @@ export function callerLine(): string {
   const line = new Error().stack
     ?.split("\n")
     .slice(1)
-    .find((l) => l.includes(":") && !l.includes(own) && !l.includes("node:"));
+    .find((l) => l.includes(":") && (!l.includes(own) || l.includes(".test.")) && !l.includes("node:"));
   return line ? ` (${line.trim()})` : "";
 }
