@@ -1,10 +1,11 @@
 import { isFloat } from "../core/dtype.js";
 import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
 import { type Dim, add as plus, div as over, mul as times, sub as minus } from "../core/expr.js";
-import { numel, type Shape, showShape, showType } from "../core/type.js";
+import { numel, type Shape, showShape, showType, type TensorType } from "../core/type.js";
 import { make, type Node, type Op, op } from "../ir/node.js";
 import { add, mul } from "./arithmetic.js";
-import { perAxis } from "./composite.js";
+import { cast } from "./cast.js";
+import { perAxis, widen } from "./composite.js";
 import { dot, swapLast } from "./matmul.js";
 import { expand, flip, permute, reshape, slice, unslice, window } from "./movement.js";
 import { sum } from "./reduce.js";
@@ -22,30 +23,33 @@ type ConvAttrs = {
   groups: number;
 };
 
-/** [N, C, ...s] convolved with [O, C / groups, ...k]: windows of the input, read where they lie, times the weight. */
-export function convolve(x: Node, weight: Node, attrs: ConvAttrs): Node {
-  return make(convolveOp, [x, weight], attrs);
+/** [N, C, ...s] convolved with [O, C / groups, ...k], plus a bias [O]: windows of the input, read where they lie, times the weight. */
+export function convolve(x: Node, weight: Node, bias: Node | null, attrs: ConvAttrs): Node {
+  return make(convolveOp, bias ? [x, weight, bias] : [x, weight], attrs);
 }
-export const convolveOp: Op<[Node, Node], ConvAttrs> = op({
+export const convolveOp: Op<readonly Node[], ConvAttrs> = op({
   name: "convolve",
   kind: "composite",
-  infer: ([x, w], a) => {
+  infer: (types, a) => {
+    const [x, w, bias] = types as readonly [TensorType, TensorType, TensorType?];
     const n = x.shape.length - 2;
-    const types = `convolve: ${showType(x)} with ${showType(w)}`;
-    if (!isFloat(x.dtype) || x.dtype !== w.dtype) throw new DTypeError(`${types} must be of one float dtype`);
+    const both = `convolve: ${showType(x)} with ${showType(w)}`;
+    if (!isFloat(x.dtype) || x.dtype !== w.dtype) throw new DTypeError(`${both} must be of one float dtype`);
     if (n < 1 || w.shape.length !== n + 2 || [a.stride, a.low, a.high, a.spread, a.dilation].some((l) => l.length !== n))
-      throw new ShapeError(`${types}: weight and settings must name ${n} spatial axes`);
+      throw new ShapeError(`${both}: weight and settings must name ${n} spatial axes`);
     const [c, o, per] = [x.shape[1]!, w.shape[0]!, w.shape[1]!];
     if (times(per, a.groups) !== c || (typeof o === "number" && o % a.groups))
       throw new ShapeError(
-        `${types}: ${a.groups} groups of ${showShape([per])} channels are not the input's ${showShape([c])}, or do not divide the outputs`,
+        `${both}: ${a.groups} groups of ${showShape([per])} channels are not the input's ${showShape([c])}, or do not divide the outputs`,
       );
+    if (bias && (bias.dtype !== x.dtype || bias.shape.length !== 1 || bias.shape[0] !== o))
+      throw new ShapeError(`${both}: bias ${showType(bias)} must be ${x.dtype}${showShape([o])}, one number for each output channel`);
     const out = a.stride.map((_, i) => length(x.shape[2 + i]!, w.shape[2 + i]!, a, i));
-    if (out.some((d) => typeof d === "number" && d < 0)) throw new ShapeError(`${types}: the padded input is smaller than the kernel`);
+    if (out.some((d) => typeof d === "number" && d < 0)) throw new ShapeError(`${both}: the padded input is smaller than the kernel`);
     return { shape: [x.shape[0]!, o, ...out], dtype: x.dtype };
   },
   vjp: (ct, y) => {
-    const [x, w] = y.inputs as [Node, Node];
+    const [x, w, bias] = y.inputs as [Node, Node, Node?];
     const a = y.attrs;
     const reach = a.dilation.map((d, i) => times(minus(w.type.shape[2 + i]!, 1), d));
     // Every input element gathers from the outputs that saw it: a convolution of the cotangent with the mirrored weight.
@@ -55,7 +59,7 @@ export const convolveOp: Op<[Node, Node], ConvAttrs> = op({
       const size = spreadSize(x.type.shape[2 + i]!, a.spread[i]!);
       return minus(plus(size, r), plus(wide, low[i]!));
     });
-    const full = convolve(ct, mirrored(w, a.groups), {
+    const full = convolve(ct, mirrored(w, a.groups), null, {
       stride: a.spread,
       low,
       high,
@@ -63,17 +67,21 @@ export const convolveOp: Op<[Node, Node], ConvAttrs> = op({
       dilation: a.dilation,
       groups: a.groups,
     });
-    return [full, weightBack(ct, x, w, a)];
+    const spatial = ct.type.shape.flatMap((_, i) => (i === 1 ? [] : [i]));
+    return [full, weightBack(ct, x, w, a), ...(bias ? [cast(sum(widen(ct), spatial), bias.type.dtype)] : [])];
   },
-  decompose: (y, [x, w]) => {
+  decompose: (y, inputs) => {
+    const [x, w, bias] = inputs as [Node, Node, Node?];
     const a = y.attrs;
     const [n, o, ...out] = y.type.shape as [Dim, Dim, ...Dim[]];
     const kernel = w.type.shape.slice(2);
     const inner = numel(w.type.shape.slice(1));
     const columns = reshape(patches(x, kernel, a), [n, a.groups, inner, numel(out)]);
-    if (o === a.groups) return reshape(sum(mul(columns, reshape(w, [1, a.groups, inner, 1])), [2]), y.type.shape);
+    // The bias is added where the product leaves, before its axes are taken apart.
+    const finish = (z: Node): Node => reshape(bias ? add(z, reshape(bias, [1, a.groups, over(o, a.groups), 1])) : z, y.type.shape);
+    if (o === a.groups) return finish(sum(mul(columns, reshape(w, [1, a.groups, inner, 1])), [2], { keepdim: true }));
     const rows = reshape(w, [1, a.groups, over(o, a.groups), inner]);
-    return reshape(dot(expand(rows, [n, a.groups, over(o, a.groups), inner]), columns), y.type.shape);
+    return finish(dot(expand(rows, [n, a.groups, over(o, a.groups), inner]), columns));
   },
   samples: [
     {
@@ -84,18 +92,12 @@ export const convolveOp: Op<[Node, Node], ConvAttrs> = op({
       call: (x, w) => conv1d(x!, w!, null, { stride: 2, padding: 1 }),
     },
     {
-      shapes: [
-        [2, 4, 6, 5],
-        [6, 2, 3, 2],
-      ],
-      call: (x, w) => conv2d(x!, w!, null, { padding: [1, 0], dilation: [1, 2], groups: 2 }),
+      shapes: [[2, 4, 6, 5], [6, 2, 3, 2], [6]],
+      call: (x, w, b) => conv2d(x!, w!, b!, { padding: [1, 0], dilation: [1, 2], groups: 2 }),
     },
     {
-      shapes: [
-        [1, 4, 5, 5],
-        [4, 1, 3, 3],
-      ],
-      call: (x, w) => conv2d(x!, w!, null, { padding: "same", groups: 4 }),
+      shapes: [[1, 4, 5, 5], [4, 1, 3, 3], [4]],
+      call: (x, w, b) => conv2d(x!, w!, b!, { padding: "same", groups: 4 }),
     },
     {
       shapes: [
@@ -198,15 +200,6 @@ function batched(name: string, n: number, x: Node, f: (x: Node) => Node): Node {
   const y = f(reshape(x, [1, ...shape]));
   return reshape(y, y.type.shape.slice(1));
 }
-function withBias(name: string, y: Node, bias: Node | null | undefined): Node {
-  if (!bias) return y;
-  if (bias.type.shape.length !== 1 || bias.type.shape[0] !== y.type.shape[1])
-    throw new ShapeError(
-      `${name}: bias ${showShape(bias.type.shape)} must hold one number for each of the ${showShape([y.type.shape[1]!])} outputs`,
-    );
-  return add(y, reshape(bias, [bias.type.shape[0]!, ...y.type.shape.slice(2).map(() => 1)]));
-}
-
 function conv(name: string, n: number, x: Node, weight: Node, bias: Node | null | undefined, o: ConvOptions): Node {
   const stride = perAxis(name, "stride", o.stride ?? 1, n, 1);
   const dilation = perAxis(name, "dilation", o.dilation ?? 1, n, 1);
@@ -219,9 +212,7 @@ function conv(name: string, n: number, x: Node, weight: Node, bias: Node | null 
     high = reach.map((r, i) => minus(r, low[i]!));
   } else low = high = perAxis(name, "padding", o.padding === "valid" ? 0 : (o.padding ?? 0), n, 0);
   const spread = stride.map(() => 1);
-  return batched(name, n, x, (b) =>
-    withBias(name, convolve(b, weight, { stride, low, high, spread, dilation, groups: o.groups ?? 1 }), bias),
-  );
+  return batched(name, n, x, (b) => convolve(b, weight, bias ?? null, { stride, low, high, spread, dilation, groups: o.groups ?? 1 }));
 }
 /** [N, C, L] with [O, C / groups, K] (torch.nn.functional.conv1d). */
 export function conv1d(x: Node, weight: Node, bias?: Node | null, options: ConvOptions = {}): Node {
@@ -249,7 +240,7 @@ function convTranspose(name: string, n: number, x: Node, weight: Node, bias: Nod
   const low = dilation.map((d, i) => minus(times(minus(weight.type.shape[2 + i]!, 1), d), padding[i]!));
   const high = low.map((l, i) => plus(l, extra[i]!));
   const settings = { stride: stride.map(() => 1), low, high, spread: stride, dilation, groups };
-  return batched(name, n, x, (b) => withBias(name, convolve(b, mirrored(weight, groups), settings), bias));
+  return batched(name, n, x, (b) => convolve(b, mirrored(weight, groups), bias ?? null, settings));
 }
 /** The transpose of conv1d, weight [C, O / groups, K] (torch.nn.functional.conv_transpose1d). */
 export function convTranspose1d(x: Node, weight: Node, bias?: Node | null, options: ConvTransposeOptions = {}): Node {
