@@ -44,11 +44,24 @@ export function readRange(part: string, ranges: Map<string, Dim>): void {
   ranges.set(name!, v);
 }
 
+/** Pieces between commas that stand outside of brackets. */
+function parts(text: string): string[] {
+  const out = [""];
+  let depth = 0;
+  for (const c of text) {
+    if (c === "(") depth++;
+    else if (c === ")") depth--;
+    if (c === "," && depth === 0) out.push("");
+    else out[out.length - 1] += c;
+  }
+  return out;
+}
+
 /** Reads what `writeDim` or `show` wrote; `known` gives the ranges of variables that the text does not declare. */
 export function parseDim(text: string, known: Ranges = new Map()): Dim {
   const bar = text.indexOf("|");
   const ranges = new Map(known);
-  if (bar >= 0) for (const part of text.slice(bar + 1).split(",")) readRange(part, ranges);
+  if (bar >= 0) for (const part of parts(text.slice(bar + 1))) readRange(part, ranges);
   const source = bar >= 0 ? text.slice(0, bar) : text;
   const tokens = source.match(/\d+|[A-Za-z_$#@][\w.$#@]*|\S/g) ?? [];
   let at = 0;

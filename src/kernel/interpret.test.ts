@@ -2,8 +2,10 @@ import { describe, expect, test } from "vitest";
 import { add, indexOn, mul, sub, variable } from "../core/expr.js";
 import { interpretKernel } from "./interpret.js";
 import { apply, axis, below, type Buffer, constant, indexValue, type Kernel, load, loops, ref, store } from "./kernel.js";
+import { randomKernel } from "./randomKernel.js";
 import { serial } from "./serial.js";
-import { kernelHash, kernelText, showKernel } from "./show.js";
+import { kernelHash, kernelText, readKernel, writeKernel } from "./save.js";
+import { showKernel } from "./show.js";
 import { verifyKernel } from "./verify.js";
 
 const threads = 8;
@@ -77,6 +79,29 @@ test("a kernel is plain data: text, canonical text and hash", () => {
   expect(kernelText({ ...turned, body: [store(y, 0, constant(1n, "i64"))] })).not.toBe(
     kernelText({ ...turned, body: [store(y, 0, constant(1, "i64"))] }),
   );
+});
+test("kernels are read back as they were written", () => {
+  for (const k of [turned, serial(turned), ...Array.from({ length: 20 }, (_, i) => randomKernel(i + 1))]) {
+    const again = readKernel(writeKernel(k));
+    expect(again).toEqual(k);
+    expect(writeKernel(again)).toBe(writeKernel(k));
+  }
+});
+test("what is not a kernel is not read", () => {
+  const text = writeKernel(turned);
+  const broken: readonly (readonly [string, RegExp])[] = [
+    ["{", /not JSON/],
+    ["[]", /not a record/],
+    [text.replace('"barrier"', '"barrel"'), /no stmt called barrel/],
+    [text.replace('"threads":8', '"threads":8.5'), /not a whole number/],
+    [text.replace('"f32"', '"f31"'), /no dtype f31/],
+    [text.replace('"size":8', '"size":7'), /may be beyond 7/],
+    [text.replace('"grid":2', '"grid":3'), /takes pid to be in 0 to 1/],
+    [text.replace('"kind":"let"', '"kind":"let","more":1'), /a let has no more/],
+    [text.replace('"kind":"let"', '"kind":"__proto__"'), /no stmt called/],
+    [`${"[".repeat(5000)}${"]".repeat(5000)}`, /not a record/],
+  ];
+  for (const [t, message] of broken) expect(() => readKernel(t)).toThrow(message);
 });
 /** New objects around the same expressions. */
 function structuredCloneOf<T>(v: T): T {

@@ -137,7 +137,7 @@ class Thread {
   }
   *each(name: string, n: number, body: () => Step): Step {
     for (let i = 0; i < n; i++) {
-      this.scope = { ...this.scope, [name]: i };
+      this.scope[name] = i;
       yield* body();
     }
     return [];
@@ -154,7 +154,7 @@ class Thread {
         this.names.set(s.name, this.value(s.value));
         return [];
       case "letIndex":
-        this.scope = { ...this.scope, [s.name]: Math.max(s.min, Math.min(this.dim(s.max), Number(this.value(s.value)))) };
+        this.scope[s.name] = Math.max(s.min, Math.min(this.dim(s.max), Number(this.value(s.value))));
         return [];
       case "store":
         this.write(s, this.value(s.value));
@@ -174,7 +174,7 @@ class Thread {
             return;
           }
           for (let i = 0; i < this.dim(a.size); i++) {
-            this.scope = { ...this.scope, [a.name]: i };
+            this.scope[a.name] = i;
             walk(rest);
           }
         };

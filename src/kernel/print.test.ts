@@ -11,8 +11,8 @@ import { randomContents, randomKernel } from "./randomKernel.js";
 import { showKernel } from "./show.js";
 import { verifyKernel } from "./verify.js";
 
-const count = Number(process.env["TREEPIE_FUZZ_KERNELS"] ?? 60);
-const first = Number(process.env["TREEPIE_FUZZ_SEED"] ?? 1);
+const count = Number(process.env.TREEPIE_FUZZ_KERNELS ?? 60);
+const first = Number(process.env.TREEPIE_FUZZ_SEED ?? 1);
 const sizes = [0, 1, 7, 40];
 
 interface Case {
@@ -30,7 +30,7 @@ const cases: Case[] = Array.from({ length: count }, (_, i) => {
     const before = randomContents(kernel, seed + n);
     const after = before.map((x, k) => {
       const d = hostData(global[k]!.dtype, x.length);
-      x.forEach((v, j) => (d[j] = d instanceof BigInt64Array || d instanceof BigUint64Array ? BigInt(v) : v));
+      for (const [j, v] of x.entries()) d[j] = d instanceof BigInt64Array || d instanceof BigUint64Array ? BigInt(v) : v;
       return d;
     });
     interpretKernel(kernel, after, { n });

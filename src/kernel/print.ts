@@ -6,7 +6,7 @@ import { type Dim, divides, hi, max, min, variable } from "../core/expr.js";
 import { InternalError } from "../core/errors.js";
 import type { KernelCode } from "../runtime/program.js";
 import { type Dialect, identifier, type Text } from "./dialect.js";
-import { type Axis, type Buffer, type Kernel, loaded, type Ref, type Stmt, type Test, type Value } from "./kernel.js";
+import { type Axis, type Buffer, type Kernel, type Ref, type Stmt, type Test, type Value } from "./kernel.js";
 import { fragment, place, writePlace } from "./printRegisters.js";
 import {
   bind,
@@ -63,66 +63,79 @@ function statement(s: State, x: Stmt): void {
   const at = (e: Dim): string => indexText(s, bound(s, e));
   switch (x.kind) {
     case "for":
-      return loop(s, x.axis, x.body);
+      loop(s, x.axis, x.body);
+      return;
     case "if":
-      return branch(s, boundTest(s, x.test), x.body, x.else);
+      branch(s, boundTest(s, x.test), x.body, x.else);
+      return;
     case "when":
-      return either(s, d.branch(value(s, x.test).text), x.body, x.else);
+      either(s, d.branch(value(s, x.test).text), x.body, x.else);
+      return;
     case "let":
-      return letValue(s, x.name, x.value);
+      letValue(s, x.name, x.value);
+      return;
     case "letIndex":
-      return letIndex(s, x.name, x.value, x.min, bound(s, x.max));
+      letIndex(s, x.name, x.value, x.min, bound(s, x.max));
+      return;
     case "store":
-      return store(s, bufferOf(s, x.buffer), bound(s, x.index), x.value, x.hint === "stream");
+      store(s, bufferOf(s, x.buffer), bound(s, x.index), x.value, x.hint === "stream");
+      return;
     case "atomic": {
       const b = bufferOf(s, x.buffer);
       for (const [index, text] of perLane(s, bound(s, x.index), x.value)) s.out.push(d.atomic(x.op, b, index, text));
       return;
     }
     case "combine":
-      return combine(s, x);
+      combine(s, x);
+      return;
     case "barrier":
-      return emit(s, d.barrier(x.warp === true));
+      emit(s, d.barrier(x.warp === true));
+      return;
     case "copy":
-      return emit(s, d.copy(bufferOf(s, x.to.buffer), at(x.to.index), bufferOf(s, x.from.buffer), at(x.from.index), x.count));
+      emit(s, d.copy(bufferOf(s, x.to.buffer), at(x.to.index), bufferOf(s, x.from.buffer), at(x.from.index), x.count));
+      return;
     case "commit":
-      return emit(s, d.commit());
+      emit(s, d.commit());
+      return;
     case "wait":
-      return emit(s, d.wait(x.pending));
+      emit(s, d.wait(x.pending));
+      return;
     case "copyTile":
-      return emit(
+      emit(
         s,
         d.copyTile(bufferOf(s, x.to.buffer), at(x.to.index), bufferOf(s, x.from), at(x.origin[0]), at(x.origin[1]), address(s, x.signal)),
       );
+      return;
     case "signal":
-      return emit(s, d.signal(x.op, address(s, x.on), at(x.amount)));
+      emit(s, d.signal(x.op, address(s, x.on), at(x.amount)));
+      return;
     case "fill":
-      return emit(s, d.fill(x.unit, registers(s, x.acc, Math.max(1, x.unit.regs.acc))));
+      emit(s, d.fill(x.unit, registers(s, x.acc, Math.max(1, x.unit.regs.acc))));
+      return;
     case "fetch":
-      return emit(
-        s,
-        d.fetch(x.unit, registers(s, x.into, x.count), bufferOf(s, x.from.buffer), at(x.from.index), at(x.stride), x.transposed),
-      );
+      emit(s, d.fetch(x.unit, registers(s, x.into, x.count), bufferOf(s, x.from.buffer), at(x.from.index), at(x.stride), x.transposed));
+      return;
     case "mma": {
       const operand = (r: Ref, n: number): string[] =>
         bufferOf(s, r.buffer).space === "shared" ? [spelled(s, r.buffer), at(r.index)] : registers(s, r, n);
-      return emit(
-        s,
-        d.mma(x.unit, registers(s, x.acc, Math.max(1, x.unit.regs.acc)), operand(x.a, x.unit.regs.a), operand(x.b, x.unit.regs.b)),
-      );
+      emit(s, d.mma(x.unit, registers(s, x.acc, Math.max(1, x.unit.regs.acc)), operand(x.a, x.unit.regs.a), operand(x.b, x.unit.regs.b)));
+      return;
     }
     case "spill":
-      return emit(s, d.spill(x.unit, registers(s, x.acc, 1), bufferOf(s, x.to.buffer), at(x.to.index), at(x.stride)));
+      emit(s, d.spill(x.unit, registers(s, x.acc, 1), bufferOf(s, x.to.buffer), at(x.to.index), at(x.stride)));
+      return;
     case "issue": {
       const [open, close] = d.issue(x.unit);
       emit(s, open);
       statements(s, x.body);
-      return emit(s, close);
+      emit(s, close);
+      return;
     }
     case "settle":
-      return emit(s, d.settle(x.unit, x.pending));
+      emit(s, d.settle(x.unit, x.pending));
+      return;
     default:
-      return x satisfies never;
+      x satisfies never;
   }
 }
 const emit = (s: State, line: string): void => {
@@ -152,8 +165,14 @@ function either(s: State, head: string, body: readonly Stmt[], otherwise?: reado
 function loop(s: State, a: Axis, body: readonly Stmt[]): void {
   const size = bound(s, a.size);
   if (hi(size) <= 0) return;
-  if (size === 1) return bind(s, a.name, 0, () => statements(s, body));
-  if (s.lane && s.lane.position === undefined && laneStride(s, size) !== 0) return laneByLane(s, () => loop(s, a, body));
+  if (size === 1) {
+    bind(s, a.name, 0, () => statements(s, body));
+    return;
+  }
+  if (s.lane && s.lane.position === undefined && laneStride(s, size) !== 0) {
+    laneByLane(s, () => loop(s, a, body));
+    return;
+  }
   const fixed = typeof size === "number" ? size : undefined;
   const lanes =
     a.kind === "vector" &&
@@ -163,7 +182,8 @@ function loop(s: State, a: Axis, body: readonly Stmt[]): void {
     (s.d.vectors === "unrolled" || Number.isInteger(Math.log2(fixed)));
   if (lanes) {
     const inner = (): void => (declares(body) ? block(s, "{", body) : statements(s, body));
-    return within(s, { name: a.name, size: fixed }, inner);
+    within(s, { name: a.name, size: fixed }, inner);
+    return;
   }
   if (a.kind === "unroll" && fixed !== undefined) {
     const scoped = declares(body);
@@ -178,14 +198,22 @@ function branch(s: State, t: Test, body: readonly Stmt[], otherwise?: readonly S
   const known = decided(t);
   if (known !== undefined) {
     const taken = known ? body : (otherwise ?? []);
-    return declares(taken) ? block(s, "{", taken) : statements(s, taken);
+    if (declares(taken)) block(s, "{", taken);
+    else statements(s, taken);
+    return;
   }
-  if (!varies(s, t)) return either(s, s.d.branch(testText(s, t)), body, otherwise);
+  if (!varies(s, t)) {
+    either(s, s.d.branch(testText(s, t)), body, otherwise);
+    return;
+  }
   const all = deciding(s, t);
   const single = (): void => {
     either(s, s.d.branch(testText(s, boundTest(s, t))), body, otherwise);
   };
-  if (!all) return laneByLane(s, single);
+  if (!all) {
+    laneByLane(s, single);
+    return;
+  }
   s.out.push(s.d.branch(s.d.and(all.map((l) => testText(s, testIn(s, t, l))))));
   statements(s, body);
   s.out.push("} else {");
@@ -220,7 +248,7 @@ function letValue(s: State, name: string, v: Value): void {
   const lane = unrolled(s);
   if (lane) {
     const texts = each(lane.size, (l) => value(s, v, l));
-    texts.forEach((t, l) => s.out.push(s.d.declare(laneName(s, name, l), t.dtype, 1, t.text)));
+    for (const [l, t] of texts.entries()) s.out.push(s.d.declare(laneName(s, name, l), t.dtype, 1, t.text));
     s.lets.set(name, lane.size);
     return;
   }
@@ -238,7 +266,7 @@ function letIndex(s: State, name: string, v: Value, least: number, most: Dim): v
   const inOne = (l: number): string => (whole === undefined ? clamp(value(s, v, l), l) : indexText(s, inLane(s, whole, l)));
   if (lane) {
     const texts = each(lane.size, inOne);
-    texts.forEach((t, l) => s.out.push(s.d.declareIndex(laneName(s, name, l), t)));
+    for (const [l, t] of texts.entries()) s.out.push(s.d.declareIndex(laneName(s, name, l), t));
     s.varying.set(name, self);
     return;
   }
@@ -275,7 +303,8 @@ function store(s: State, b: Buffer, index: Dim, v: Value, stream: boolean): void
   if (b.space === "reg") {
     if (lane) {
       const texts = each(lane.size, (l) => value(s, v, l).text);
-      return texts.forEach((t, l) => s.out.push(writePlace(s, b, place(s, b, index, l), t)));
+      for (const [l, t] of texts.entries()) s.out.push(writePlace(s, b, place(s, b, index, l), t));
+      return;
     }
     const x = value(s, v);
     const apart = laneStride(s, index);
@@ -298,7 +327,7 @@ function store(s: State, b: Buffer, index: Dim, v: Value, stream: boolean): void
     const texts = each(lane.size, (l) => value(s, v, l).text);
     const first = inLane(s, index, 0);
     if (fits(s, b, first, lane.size)) s.out.push(s.d.store(b, indexText(s, first), texts, lane.size, stream));
-    else texts.forEach((t, l) => s.out.push(s.d.store(b, indexText(s, inLane(s, index, l)), [t], 1, false)));
+    else for (const [l, t] of texts.entries()) s.out.push(s.d.store(b, indexText(s, inLane(s, index, l)), [t], 1, false));
     return;
   }
   if (!lane && s.lane && step === 1) {
@@ -339,8 +368,8 @@ function combine(s: State, x: Combine): void {
     const size = bound(s, a.size);
     if (typeof size !== "number") throw new InternalError(`kernel ${s.kernel.name}: combine over ${a.name}, whose size is not constant`);
     if (a.kind === "vector" && size > 1 && d.vectors === "native" && !s.lane && Number.isInteger(Math.log2(size)))
-      return within(s, { name: a.name, size }, () => walk(rest));
-    for (let i = 0; i < size; i++) bind(s, a.name, i, () => walk(rest));
+      within(s, { name: a.name, size }, () => walk(rest));
+    else for (let i = 0; i < size; i++) bind(s, a.name, i, () => walk(rest));
   };
   walk(x.axes);
   const lanes = Math.max(...texts.map((t) => t.lanes));

@@ -77,7 +77,7 @@ export function randomKernel(seed: number): Kernel {
     random() < 0.85
       ? below(index(width, scope), random() < 0.5 ? 1 + upTo(width) : add(n, upTo(8)))
       : { a: index(8, scope), op: "==", b: upTo(8) };
-  const fit = (v: Value, to: DType): Value => (loaded(v.dtype) === loaded(to) ? v : apply("cast", loaded(to), v));
+  const made = (v: Value, to: DType): Value => (loaded(v.dtype) === loaded(to) ? v : apply("cast", loaded(to), v));
   const small = (v: Value): Value =>
     isFloat(v.dtype) ? apply("max", v.dtype, apply("min", v.dtype, v, constant(8, v.dtype)), constant(-8, v.dtype)) : v;
   const value = (depth: number, scope: readonly Dim[], lets: readonly Value[]): Value => {
@@ -92,13 +92,13 @@ export function randomKernel(seed: number): Kernel {
     const a = value(depth - 1, scope, lets);
     const t = loaded(a.dtype);
     if (roll < 0.55) {
-      const b = fit(value(depth - 1, scope, lets), t);
+      const b = made(value(depth - 1, scope, lets), t);
       return { kind: "select", dtype: t, tests: Array.from({ length: 1 + upTo(2) }, () => test(scope)), then: a, else: b };
     }
     if (roll < 0.62) return apply("cast", pick(["f32", "i32", "i64", "bool", "f16", "bf16", "u8", "i8"]), a);
-    const b = fit(value(depth - 1, scope, lets), t);
+    const b = made(value(depth - 1, scope, lets), t);
     if (roll < 0.7) return apply(pick(["lt", "le", "eq", "ne"]), "bool", a, b);
-    if (roll < 0.78) return apply("where", t, fit(value(depth - 1, scope, lets), "bool"), a, b);
+    if (roll < 0.78) return apply("where", t, made(value(depth - 1, scope, lets), "bool"), a, b);
     return t === "bool" ? apply(pick(["and", "or", "xor"]), t, a, b) : small(apply(pick(["add", "sub", "mul", "max", "min"]), t, a, b));
   };
 
@@ -127,19 +127,25 @@ export function randomKernel(seed: number): Kernel {
         const most = random() < 0.5 ? 20 : add(n, 3);
         body.push({ kind: "letIndex", name, value: apply("cast", pick(["i32", "i64"]), value(1, inner, lets)), min: 0, max: most });
         inner = [...inner, variable(name, 0, hi(most))];
-      } else if (roll < 0.64) body.push(store(acc, own(64, inner, lane), fit(value(2, inner, lets), "f32")));
-      else if (roll < 0.7) body.push(store(kept, own(2 * width, inner, lane), fit(value(2, inner, lets), "f32")));
+      } else if (roll < 0.64) body.push(store(acc, own(64, inner, lane), made(value(2, inner, lets), "f32")));
+      else if (roll < 0.7) body.push(store(kept, own(2 * width, inner, lane), made(value(2, inner, lets), "f32")));
       else if (roll < 0.76 && !vector) {
         const axes = [axis(`c${names++}z`, 1 + upTo(3), "unroll"), axis(`c${names++}z`, pick([4, 8, 3]), "vector")];
-        const v = fit(value(1, [...inner, ...axes.map(at)], lets), "f32");
+        const v = made(value(1, [...inner, ...axes.map(at)], lets), "f32");
         body.push({ kind: "combine", op: pick(["add", "max", "min"]), axes, threads: 1, value: v, into: ref(sum, upTo(4)) });
       } else if (roll < 0.8)
-        body.push({ kind: "atomic", op: "add", buffer: "out4x", index: index(8 * width, inner), value: fit(value(2, inner, lets), "i64") });
+        body.push({
+          kind: "atomic",
+          op: "add",
+          buffer: "out4x",
+          index: index(8 * width, inner),
+          value: made(value(2, inner, lets), "i64"),
+        });
       else {
         const b = pick(outs.slice(0, 4));
         const held: Value =
           random() < 0.3 ? load(pick([acc, kept]), own(64, inner, lane)) : random() < 0.2 ? load(sum, upTo(4)) : value(3, inner, lets);
-        body.push(store(b, own(8 * width, inner, lane), fit(held, b.dtype)));
+        body.push(store(b, own(8 * width, inner, lane), made(held, b.dtype)));
       }
     }
     return body;

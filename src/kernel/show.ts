@@ -1,5 +1,4 @@
-/** A kernel as text: readable, and canonical for hashing and comparison. */
-import { createHash } from "node:crypto";
+/** A kernel as readable text. */
 import { type Dim, show } from "../core/expr.js";
 import type { Kernel, Ref, Stmt, Test, Value } from "./kernel.js";
 
@@ -25,11 +24,14 @@ export function showKernel(k: Kernel): string {
     switch (s.kind) {
       case "for":
         put(depth, `${s.axis.kind} ${s.axis.name} < ${dim(s.axis.size)}`);
-        return block(s.body, depth + 1);
+        block(s.body, depth + 1);
+        return;
       case "if":
-        return either(`if ${test(s.test)}`, s, depth);
+        either(`if ${test(s.test)}`, s, depth);
+        return;
       case "when":
-        return either(`when ${showValue(s.test)}`, s, depth);
+        either(`when ${showValue(s.test)}`, s, depth);
+        return;
       case "let":
         put(depth, `${s.name}: ${s.value.dtype} = ${showValue(s.value)}`);
         return;
@@ -86,7 +88,8 @@ export function showKernel(k: Kernel): string {
         return;
       case "issue":
         put(depth, `${s.unit.name} issue`);
-        return block(s.body, depth + 1);
+        block(s.body, depth + 1);
+        return;
       case "settle":
         put(depth, `${s.unit.name} settle ${s.pending}`);
         return;
@@ -119,17 +122,3 @@ export function showValue(v: Value): string {
       return v satisfies never;
   }
 }
-
-/** Canonical text of a kernel: equal kernels, and only those, have equal text. Names count, the kernel's own does not. */
-export function kernelText(k: Kernel): string {
-  return JSON.stringify({ ...k, name: "" }, (_key, x: unknown) => {
-    if (typeof x === "bigint") return { big: `${x}` };
-    if (typeof x === "number" && (!Number.isFinite(x) || Object.is(x, -0))) return { number: Object.is(x, -0) ? "-0" : `${x}` };
-    if (typeof x === "object" && x !== null && "terms" in x && "key" in x) return { expr: (x as { key: string }).key };
-    if (typeof x === "object" && x !== null && !Array.isArray(x))
-      return Object.fromEntries(Object.entries(x).sort(([a], [b]) => (a < b ? -1 : 1)));
-    return x;
-  });
-}
-/** SHA-256 of the canonical text, in hex. */
-export const kernelHash = (k: Kernel): string => createHash("sha256").update(kernelText(k)).digest("hex");

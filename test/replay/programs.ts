@@ -83,7 +83,7 @@ export function replay(): Map<string, string> {
   for (const [program, make] of Object.entries(programs))
     for (const [device, codegen] of Object.entries(codegens)) {
       try {
-        compile(make(), codegen()).kernels.forEach((k, i) => out.set(`${program}/${device}/${i}`, `${k.source as string}`));
+        for (const [i, k] of compile(make(), codegen()).kernels.entries()) out.set(`${program}/${device}/${i}`, `${k.source as string}`);
       } catch (e) {
         out.set(`${program}/${device}`, `${(e as Error).name}: ${(e as Error).message}`);
       }

@@ -29,7 +29,10 @@ const stored: readonly DType[] = [...dtypes, "f16", "bf16"];
 /** Values that matter, and values from all over the range. */
 function valuesOf(dtype: DType, seed: number): Scalar[] {
   let state = seed;
-  const random = (): number => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0), state / 2 ** 32);
+  const random = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
   const out: Scalar[] = [];
   if (dtype === "bool") out.push(...Array.from({ length: 64 }, () => (random() < 0.5 ? 0 : 1)));
   else if (isInt(dtype)) {
@@ -231,7 +234,10 @@ describe.runIf(hasCompiler())("f32 functions in C", () => {
     const out = new Float32Array(1 << 16);
     const bits = new Uint32Array(out.buffer);
     let state = 12345;
-    const random = (): number => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0), state / 2 ** 32);
+    const random = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
     const range = { exp: 105, exp2: 150, log: 4, log2: 4, tanh: 10, erf: 5, sin: 1000, cos: 1000, rsqrt: 4, sqrt: 4 }[op]!;
     for (let i = 0; i < out.length; i++)
       if (i % 4 === 0) bits[i] = (random() * 2 ** 32) >>> 0;
@@ -256,7 +262,7 @@ describe.runIf(hasCompiler())("f32 functions in C", () => {
         const e = ulps(y, want, "f32");
         if (e > worst) [worst, at] = [e, x[k]!];
       });
-      if (process.env["TREEPIE_DEBUG"]) console.log(op, worst.toFixed(2), at);
+      if (process.env.TREEPIE_DEBUG) console.log(op, worst.toFixed(2), at);
       expect(worst, `${op}(${at})`).toBeLessThanOrEqual(2);
       expect(Buffer.compare(Buffer.from(outs[0]!.buffer), Buffer.from(outs[1]!.buffer)), `${op} of 16 and 8 lanes`).toBe(0);
       expect(Buffer.compare(Buffer.from(outs[0]!.buffer), Buffer.from(outs[2]!.buffer)), `${op} of 16 lanes and one`).toBe(0);
@@ -319,7 +325,7 @@ describe.runIf(hasCompiler())("C for other processors", () => {
       const input = Float32Array.from({ length: 37 }, (_, k) => k / 8 - 2);
       const out = new Float32Array(37);
       run!([new Uint8Array(input.buffer), new Uint8Array(out.buffer)], { int: 37 });
-      out.forEach((v, k) => expect(ulps(v, 2 * Math.exp(input[k]!), "f32")).toBeLessThanOrEqual(2));
+      for (const [k, v] of out.entries()) expect(ulps(v, 2 * Math.exp(input[k]!), "f32")).toBeLessThanOrEqual(2);
     }
   });
 

@@ -35,7 +35,7 @@ export function compileKernels(kernels: readonly Kernel[], features: readonly st
     const scratch = new Uint8Array(Number(codes[i]!.sharedBytes) + 64);
     return (buffers, dims = {}) => {
       const args = new BigInt64Array(buffers.length + 1);
-      buffers.forEach((b, at) => set(args, at, b));
+      for (const [at, b] of buffers.entries()) set(args, at, b);
       const sizes = new BigInt64Array([...k.dims.map((d) => BigInt(evaluate(d, dims))), 0n]);
       run(args, sizes, 0, evaluate(k.grid, dims), scratch);
     };

@@ -14,13 +14,13 @@ import { parts, word } from "./prelude.js";
 
 /** Finds libnvrtc: $TREEPIE_NVRTC, the toolkit, or pip's nvidia-cuda-nvrtc under $TREEPIE_PYTHON (default python3). */
 export function findNvrtc(): string | undefined {
-  const named = process.env["TREEPIE_NVRTC"];
+  const named = process.env.TREEPIE_NVRTC;
   if (named) return existsSync(named) ? named : undefined;
   const folders = ["/usr/local/cuda/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib64"];
   try {
     const script = "import nvidia, glob; print('\\n'.join(g for p in nvidia.__path__ for g in glob.glob(p + '/*/lib')))";
     folders.unshift(
-      ...execFileSync(process.env["TREEPIE_PYTHON"] ?? "python3", ["-c", script], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })
+      ...execFileSync(process.env.TREEPIE_PYTHON ?? "python3", ["-c", script], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })
         .trim()
         .split("\n"),
     );
@@ -143,7 +143,7 @@ export function compileOnCpu(kernels: readonly Kernel[], codegen: Codegen): RunK
     const run = lib.func(`run${i}`, "void", ["pointer", "pointer", "i64"]);
     return (buffers, dims = {}) => {
       const args = new BigInt64Array(buffers.length + 1);
-      buffers.forEach((b, at) => put(args, at, b));
+      for (const [at, b] of buffers.entries()) put(args, at, b);
       run(args, new BigInt64Array([...k.dims.map((d) => BigInt(evaluate(d, dims))), 0n]), evaluate(k.grid, dims));
     };
   });

@@ -1,7 +1,7 @@
 /** Functions that generated JavaScript calls. Names begin with `$`, which no name of a kernel contains. */
 
 /** Text that precedes generated kernels. */
-export const prelude: string = String.raw`
+export const prelude: string = `
 const $f32 = new Float32Array(1), $u32 = new Uint32Array($f32.buffer), $i32 = new Int32Array($f32.buffer);
 const $f64 = new Float64Array(1), $u64 = new BigUint64Array($f64.buffer), $i64 = new BigInt64Array($f64.buffer);
 const $halves = (() => {
