@@ -4,7 +4,7 @@
  * compared byte for byte and saved.
  */
 import type { DType } from "../core/dtype.js";
-import { type Dim, indexOn, variable } from "../core/expr.js";
+import { type Dim, indexOn } from "../core/expr.js";
 import type { Test } from "../ir/node.js";
 import type { ScalarOp } from "../ops/scalar.js";
 

@@ -6,7 +6,7 @@ import { type Dim, divides, hi, max, min, variable } from "../core/expr.js";
 import { InternalError } from "../core/errors.js";
 import type { KernelCode } from "../runtime/program.js";
 import { type Dialect, identifier, type Text } from "./dialect.js";
-import { type Axis, type Buffer, type Kernel, type Ref, type Stmt, type Test, type Value } from "./kernel.js";
+import type { Axis, Buffer, Kernel, Ref, Stmt, Test, Value } from "./kernel.js";
 import { fragment, place, writePlace } from "./printRegisters.js";
 import {
   bind,
