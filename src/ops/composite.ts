@@ -1,9 +1,9 @@
 import { type DType, isFloat } from "../core/dtype.js";
 import { ArgumentError, DTypeError } from "../core/errors.js";
-import { type Dim, sub as minus } from "../core/expr.js";
+import { type Dim, hi, add as plus } from "../core/expr.js";
 import { numel, type Shape, sameShape, showType } from "../core/type.js";
 import { type Attrs, make, type Node, type Op, op, type Sample } from "../ir/node.js";
-import { add, div } from "./arithmetic.js";
+import { div } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { reshape, slice } from "./movement.js";
 import { defaultDType, resultType } from "./promotion.js";
@@ -26,10 +26,11 @@ export function single<T extends readonly Node[]>(inputs: readonly [...T], f: (.
 /** Floats as they are, integers and bool as the default float dtype. */
 export const floating = (x: Node): Node => (isFloat(x.type.dtype) ? x : cast(x, defaultDType()));
 
-/** A size as a rank-0 value; a symbolic one is read off the last of its positions. */
+/** A size as a rank-0 value; a symbolic one is the last of the positions 0 to size. */
 export function dimValue(size: Dim, dtype: DType): Node {
   if (typeof size === "number") return scalar(dtype === "i64" || dtype === "u64" ? BigInt(size) : size, dtype);
-  return cast(reshape(add(slice(iota(size, "i32"), [minus(size, 1)], [1]), 1), []), dtype);
+  const counts = iota(plus(size, 1), hi(size) < 2 ** 31 - 1 ? "i32" : "i64");
+  return cast(reshape(slice(counts, [size], [1]), []), dtype);
 }
 /** Sum over `axes`, which stay with size 1. */
 export const keepSum = (x: Node, axes: readonly number[]): Node => sum(x, axes, { keepdim: true });

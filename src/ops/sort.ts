@@ -74,7 +74,7 @@ export const sortOp: Op<[Node], SortAttrs> = op<[Node], SortAttrs>({
 function order(a: number, b: number): number {
   if (a < b) return -1;
   if (a > b) return 1;
-  return Number(a !== a) - Number(b !== b);
+  return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
 }
 
 /** Where each element in order was (torch.argsort). */

@@ -160,7 +160,7 @@ function differ(got: NdArray, want: NdArray, { own, largest, floor }: Tolerance)
   for (const v of want.data) if (Number.isFinite(Number(v))) scale = Math.max(scale, Math.abs(Number(v)));
   for (let i = 0; i < want.data.length; i++) {
     const [a, b] = [Number(got.data[i]), Number(want.data[i])];
-    if (Object.is(a, b) || a === b || (a !== a && b !== b)) continue;
+    if (Object.is(a, b) || a === b || (Number.isNaN(a) && Number.isNaN(b))) continue;
     if (!(Math.abs(a - b) <= largest * scale + own * Math.abs(b) + floor)) return `element ${i} is ${a}, PyTorch ${b}`;
   }
   return undefined;

@@ -34,15 +34,7 @@ export const table: Readonly<Record<string, string | Direct>> = {
   __rpow__: (x, a) => ops.pow(a.list[0] as Node, x),
   __rsub__: (x, a) => ops.sub(a.list[0] as Node, x),
   _native_batch_norm_legit: (x, a) => {
-    const [weight, bias, mean, variance, training, , eps] = a.list as [
-      Node | null,
-      Node | null,
-      Node | null,
-      Node | null,
-      boolean,
-      number,
-      number,
-    ];
+    const [weight, bias, , , training, , eps] = a.list as [Node | null, Node | null, Node | null, Node | null, boolean, number, number];
     if (!training) throw new Error("skip: saved statistics of evaluation are not part of the interface");
     return [ops.batchNormTraining(x, weight, bias, { eps })[0]];
   },
@@ -241,15 +233,7 @@ export const table: Readonly<Record<string, string | Direct>> = {
   },
   narrow_copy: "narrow dim start length",
   native_batch_norm: (x, a) => {
-    const [weight, bias, mean, variance, training, , eps] = a.list as [
-      Node | null,
-      Node | null,
-      Node | null,
-      Node | null,
-      boolean,
-      number,
-      number,
-    ];
+    const [weight, bias, , , training, , eps] = a.list as [Node | null, Node | null, Node | null, Node | null, boolean, number, number];
     if (!training) throw new Error("skip: saved statistics of evaluation are not part of the interface");
     return [ops.batchNormTraining(x, weight, bias, { eps })[0]];
   },
