@@ -11,7 +11,7 @@ import { randomContents, randomKernel } from "./randomKernel.js";
 import { showKernel } from "./show.js";
 import { verifyKernel } from "./verify.js";
 
-const count = Number(process.env.TREEPIE_FUZZ_KERNELS ?? 60);
+const count = Number(process.env.TREEPIE_FUZZ_KERNELS ?? 40);
 const first = Number(process.env.TREEPIE_FUZZ_SEED ?? 1);
 const sizes = [0, 1, 7, 40];
 

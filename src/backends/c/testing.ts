@@ -17,17 +17,23 @@ export type RunKernel = (buffers: readonly Uint8Array[], dims?: Readonly<Record<
 /** Whether a C compiler was found. */
 export const hasCompiler = (): boolean => typeof findCompiler() !== "string";
 
-/** Compiles kernels into one library. `features`: for another processor than this one. */
-export function compileKernels(kernels: readonly Kernel[], features: readonly string[] = cpu().features): RunKernel[] {
+/** Compiles kernels into one library. `features`: for another processor than this one; `more`: further compiler flags. */
+export function compileKernels(
+  kernels: readonly Kernel[],
+  features: readonly string[] = cpu().features,
+  more: readonly string[] = [],
+): RunKernel[] {
   const compiler = findCompiler();
   if (typeof compiler === "string") throw new UnsupportedError(compiler);
   const renamed = kernels.map((k, i) => ({ ...k, name: `test${i}` }));
   const codegen = cCodegen({ arch: cpu().arch, features });
   const codes = renamed.map((k) => codegen.render(k));
   const path = join(mkdtempSync(join(tmpdir(), "treepie-")), "kernels");
-  compileAllSync(compiler, flagsFor({ arch: cpu().arch, features }, false), [
-    { path, source: [setArgument, codegen.prelude(codes), ...codes.map((k) => k.source)].join("\n") },
-  ]);
+  compileAllSync(
+    compiler,
+    [...flagsFor({ arch: cpu().arch, features }, false), ...more],
+    [{ path, source: [setArgument, codegen.prelude(codes), ...codes.map((k) => k.source)].join("\n") }],
+  );
   const lib = ffi().load(`${path}.so`);
   const set = lib.func("set_argument", "void", ["pointer", "i64", "pointer"]);
   return renamed.map((k, i) => {

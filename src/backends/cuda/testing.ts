@@ -9,7 +9,6 @@ import type { Codegen } from "../../kernel/codegen.js";
 import type { Kernel } from "../../kernel/kernel.js";
 import { partsFor } from "../../kernel/parts.js";
 import { ffi, type NativeLibrary } from "../../runtime/ffi.js";
-import type { RunKernel } from "../c/testing.js";
 import { parts, word } from "./prelude.js";
 
 /** Finds libnvrtc: $TREEPIE_NVRTC, the toolkit, or pip's nvidia-cuda-nvrtc under $TREEPIE_PYTHON (default python3). */
@@ -84,6 +83,9 @@ export function openNvrtc(path: string): (source: string, flags: readonly string
     }
   };
 }
+
+/** Runs one kernel over its whole grid; buffers are changed in place. */
+export type RunKernel = (buffers: readonly Uint8Array[], dims?: Readonly<Record<string, number>>) => void;
 
 /** CUDA's own words in C++, enough for kernels of one thread without matrix units and background copies. */
 const onCpu = `#include <math.h>
