@@ -1,6 +1,6 @@
 import { isFloat } from "../core/dtype.js";
 import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
-import { type Dim, add as plus, div as over, mul as times, sub as minus } from "../core/expr.js";
+import { type Dim, sub as minus, div as over, add as plus, mul as times } from "../core/expr.js";
 import { numel, type Shape, showShape, showType, type TensorType } from "../core/type.js";
 import { make, type Node, type Op, op } from "../ir/node.js";
 import { add, mul } from "./arithmetic.js";

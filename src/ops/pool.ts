@@ -1,6 +1,6 @@
 import { isFloat } from "../core/dtype.js";
 import { ArgumentError, DTypeError, ShapeError, UnsupportedError } from "../core/errors.js";
-import { add as plus, ceilDiv, type Dim, hi, div as over, sub as minus } from "../core/expr.js";
+import { ceilDiv, type Dim, hi, sub as minus, div as over, add as plus } from "../core/expr.js";
 import { showShape, showType } from "../core/type.js";
 import { make, type Node, type Op, op } from "../ir/node.js";
 import { cast } from "./cast.js";

@@ -9,12 +9,14 @@ import { floating } from "./composite.js";
 import {
   add,
   bitwiseAnd,
+  bitwiseOr,
   bitwiseXor,
   cast,
   cos,
   div,
   eq,
   log,
+  lt,
   mul,
   neg,
   remainder,
@@ -23,9 +25,7 @@ import {
   sin,
   sqrt,
   sub,
-  lt,
   where,
-  bitwiseOr,
 } from "./elementwise.js";
 import { expand, reshape, slice } from "./movement.js";
 import { mulhi } from "./mulhi.js";

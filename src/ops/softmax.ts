@@ -3,9 +3,9 @@ import { DTypeError } from "../core/errors.js";
 import { showType, type TensorType } from "../core/type.js";
 import { make, type Node, type Op, op, type Sample } from "../ir/node.js";
 import { floating, keepMax, keepSum, widen } from "./composite.js";
+import { normalizeDim } from "./dims.js";
 import { cast, div, exp, log, mul, neg, sub } from "./elementwise.js";
 import { reshape } from "./movement.js";
-import { normalizeDim } from "./dims.js";
 
 type Axis = { axis: number };
 type SoftmaxOptions = { readonly dtype?: DType };

@@ -1,5 +1,5 @@
-import { ArgumentError, DTypeError, UnsupportedError } from "../core/errors.js";
 import { isFloat } from "../core/dtype.js";
+import { ArgumentError, DTypeError, UnsupportedError } from "../core/errors.js";
 import { type Dim, lo } from "../core/expr.js";
 import { type HostData, hostData, NdArray } from "../core/ndarray.js";
 import { numel, showShape, showType } from "../core/type.js";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { fromBytes as valuesOf, toBytes } from "../../src/core/convert.js";
+import { toBytes, fromBytes as valuesOf } from "../../src/core/convert.js";
 import type { DType } from "../../src/core/dtype.js";
 import type { NdArray } from "../../src/core/ndarray.js";
 import "../../src/index.js";
