@@ -1,8 +1,8 @@
 /** Attention, and what language models put around it. */
 import { ArgumentError } from "../core/errors.js";
+import { quietly } from "../tensor/fields.js";
 import { arange, dropoutMask, F, Tensor, tensor, zeros } from "../tensor/index.js";
 import { traceGuard } from "../tensor/record.js";
-import { quietly } from "../tensor/fields.js";
 import { constant_, xavierUniform_ } from "./init.js";
 import { Linear } from "./linear.js";
 import { type Buffer, buffer, Module, type Parameter, parameter } from "./module.js";

@@ -1,8 +1,8 @@
 /** Dropout. The probability is a number that programs take with each call, so changing it never recompiles. */
 import { ArgumentError } from "../core/errors.js";
+import { quietly } from "../tensor/fields.js";
 import { dropout, type Tensor } from "../tensor/index.js";
 import { traceGuard } from "../tensor/record.js";
-import { quietly } from "../tensor/fields.js";
 import { Module } from "./module.js";
 
 /** Zeroes elements with probability p in training, and scales the others up (torch.nn.Dropout). */

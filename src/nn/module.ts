@@ -1,9 +1,11 @@
 /** Modules: objects whose fields are parameters, buffers and other modules. Nothing is registered; fields are found. */
-import { ArgumentError, ShapeError } from "../core/errors.js";
+
 import { type DType, dtypes, isFloat } from "../core/dtype.js";
+import { ArgumentError, ShapeError } from "../core/errors.js";
 import { showShape } from "../core/type.js";
-import { noGrad, Tensor } from "../tensor/index.js";
 import { fieldsOf, noteModule, quietly } from "../tensor/fields.js";
+import { noGrad, Tensor } from "../tensor/index.js";
+import { lasting } from "../tensor/step.js";
 
 /** A tensor that is trained: it requires gradients, and optimizers and state dicts find it. */
 export class Parameter extends Tensor {}
@@ -16,13 +18,13 @@ export class Buffer extends Tensor {
 export function parameter(value: Tensor, options: { readonly requiresGrad?: boolean } = {}): Parameter {
   const p = new Parameter(value.detach().clone().cell);
   if (options.requiresGrad ?? isFloat(p.dtype)) p.requiresGrad_();
-  return p;
+  return lasting(p);
 }
 /** Makes a tensor a buffer. */
 export function buffer(value: Tensor, options: { readonly persistent?: boolean } = {}): Buffer {
   const b = new Buffer(value.detach().clone().cell);
   b.persistent = options.persistent ?? true;
-  return b;
+  return lasting(b);
 }
 
 /** What `loadStateDict` did not find a place, or a value, for. */

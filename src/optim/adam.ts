@@ -1,7 +1,7 @@
 import { ArgumentError } from "../core/errors.js";
 import { type Tensor, zerosLike } from "../tensor/index.js";
 import { traceGuard } from "../tensor/record.js";
-import { type Group, Optimizer, type Params, type ParamState } from "./optimizer.js";
+import { type Group, Optimizer, type ParamState, type Params } from "./optimizer.js";
 
 /** Settings of Adam and AdamW. */
 export type AdamSettings = {

@@ -1,8 +1,8 @@
 /** What optimizers share: parameter groups, state, and a step that is recorded and submitted without waiting. */
 import { ArgumentError } from "../core/errors.js";
 import { hostEffect, hostNumber, noGrad, Tensor } from "../tensor/index.js";
-import { outsideTrace, submitStep, withoutPins } from "../tensor/step.js";
 import { traceGuard } from "../tensor/record.js";
+import { lasting, outsideTrace, submitStep, withoutPins } from "../tensor/step.js";
 
 /** Settings that a group may have for itself; numbers may change at any time without a recompilation. */
 export type Settings = { lr: number } & Record<string, number | boolean | readonly number[] | undefined>;
@@ -97,7 +97,7 @@ export abstract class Optimizer<S extends Settings = Settings> {
   }
   /** A state tensor, made when it is first needed. */
   protected tensorOf(state: ParamState, name: string, make: () => Tensor): Tensor {
-    state.tensors[name] ??= outsideTrace(make);
+    state.tensors[name] ??= outsideTrace(() => lasting(make()));
     return state.tensors[name];
   }
   /**

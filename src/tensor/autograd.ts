@@ -7,8 +7,8 @@ import type { Node } from "../ir/node.js";
 import { add } from "../ops/elementwise.js";
 import { full } from "../ops/source.js";
 import { zerosLike } from "./create.js";
-import type { Cell } from "./cell.js";
 import { mode, scoped } from "./mode.js";
+import { noteFinished } from "./pending.js";
 import { newTensor } from "./record.js";
 import { leafOf, Tensor } from "./tensor.js";
 import { carries, isReleased, markCarrier, untracked } from "./track.js";
@@ -21,15 +21,6 @@ export interface BackwardOptions {
   readonly retainGraph?: boolean;
   /** Record the gradients so that they can be differentiated again. */
   readonly createGraph?: boolean;
-}
-
-/** Losses whose history may be let go once the optimizer has stepped. */
-let finished: Cell[] = [];
-/** Takes the losses that `backward` ran from since the last call. */
-export function takeFinished(): Cell[] {
-  const list = finished;
-  finished = [];
-  return list;
 }
 
 /** Adds gradients of `t` to the `grad` of every leaf that it came from. */
@@ -50,10 +41,7 @@ export function backward(t: Tensor, options: BackwardOptions = {}): void {
     leaf.grad = newTensor(sum, leaf.cell.device);
   });
   mode.trace?.backward();
-  if (!options.retainGraph && !options.createGraph && !mode.trace) {
-    finished.push(t.cell);
-    if (finished.length > 64) finished.shift();
-  }
+  if (!options.retainGraph && !options.createGraph && !mode.trace) noteFinished(t.cell);
 }
 
 function seedOf(name: string, root: Node, gradient: Tensor | undefined): Node {

@@ -2,7 +2,11 @@
 import type { TensorType } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import { mode, type Recorder } from "./mode.js";
+import { noteMissed } from "./pending.js";
 import { storageOf } from "./storage.js";
+
+/** Counts submissions of what is pending, so that cells know what was recorded before the last one. */
+export const clock: { now: number } = { now: 0 };
 
 export class Cell {
   readonly type: TensorType;
@@ -15,6 +19,13 @@ export class Cell {
   /** How many handles share this cell, views included. */
   handles = 1;
   disposed = false;
+  /** When the cell was made, and when it got its value. */
+  readonly born: number = clock.now;
+  since: number = clock.now;
+  /** Its value was left out of an earlier submission, and was read again since. */
+  missed = false;
+  /** A parameter, a buffer, state of an optimizer: made real in a program of its own when it is first needed. */
+  keep = false;
 
   constructor(value: Node, device: string) {
     this.type = value.type;
@@ -31,12 +42,14 @@ export function readCell(cell: Cell): Node {
   if (mode.pins) {
     const storage = storageOf(cell.value);
     if (storage) storage.pinned = true;
+    else if (cell.since < clock.now) noteMissed(cell);
   }
   return cell.value;
 }
 /** Gives the cell a new value; every handle and view of it sees it. */
 export function writeCell(cell: Cell, value: Node): void {
   cell.version++;
+  cell.since = clock.now;
   if (mode.trace) mode.trace.write(cell, value);
   else cell.value = value;
 }

@@ -10,11 +10,12 @@ import { add, eq, mul } from "../ops/elementwise.js";
 import { reshape } from "../ops/movement.js";
 import { defaultDType } from "../ops/promotion.js";
 import { full as fullNode, input, iota } from "../ops/source.js";
+import { Cell } from "./cell.js";
 import { currentDevice } from "./device.js";
 import { mode } from "./mode.js";
 import { literalNode, newTensor } from "./record.js";
-import { setStorage, Storage } from "./storage.js";
-import type { Tensor } from "./tensor.js";
+import { Storage, setStorage } from "./storage.js";
+import { Tensor } from "./tensor.js";
 
 /** Options of functions that make tensors. */
 export interface CreateOptions {
@@ -36,8 +37,10 @@ type Typed =
 /** Numbers, nested arrays of numbers, or a typed array. */
 export type NestedArray = number | bigint | boolean | Typed | readonly NestedArray[];
 
-function made(n: Node, options: CreateOptions): Tensor {
-  const t = newTensor(n, options.device ?? currentDevice());
+function made(n: Node, options: CreateOptions, constant = false): Tensor {
+  const device = options.device ?? currentDevice();
+  // A constant is never worth running for its own sake.
+  const t = constant ? new Tensor(new Cell(n, device)) : newTensor(n, device);
   return options.requiresGrad ? t.requiresGrad_() : t;
 }
 
@@ -124,7 +127,8 @@ export function full(shape: Shape, value: number | bigint | boolean, options: Cr
   const dtype = options.dtype ?? guess;
   const v = valueFor(dtype, value);
   const constant = mode.trace !== undefined || [0, 1, -1, 2, 0.5].includes(Number(v));
-  return made(constant ? fullNode(shape, v, dtype) : add(fullNode(shape, isWide(dtype) ? 0n : 0, dtype), literalNode(v, dtype)), options);
+  if (constant) return made(fullNode(shape, v, dtype), options, true);
+  return made(add(fullNode(shape, isWide(dtype) ? 0n : 0, dtype), literalNode(v, dtype)), options);
 }
 /** Zeros (torch.zeros). */
 export const zeros = (shape: Shape, options: CreateOptions = {}): Tensor => full(shape, 0, { dtype: defaultDType(), ...options });

@@ -4,7 +4,7 @@
  */
 import { bytesOf } from "../core/dtype.js";
 import { DeviceError, UnsupportedError } from "../core/errors.js";
-import { evaluate as valueOf, type Dim } from "../core/expr.js";
+import { type Dim, evaluate as valueOf } from "../core/expr.js";
 import type { Graph } from "../ir/graph.js";
 import { graphKey, intern } from "../ir/intern.js";
 import type { Backend, Codegen } from "../kernel/codegen.js";
@@ -31,6 +31,8 @@ export interface Job {
   readonly outputs: readonly Storage[];
   readonly name: string;
   readonly signal?: AbortSignal | undefined;
+  /** Symbolic sizes that no input tells. */
+  readonly dims?: Readonly<Record<string, number>>;
 }
 interface Queued extends Job {
   started: boolean;
@@ -362,7 +364,7 @@ function bindDims(program: Program, job: Job): number[] {
   program.inputs.forEach((p, i) => p.type.shape.forEach((d, k) => bind(d, job.inputs[i]!.type.shape[k] as number)));
   program.state.forEach((p, i) => p.type.shape.forEach((d, k) => bind(d, job.states[i]!.before.type.shape[k] as number)));
   return program.dims.map((d) => {
-    const v = values.get(d.name);
+    const v = job.dims?.[d.name] ?? values.get(d.name);
     if (v === undefined) throw new DeviceError(`${program.name}: nothing that is passed has the size ${d.name}`);
     return v;
   });

@@ -1,6 +1,7 @@
 /** Turns recorded nodes into a graph that runs: realised values become inputs, numbers one packed input for each dtype. */
-import type { DType } from "../core/dtype.js";
+
 import { toBytes } from "../core/convert.js";
+import type { DType } from "../core/dtype.js";
 import { InternalError, TraceError } from "../core/errors.js";
 import type { TensorType } from "../core/type.js";
 import type { Graph, Update } from "../ir/graph.js";
@@ -8,7 +9,10 @@ import type { Node } from "../ir/node.js";
 import { reshape, slice } from "../ops/movement.js";
 import { input, inputOp } from "../ops/source.js";
 import type { Engine } from "./engine.js";
-import { type HostLiteral, literalOf, setStorage, Storage, storageOf } from "./storage.js";
+import { filled } from "./fill.js";
+import { toKeep } from "./longlived.js";
+import { settleCell } from "./pending.js";
+import { type HostLiteral, literalOf, Storage, setStorage, storageOf } from "./storage.js";
 import { isTracking } from "./track.js";
 
 /** Numbers of one dtype that a program takes as one vector. */
@@ -25,6 +29,8 @@ export interface Plan {
   readonly packs: readonly Pack[];
   /** What each wanted node became. */
   readonly results: readonly Node[];
+  /** The recorded nodes that run, inputs before users. */
+  readonly order: readonly Node[];
 }
 
 /**
@@ -92,7 +98,7 @@ export function plan(
     outputs: results,
     updates: updates.map((u) => ({ state: u.state, value: now(u.value) })),
   };
-  return { graph, feeds, packs, results };
+  return { graph, feeds, packs, results, order };
 }
 
 /** Nodes that have to run, inputs before users; realised nodes and numbers are listed, what lies behind them is not. */
@@ -122,15 +128,8 @@ function pending(roots: readonly Node[], border: ReadonlyMap<Node, Node>): Node[
   }
   return out;
 }
-function renewed(n: Node, to: ReadonlyMap<Node, Node>): Node {
-  let changed = false;
-  const inputs = n.inputs.map((x) => {
-    const m = to.get(x)!;
-    if (m !== x) changed = true;
-    return m;
-  });
-  return changed ? { ...n, inputs } : n;
-}
+/** The node over mapped inputs. Always a new one: a graph outlives its call, and must not keep values alive that belong to its nodes. */
+const renewed = (n: Node, to: ReadonlyMap<Node, Node>): Node => ({ ...n, inputs: n.inputs.map((x) => to.get(x)!) });
 
 /** Numbers as one vector; `current` gives those of a trace anew. */
 export function packed(p: Pack, current?: (slot: number) => readonly (number | bigint)[]): Storage {
@@ -163,7 +162,8 @@ export function submit(engine: Engine, nodes: readonly Node[], replace: readonly
   }
   for (const n of wanted) {
     const literal = literalOf(n);
-    if (literal) setStorage(n, new Storage(n.type, toBytes(n.type.dtype, literal.values)));
+    const made = literal ? new Storage(n.type, toBytes(n.type.dtype, literal.values)) : filled(engine, n);
+    if (made) setStorage(n, made);
   }
   const overwritten = new Set(free.map((f) => f.value));
   const rest = wanted.filter((n) => !storageOf(n) && !overwritten.has(n));
@@ -174,6 +174,15 @@ export function submit(engine: Engine, nodes: readonly Node[], replace: readonly
     free.map((f) => f.state),
     free.map((f) => ({ state: f.state, value: f.value })),
   );
+  const kept = toKeep(p.order, new Set([...rest, ...overwritten]));
+  if (kept.length) {
+    submit(
+      engine,
+      kept.map((c) => c.value),
+    );
+    for (const c of kept) settleCell(c);
+    return submit(engine, nodes, replace);
+  }
   // A value that is also read under another name must survive.
   const alsoRead = free.filter((f) => p.feeds.includes(f.before));
   if (alsoRead.length) {
@@ -182,33 +191,24 @@ export function submit(engine: Engine, nodes: readonly Node[], replace: readonly
   }
   // Several wanted nodes may be one value, or an input that already exists.
   const outputs = new Map<Node, Storage>();
+  const found: (readonly [Node, Storage])[] = [];
   const at = new Map<Node, Storage>(p.feeds.map((s, i) => [p.graph.inputs[i]!, s]));
   rest.forEach((n, i) => {
     const result = p.results[i]!;
     const known = at.get(result) ?? outputs.get(result);
-    if (known) {
-      known.shared = true;
-      setStorage(n, known);
-    } else {
-      const s = new Storage(n.type);
-      outputs.set(result, s);
-      setStorage(n, s);
-    }
+    if (known) known.shared = true;
+    else outputs.set(result, new Storage(n.type));
+    found.push([n, known ?? outputs.get(result)!]);
   });
-  const states = free.map((f) => {
-    const after = new Storage(f.value.type);
-    setStorage(f.value, after);
-    return { before: f.before, after };
-  });
-  if (outputs.size === 0 && states.length === 0) return waitFor(nodes);
-  const graph: Graph = { ...p.graph, outputs: [...outputs.keys()] };
-  return engine.enqueue({
-    prepared: engine.prepare(graph),
-    inputs: [...p.feeds, ...p.packs.map((x) => packed(x))],
-    states,
-    outputs: [...outputs.values()],
-    name: "lazy",
-  });
+  const states = free.map((f) => ({ before: f.before, after: new Storage(f.value.type) }));
+  free.forEach((f, i) => void found.push([f.value, states[i]!.after]));
+  const runs = outputs.size > 0 || states.length > 0;
+  // Compiling may fail: only then do the nodes get their values.
+  const prepared = runs ? engine.prepare({ ...p.graph, outputs: [...outputs.keys()] }) : undefined;
+  for (const [n, s] of found) setStorage(n, s);
+  if (!prepared) return waitFor(nodes);
+  const inputs = [...p.feeds, ...p.packs.map((x) => packed(x))];
+  return engine.enqueue({ prepared, inputs, states, outputs: [...outputs.values()], name: "lazy" });
 }
 async function waitFor(nodes: readonly Node[]): Promise<void> {
   for (const n of nodes) await storageOf(n)?.job?.done;

@@ -1,7 +1,10 @@
 /** Tensors as users see them. */
 import "./install.js";
 
+export { defaultDType, setDefaultDType } from "../ops/promotion.js";
 export { type BackwardOptions, grad, gradients, valueAndGrad } from "./autograd.js";
+export { type Compiled, type CompileFunctionOptions, compile, type Traced, traceFunction } from "./compile/index.js";
+export type { Dynamic, Range } from "./compile/sizes.js";
 export {
   arange,
   type CreateOptions,
@@ -21,8 +24,6 @@ export {
   zeros,
   zerosLike,
 } from "./create.js";
-export { type Compiled, type CompileFunctionOptions, compile, type Traced, traceFunction } from "./compile/index.js";
-export type { Dynamic, Range } from "./compile/sizes.js";
 export {
   backendNames,
   closeDevices,
@@ -38,7 +39,7 @@ export {
 } from "./device.js";
 export { engineCounters } from "./engine.js";
 export { cat, einsum, F, type Functions, matmul, maximum, minimum, stack, where } from "./functions.js";
-export { type DeviceReport, type HeldValue, memory, type MemoryReport } from "./memory.js";
+export { type DeviceReport, type HeldValue, type MemoryReport, memory } from "./memory.js";
 export { enableGrad, isGradEnabled, noGrad } from "./mode.js";
 export {
   bernoulli,
@@ -48,14 +49,13 @@ export {
   Generator,
   type GeneratorState,
   manualSeed,
+  type RandomOptions,
   rand,
   randint,
   randLike,
   randn,
   randnLike,
-  type RandomOptions,
   randperm,
 } from "./random.js";
 export { hostEffect, hostNumber } from "./record.js";
 export { evaluate, type Index, Tensor } from "./tensor.js";
-export { defaultDType, setDefaultDType } from "../ops/promotion.js";

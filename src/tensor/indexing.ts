@@ -6,13 +6,13 @@ import { showShape } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import { cast } from "../ops/cast.js";
 import { where } from "../ops/comparison.js";
-import { flip, reshape, slice } from "../ops/movement.js";
 import { index as gatherAt, indexPut } from "../ops/indexing.js";
+import { flip, reshape, slice } from "../ops/movement.js";
+import { tensor } from "./create.js";
 import { mode } from "./mode.js";
 import { literalNode, newTensor } from "./record.js";
 import { type Index, Tensor } from "./tensor.js";
 import { carries, markCarrier } from "./track.js";
-import { tensor } from "./create.js";
 
 /** An index, taken apart: what plain views do first, and which axes of that view tensors index. */
 interface Parsed {

@@ -4,7 +4,7 @@ import { input } from "../ops/source.js";
 import { Cell } from "./cell.js";
 import { backendNames, engineOf } from "./device.js";
 import { mode } from "./mode.js";
-import { setStorage, Storage, storageOf } from "./storage.js";
+import { Storage, setStorage, storageOf } from "./storage.js";
 import { Tensor } from "./tensor.js";
 
 /** The tensor's values on another device; the tensor itself where it is there already. */

@@ -10,6 +10,7 @@ import { add, cast, mul } from "../ops/elementwise.js";
 import { defaultDType } from "../ops/promotion.js";
 import * as draw from "../ops/random.js";
 import { argsort } from "../ops/sort.js";
+import { markFill } from "./fill.js";
 import { hostEffect, hostValues, literalNode, newTensor, record } from "./record.js";
 import type { Tensor } from "./tensor.js";
 
@@ -79,10 +80,10 @@ function floatOf(name: string, o: RandomOptions): DType {
 
 /** Uniform in [0, 1) (torch.rand). */
 export const rand = (shape: Shape, options: RandomOptions = {}): Tensor =>
-  drawn(draw.uniform(source(options), shape, 0, { dtype: floatOf("rand", options) }), options);
+  drawn(uniformNode(shape, floatOf("rand", options), 0, 1, options.generator), options);
 /** Normally distributed, mean 0 and deviation 1 (torch.randn). */
 export const randn = (shape: Shape, options: RandomOptions = {}): Tensor =>
-  drawn(draw.normal(source(options), shape, 0, { dtype: floatOf("randn", options) }), options);
+  drawn(normalNode(shape, floatOf("randn", options), 0, 1, options.generator), options);
 /** Whole numbers in [low, high) (torch.randint). */
 export const randint = (low: number, high: number, shape: Shape, options: RandomOptions = {}): Tensor =>
   drawn(draw.randint(source(options), low, high, shape, 0, { dtype: options.dtype ?? "i64" }), options);
@@ -99,13 +100,19 @@ export const randnLike = (x: Tensor, options: RandomOptions = {}): Tensor => ran
 
 /** Uniform in [low, high), as a node. */
 export function uniformNode(shape: Shape, dtype: DType, low: number, high: number, g: Generator = defaultGenerator): Node {
-  const u = draw.uniform(g.next(), shape, 0, { dtype });
-  return low === 0 && high === 1 ? u : add(mul(u, literalNode(high - low, dtype)), literalNode(low, dtype));
+  const state = g.next();
+  const u = draw.uniform(state, shape, 0, { dtype });
+  const n = low === 0 && high === 1 ? u : add(mul(u, literalNode(high - low, dtype)), literalNode(low, dtype));
+  markFill(n, "uniform", state, high - low, low);
+  return n;
 }
 /** Normal with a mean and a deviation, as a node. */
 export function normalNode(shape: Shape, dtype: DType, mean: number, std: number, g: Generator = defaultGenerator): Node {
-  const z = draw.normal(g.next(), shape, 0, { dtype });
-  return mean === 0 && std === 1 ? z : add(mul(z, literalNode(std, dtype)), literalNode(mean, dtype));
+  const state = g.next();
+  const z = draw.normal(state, shape, 0, { dtype });
+  const n = mean === 0 && std === 1 ? z : add(mul(z, literalNode(std, dtype)), literalNode(mean, dtype));
+  markFill(n, "normal", state, std, mean);
+  return n;
 }
 /** Zeroes elements, or whole channels, with a probability that is asked for with each call, and scales the others up. */
 export function dropout(x: Tensor, p: number | (() => number), kind: "element" | "feature" = "element"): Tensor {

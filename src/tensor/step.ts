@@ -1,13 +1,10 @@
 /** What an optimizer's step does besides arithmetic: it submits, and reuses the memory of what it replaces. */
-import { groupBy } from "../core/group-by.js";
-import { takeFinished } from "./autograd.js";
-import { engineOf } from "./device.js";
-import { type Replacement, submit } from "./evaluate.js";
-import { mode, scoped } from "./mode.js";
-import { clearPending, pendingSinks, settleCell } from "./pending.js";
-import { storageOf } from "./storage.js";
-import type { Cell } from "./cell.js";
+
 import type { Node } from "../ir/node.js";
+import type { Cell } from "./cell.js";
+import { noteLasting } from "./longlived.js";
+import { mode, scoped } from "./mode.js";
+import { flushStep } from "./pending.js";
 import type { Tensor } from "./tensor.js";
 
 const realised = new WeakMap<Cell, Node>();
@@ -24,20 +21,16 @@ export const outsideTrace = <T>(make: () => T): T => scoped("outsideTrace", { tr
  */
 export function submitStep(changed: readonly Tensor[]): void {
   if (mode.trace) return;
-  const finished = takeFinished();
-  const byEngine = groupBy([...new Set([...changed.map((t) => t.cell), ...finished, ...pendingSinks()])], (c) => engineOf(c.device));
-  clearPending();
-  for (const [engine, cells] of byEngine) {
-    const nodes: Node[] = [];
-    const replace: Replacement[] = [];
-    for (const c of cells) {
-      if (storageOf(c.value) || c.disposed) continue;
-      const before = realised.get(c);
-      if (before && storageOf(before)) replace.push({ before, value: c.value });
-      else nodes.push(c.value);
-    }
-    submit(engine, nodes, replace);
-    for (const c of cells) settleCell(c, finished.includes(c));
-  }
+  flushStep(
+    changed.map((t) => t.cell),
+    (c) => realised.get(c),
+  );
   for (const t of changed) realised.set(t.cell, t.cell.value);
+}
+
+/** Marks a tensor as one that lasts: it is made real in a program of its own when it is first needed. */
+export function lasting<T extends Tensor>(t: T): T {
+  t.cell.keep = true;
+  noteLasting(t.cell);
+  return t;
 }

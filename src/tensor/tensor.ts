@@ -1,6 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The tensor that users hold: a handle of a cell, or of a view of one. */
-import { groupBy } from "../core/group-by.js";
 import { type NaturalArray, natural } from "../core/convert.js";
 import { type DType, isFloat } from "../core/dtype.js";
 import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
@@ -9,10 +8,9 @@ import type { Node } from "../ir/node.js";
 import { type Cell, readCell, writeCell } from "./cell.js";
 import { engineOf } from "./device.js";
 import type { Engine } from "./engine.js";
-import { submit } from "./evaluate.js";
 import type { InPlaceMethods, OpMethods } from "./methods.js";
 import { mode } from "./mode.js";
-import { clearPending, notePending, settleCell } from "./pending.js";
+import { flush, notePending, settleCell } from "./pending.js";
 import { format } from "./print.js";
 import { giveBack, type Storage, storageOf } from "./storage.js";
 import { carries, markCarrier, tracked, untracked } from "./track.js";
@@ -144,7 +142,7 @@ export class Tensor {
   write(value: Node): void {
     if (!this.view) {
       writeCell(this.cell, value);
-      notePending(this.cell);
+      notePending(this.cell, true);
       return;
     }
     const { base, steps, detached } = this.view;
@@ -258,8 +256,7 @@ export class Tensor {
     mode.trace?.refuse(what);
     const node = this.value();
     if (!storageOf(node)) {
-      submit(this.engine(), [node]);
-      clearPending();
+      flush([{ engine: this.engine(), nodes: [node] }]).catch(() => {});
     }
     if (!this.view) settleCell(this.cell);
     return storageOf(node)!;
@@ -344,14 +341,9 @@ function scalarOf(data: NaturalArray): number | bigint {
 /** Runs everything that the tensors need, in one program for each device, and waits for it. */
 export async function evaluate(...tensors: readonly Tensor[]): Promise<void> {
   mode.trace?.refuse("evaluate()");
-  const waits: Promise<void>[] = [];
-  for (const [engine, list] of groupBy(tensors, (t) => engineOf(t.cell.device))) {
-    const nodes = list.map((t) => t.value());
-    waits.push(submit(engine, nodes));
-    for (const t of list) if (t.cell.value === t.value()) settleCell(t.cell);
-  }
-  clearPending();
-  await Promise.all(waits);
+  const done = flush(tensors.map((t) => ({ engine: engineOf(t.cell.device), nodes: [t.value()] })));
+  for (const t of tensors) if (t.cell.value === t.value()) settleCell(t.cell);
+  await done;
 }
 /** What Node prints for a tensor. */
 Object.defineProperty(Tensor.prototype, Symbol.for("nodejs.util.inspect.custom"), {

@@ -3,21 +3,22 @@ import { ArgumentError, StaleCaptureError } from "../../core/errors.js";
 import { evaluate } from "../../core/expr.js";
 import type { TensorType } from "../../core/type.js";
 import { graphKey, intern } from "../../ir/intern.js";
+import type { Node } from "../../ir/node.js";
 import { printGraph } from "../../ir/print.js";
-import { input } from "../../ops/source.js";
 import { defaultDType } from "../../ops/promotion.js";
+import { input } from "../../ops/source.js";
 import type { Cell } from "../cell.js";
 import { currentDevice, engineOf } from "../device.js";
 import type { Engine, Prepared } from "../engine.js";
-import { packed, submit } from "../evaluate.js";
+import { packed } from "../evaluate.js";
 import { mode } from "../mode.js";
-import { settleCell } from "../pending.js";
+import { flush, settleCell } from "../pending.js";
 import { newTensor } from "../record.js";
-import { setStorage, Storage, storageOf } from "../storage.js";
-import { markReleased } from "../track.js";
+import { Storage, setStorage, storageOf } from "../storage.js";
 import type { Tensor } from "../tensor.js";
+import { markReleased } from "../track.js";
 import { type Kept, type Recording, recordFunction } from "./recording.js";
-import { type Dynamic, firstSizes, isSymbolic, serves, type Sizes, valuesOf, widened } from "./sizes.js";
+import { type Dynamic, firstSizes, isSymbolic, type Sizes, serves, valuesOf, widened } from "./sizes.js";
 import { unchanged } from "./trace.js";
 import { flatten, rebuild } from "./values.js";
 
@@ -153,24 +154,19 @@ const constants = (r: Recording): string =>
     ...r.feeds.map((s) => s.host?.join() ?? "device"),
   ].join(";");
 
-/** The storage of a value that exists or is made to. */
-function realised(engine: Engine, t: Tensor): Storage {
-  const n = t.value();
-  if (!storageOf(n)) {
-    submit(engine, [n]);
-    settleCell(t.cell);
-  }
-  return storageOf(n)!;
-}
-function realisedCell(engine: Engine, c: Cell): Storage {
-  if (c.disposed) throw new ArgumentError("compile: a tensor that the function uses was disposed");
-  if (!storageOf(c.value)) {
-    const n = c.value;
-    submit(engine, [n]);
-    settleCell(c);
-    return storageOf(n)!;
-  }
-  return storageOf(c.value)!;
+/** Makes all values of a call exist, in one program where any do not. */
+function realise(engine: Engine, tensors: readonly Tensor[], r: Recording): void {
+  const missing: Node[] = [];
+  for (const t of tensors) if (!storageOf(t.value())) missing.push(t.value());
+  for (const list of [r.read, r.written])
+    for (const { cell } of list) {
+      if (cell.disposed) throw new ArgumentError("compile: a tensor that the function uses was disposed");
+      if (!storageOf(cell.value)) missing.push(cell.value);
+    }
+  if (missing.length === 0) return;
+  flush([{ engine, nodes: missing }]).catch(() => {});
+  for (const t of tensors) settleCell(t.cell);
+  for (const list of [r.read, r.written]) for (const { cell } of list) settleCell(cell);
 }
 
 function run(s: Specialization, prepared: Prepared, tensors: readonly Tensor[], shapes: readonly (readonly number[])[]): unknown {
@@ -180,12 +176,13 @@ function run(s: Specialization, prepared: Prepared, tensors: readonly Tensor[], 
     if (w.kind === "effect") w.run();
     else numbers[i] = w.read();
   });
-  const given = tensors.map((t) => realised(engine, t));
-  const read = r.read.map((c) => realisedCell(engine, c.cell));
+  realise(engine, tensors, r);
+  const given = tensors.map((t) => storageOf(t.value())!);
+  const read = r.read.map((c) => storageOf(c.cell.value)!);
   const inputs = [...given, ...read, ...r.feeds, ...r.packs.map((p) => packed(p, (slot) => numbers[slot]!))];
   const taken = new Set<Storage>(inputs);
   const states = r.written.map((c) => {
-    const before = realisedCell(engine, c.cell);
+    const before = storageOf(c.cell.value)!;
     if (before.shared || taken.has(before)) before.pinned = true;
     taken.add(before);
     return { before, after: new Storage(c.cell.type) };
