@@ -31,8 +31,6 @@ export interface Job {
   readonly outputs: readonly Storage[];
   readonly name: string;
   readonly signal?: AbortSignal | undefined;
-  /** Symbolic sizes that no input tells. */
-  readonly dims?: Readonly<Record<string, number>>;
 }
 interface Queued extends Job {
   started: boolean;
@@ -364,7 +362,7 @@ function bindDims(program: Program, job: Job): number[] {
   program.inputs.forEach((p, i) => p.type.shape.forEach((d, k) => bind(d, job.inputs[i]!.type.shape[k] as number)));
   program.state.forEach((p, i) => p.type.shape.forEach((d, k) => bind(d, job.states[i]!.before.type.shape[k] as number)));
   return program.dims.map((d) => {
-    const v = job.dims?.[d.name] ?? values.get(d.name);
+    const v = values.get(d.name);
     if (v === undefined) throw new DeviceError(`${program.name}: nothing that is passed has the size ${d.name}`);
     return v;
   });

@@ -47,16 +47,18 @@ const prepared = new WeakMap<Engine, Map<string, Prepared>>();
 
 function graphOf(kind: Fill["kind"], dtype: DType): Graph {
   const n = variable("n", 1, most);
+  // A program learns sizes from its inputs: this one has the size, and no elements.
+  const size = input({ shape: [n, 0], dtype }, "size");
   if (kind === "constant") {
     const value = input({ shape: [1], dtype }, "value");
-    return { inputs: [value], state: [], outputs: [expand(value, [n])], updates: [] };
+    return { inputs: [size, value], state: [], outputs: [expand(value, [n])], updates: [] };
   }
   const state = input({ shape: [4], dtype: "u32" }, "state");
   const numbers = input({ shape: [2], dtype }, "numbers");
   const number = (i: number): Node => reshape(slice(numbers, [i], [1]), []);
   const drawn = kind === "uniform" ? draw.uniform(state, [n], 0, { dtype }) : draw.normal(state, [n], 0, { dtype });
   return {
-    inputs: [state, numbers],
+    inputs: [size, state, numbers],
     state: [],
     outputs: [add(mul(drawn, expand(number(0), [n])), expand(number(1), [n]))],
     updates: [],
@@ -82,9 +84,10 @@ export function filled(engine: Engine, n: Node): Storage | undefined {
   if (!program) programs.set(key, (program = engine.prepare(graphOf(fill.kind, dtype))));
   const vector = (type: DType, values: readonly (number | bigint)[]): Storage =>
     new Storage({ shape: [values.length], dtype: type }, toBytes(type, values));
-  const inputs =
+  const sized = new Storage({ shape: [size, 0], dtype }, new Uint8Array(0));
+  const numbers =
     fill.kind === "constant" ? [vector(dtype, [fill.value])] : [vector("u32", fill.state), vector(dtype, [fill.scale, fill.shift])];
   const s = new Storage(n.type);
-  engine.enqueue({ prepared: program, inputs, states: [], outputs: [s], name: fill.kind, dims: { n: size } });
+  engine.enqueue({ prepared: program, inputs: [sized, ...numbers], states: [], outputs: [s], name: fill.kind });
   return s;
 }
