@@ -8,7 +8,7 @@ import type { Codegen } from "../kernel/codegen.js";
 import { GPT, type LayerCache, sample } from "../models/gpt/index.js";
 import { type Tensor, tensor, zeros } from "../tensor/index.js";
 import { openCheckpoint } from "../train/checkpoint.js";
-import type { DemoProgress } from "../train/demo.js";
+import { readProgress } from "../train/progress.js";
 
 export interface ExportCommand {
   readonly out: string;
@@ -21,7 +21,7 @@ export async function exportModel(folder: string, o: ExportCommand): Promise<voi
   if (!existsSync(file)) throw new ArgumentError(`there is no checkpoint at ${file}; \`treepie train\` writes one`);
   const saved = openCheckpoint(file);
   try {
-    const model = new GPT((saved.progress as DemoProgress).config);
+    const model = new GPT(readProgress(saved.progress, file).config);
     saved.restore(model);
     await exportGPT(model, o.out, o.target ?? [], o.binary === true);
   } finally {

@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 /** The `treepie` command: every subcommand loads its own code when it is called. */
 import { readFileSync } from "node:fs";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { TreepieError } from "../core/errors.js";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
 
+/** Counts, numbers and lists on the command line. */
 const count = (text: string): number => {
   const n = Number(text);
   if (!Number.isSafeInteger(n) || n < 0) throw new InvalidArgumentError("a whole number of at least 0 is needed");
@@ -18,7 +19,10 @@ const real = (text: string): number => {
 };
 const list = (text: string): string[] => text.split(",").filter(Boolean);
 
-const program = new Command("treepie").description("Deep learning in TypeScript: train, export and run models.").version(version);
+const program = new Command("treepie")
+  .description("Deep learning in TypeScript: train, export and run models.")
+  .version(version)
+  .exitOverride();
 const device = ["--device <name>", "where to run: c, js or interp (default: the best that works here)"] as const;
 
 program
@@ -33,9 +37,16 @@ program
   .option("--demo", "train on the declarations of the installed TypeScript (the default)")
   .option("--text <file>", "train on this file instead")
   .option("--steps <n>", "training steps", count)
-  .option("--seed <n>", "seed of parameters, batches and sampling", count, 1)
-  .option("--resume", "go on from the checkpoint under --out")
+  .option("--stop-at <n>", "save and stop after this many steps in all; --resume goes on", count)
+  .option("--seed <n>", "seed of parameters, batches and sampling (default: 1)", count)
+  .option("--resume", "go on from the checkpoint under --out, with the options that it was made with")
   .option("--out <folder>", "where the checkpoint, the curve and the exported model go", "runs/demo")
+  .option("--layers <n>", "transformer blocks (default: 4)", count)
+  .option("--width <n>", "columns of the residual stream (default: 128)", count)
+  .option("--heads <n>", "attention heads (default: 4)", count)
+  .option("--context <n>", "bytes that the model sees (default: 128)", count)
+  .option("--batch <n>", "sequences a step (default: 16)", count)
+  .option("--lr <rate>", "highest learning rate (default: 0.003)", real)
   .option(...device)
   .option("--json <file>", "also write the results as JSON")
   .action(async (o: import("./train.js").TrainCommand) => (await import("./train.js")).train(o));
@@ -96,7 +107,15 @@ program
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof TreepieError) || process.env.TREEPIE_DEBUG) throw error;
-  console.error(`treepie: ${error.name}: ${error.message}`);
-  process.exitCode = 1;
+  // 2: the command was not understood (commander has said why); 1: it failed.
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else if (process.env["TREEPIE_DEBUG"] || !expected(error)) throw error;
+  else {
+    console.error(`treepie: ${error.name}: ${error.message}`);
+    process.exitCode = 1;
+  }
+}
+/** Errors whose message says it all: our own, and those of files and processes. */
+function expected(error: unknown): error is Error {
+  return error instanceof TreepieError || (error instanceof Error && "syscall" in error && "code" in error);
 }

@@ -1,10 +1,11 @@
 /** `treepie inspect`: what a program or tensor file holds. */
+
+import { explain } from "../compile/explain.js";
 import { evaluate, hi, show } from "../core/expr.js";
-import { showType } from "../core/type.js";
 import { byteLength } from "../core/ndarray.js";
+import { showType } from "../core/type.js";
 import { openSafetensors, openSource, type Pie, readPie, showBytes, showKey } from "../runtime/index.js";
 import { pieMagic } from "../runtime/pie.js";
-import { explain } from "../compile/explain.js";
 
 export interface InspectCommand {
   readonly kernels?: boolean;

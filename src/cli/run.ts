@@ -1,8 +1,9 @@
 /** `treepie run`: one method of a .pie file on tensors from a file. */
-import { backends, preference } from "../devices.js";
-import { HostTensor, openSafetensors, Session, writeSafetensors } from "../runtime/index.js";
+
 import { hostFunctions } from "../backends/interp/host.js";
+import { backends, preference } from "../devices.js";
 import { compileMethod } from "../export.js";
+import { type HostTensor, openSafetensors, Session, writeSafetensors } from "../runtime/index.js";
 import { openBackend } from "./open.js";
 
 export interface RunCommand {

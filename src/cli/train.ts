@@ -3,22 +3,29 @@ import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { setDefaultBackend, ready, currentDeviceName, closeDevices } from "../index.js";
+import { closeDevices, currentDeviceName, ready, setDefaultBackend } from "../index.js";
+import { writeFileWhole } from "../runtime/file.js";
 import { type Corpus, readText, typescriptLibraries } from "../train/corpus.js";
 import { lossCurve } from "../train/curve.js";
-import { type DemoRun, demoBatch, demoModel, demoSteps, trainDemo, validate } from "../train/demo.js";
+import { type DemoRun, trainDemo, validate } from "../train/demo.js";
 import { ngramLoss } from "../train/ngram.js";
-import { writeFileWhole } from "../runtime/file.js";
 import { exportGPT } from "./export.js";
-import { duration, progress } from "./progress.js";
+import { duration, type Progress, progress } from "./progress.js";
 
 export interface TrainCommand {
   readonly demo?: boolean;
   readonly text?: string;
   readonly steps?: number;
-  readonly seed: number;
+  readonly stopAt?: number;
+  readonly seed?: number;
   readonly resume?: boolean;
   readonly out: string;
+  readonly layers?: number;
+  readonly width?: number;
+  readonly heads?: number;
+  readonly context?: number;
+  readonly batch?: number;
+  readonly lr?: number;
   readonly device?: string;
   readonly json?: string;
 }
@@ -44,12 +51,13 @@ export async function train(o: TrainCommand): Promise<void> {
   if (o.device) setDefaultBackend(o.device);
   await ready();
   const device = currentDeviceName();
-  const steps = o.steps ?? demoSteps;
-  say(`A GPT of ${demoModel.layers} layers of width ${demoModel.width} learns ${corpus.name} (${corpus.train.length} bytes) on ${device}`);
-
-  const { run, rate } = await learn(o, corpus, steps);
+  const { run, rate } = await learn(o, corpus, device);
+  const { steps, seed } = run.progress;
   if (run.stopped) {
-    say(`stopped after ${run.progress.done} of ${steps} steps; the checkpoint is in ${o.out}; go on with --resume`);
+    const saved = run.progress.done > 0 || !run.unsaved ? `the checkpoint is in ${o.out}; go on with --resume` : "nothing was to be saved";
+    say(`stopped after ${run.progress.done} of ${steps} steps; ${saved}`);
+    // A compiler that still runs for the first step is not waited for.
+    if (run.unsaved) process.exit();
     await closeDevices();
     return;
   }
@@ -68,7 +76,7 @@ export async function train(o: TrainCommand): Promise<void> {
   await closeDevices();
 
   say(`\nThe exported model, in a process of its own with the runtime alone:\n`);
-  const generated = await generateElsewhere(pie, device, o.seed);
+  const generated = await generateElsewhere(pie, device, seed);
   say(`\n${generated.tokens} bytes, ${generated.tokensPerSecond.toFixed(0)} a second`);
   const seconds = (performance.now() - began) / 1000;
   say(`\ncheckpoint.safetensors, loss.svg and model.pie are in ${o.out}; ${duration(seconds)} in all`);
@@ -86,44 +94,64 @@ export async function train(o: TrainCommand): Promise<void> {
   if (o.json) writeFileSync(o.json, `${JSON.stringify(results, null, 1)}\n`);
 }
 
-/** Trains with a live line; Ctrl-C saves and leaves after the step that runs. */
-async function learn(o: TrainCommand, corpus: Corpus, steps: number): Promise<{ readonly run: DemoRun; readonly rate: number }> {
+/** Trains with a live line; Ctrl-C saves and leaves after the step that runs, a second one at once. */
+async function learn(o: TrainCommand, corpus: Corpus, device: string): Promise<{ readonly run: DemoRun; readonly rate: number }> {
   const stop = new AbortController();
-  const interrupt = (): void => stop.abort();
+  let asked = Number.POSITIVE_INFINITY;
+  const interrupt = (): void => {
+    // Runners such as npm pass on a Ctrl-C that the terminal has sent already.
+    if (performance.now() - asked > 500) process.exit(130);
+    asked = Math.min(asked, performance.now());
+    stop.abort();
+  };
   process.on("SIGINT", interrupt);
   process.on("SIGTERM", interrupt);
-  const line = progress(steps, "steps");
+  let line: Progress | undefined;
   let rate = 0;
   try {
     const run = await trainDemo({
       corpus,
-      steps,
-      seed: o.seed,
       checkpoint: join(o.out, "checkpoint.safetensors"),
       resume: o.resume === true,
       signal: stop.signal,
+      config: given({ layers: o.layers, width: o.width, heads: o.heads, context: o.context }),
+      ...given({ steps: o.steps, stopAt: o.stopAt, seed: o.seed, batch: o.batch, lr: o.lr }),
+      onStart({ config, steps, done }) {
+        const { layers, width } = config;
+        say(`A GPT of ${layers} layers of width ${width} learns ${corpus.name} (${corpus.train.length} bytes) on ${device}`);
+        line = progress(steps, "steps", done);
+      },
       onStep(done, loss, tokensPerSecond) {
         rate = tokensPerSecond;
-        line.update(done, `loss ${loss.toFixed(3)}  ${tokensPerSecond.toFixed(0)} tokens/s`);
+        line?.update(done, `loss ${loss.toFixed(3)}  ${tokensPerSecond.toFixed(0)} tokens/s`);
       },
       warn: (message) => console.error(`\ntreepie: warning: ${message}`),
     });
     return { run, rate };
   } finally {
-    line.end();
-    process.off("SIGINT", interrupt);
-    process.off("SIGTERM", interrupt);
+    line?.end();
+    if (!stop.signal.aborted) {
+      process.off("SIGINT", interrupt);
+      process.off("SIGTERM", interrupt);
+    }
   }
+}
+/** Only the entries that have a value. */
+function given<T extends Readonly<Record<string, number | undefined>>>(options: T): { [K in keyof T]?: number } {
+  return Object.fromEntries(Object.entries(options).filter(([, v]) => v !== undefined)) as { [K in keyof T]?: number };
 }
 
 function writeCurve(file: string, run: DemoRun, validation: number, [bigram, trigram, fourgram]: readonly [number, number, number]): void {
-  const svg = lossCurve(`GPT on ${run.progress.corpus}: ${run.progress.done} steps of ${demoBatch * demoModel.context} bytes`, [
-    { name: "training", color: "#1f77b4", points: run.progress.curve },
-    { name: `validation ${validation.toFixed(3)}`, color: "#d62728", points: [[0, validation]] },
-    { name: `bigram ${bigram.toFixed(2)}`, color: "#999", points: [[0, bigram]], dashed: true },
-    { name: `trigram ${trigram.toFixed(2)}`, color: "#777", points: [[0, trigram]], dashed: true },
-    { name: `4-gram ${fourgram.toFixed(2)}`, color: "#444", points: [[0, fourgram]], dashed: true },
-  ]);
+  const svg = lossCurve(
+    `GPT on ${run.progress.corpus}: ${run.progress.done} steps of ${run.progress.batch * run.progress.config.context} bytes`,
+    [
+      { name: "training", color: "#1f77b4", points: run.progress.curve },
+      { name: `validation ${validation.toFixed(3)}`, color: "#d62728", points: [[0, validation]] },
+      { name: `bigram ${bigram.toFixed(2)}`, color: "#999", points: [[0, bigram]], dashed: true },
+      { name: `trigram ${trigram.toFixed(2)}`, color: "#777", points: [[0, trigram]], dashed: true },
+      { name: `4-gram ${fourgram.toFixed(2)}`, color: "#444", points: [[0, fourgram]], dashed: true },
+    ],
+  );
   writeFileWhole(file, [new TextEncoder().encode(svg)]);
 }
 

@@ -2,6 +2,7 @@
 import { FormatError } from "../core/errors.js";
 import type { Module } from "../nn/index.js";
 import type { OptimizerState } from "../optim/index.js";
+import type { FileCalls } from "../runtime/file.js";
 import { openSafetensors, type StoredTensor, writeSafetensors } from "../runtime/safetensors.js";
 import { HostTensor } from "../runtime/tensor.js";
 import { fromBytes, type Tensor } from "../tensor/index.js";
@@ -22,7 +23,7 @@ export interface Checkpoint {
 const toHost = async (t: Tensor): Promise<HostTensor> => new HostTensor(t.dtype, t.shape, await t.bytes());
 
 /** Writes `file`; if that fails, what was there stays. */
-export async function saveCheckpoint(file: string, { model, optimizer, progress }: Checkpoint): Promise<void> {
+export async function saveCheckpoint(file: string, { model, optimizer, progress }: Checkpoint, calls?: FileCalls): Promise<void> {
   const tensors = new Map<string, HostTensor>();
   for (const [key, t] of Object.entries(model.stateDict())) tensors.set(`model.${key}`, await toHost(t));
   const { state, paramGroups } = optimizer.stateDict();
@@ -33,7 +34,7 @@ export async function saveCheckpoint(file: string, { model, optimizer, progress 
       else tensors.set(`optimizer.${id}.${name}`, await toHost(value));
     }
   const metadata = { format: "treepie-checkpoint", progress: JSON.stringify(progress), optimizer: JSON.stringify({ paramGroups, steps }) };
-  writeSafetensors(file, tensors, { metadata });
+  writeSafetensors(file, tensors, { metadata, ...(calls && { calls }) });
 }
 
 /** A checkpoint that was read; nothing is changed before `restore`. */

@@ -1,41 +1,39 @@
 /** The main job: a small GPT learns a text byte by byte. One compiled program runs each step. */
+
+import { ArgumentError, FileError } from "../core/errors.js";
 import { randomWords } from "../core/philox.js";
-import { ArgumentError } from "../core/errors.js";
 import { GPT, type GPTConfig } from "../models/gpt/index.js";
 import { AdamW, clipGradNorm_, WarmupCosineLR } from "../optim/index.js";
-import { compile, manualSeed, noGrad, tensor, type Tensor } from "../tensor/index.js";
-import { openCheckpoint, saveCheckpoint } from "./checkpoint.js";
+import { compile, manualSeed, noGrad, type Tensor, tensor } from "../tensor/index.js";
+import { openCheckpoint, type SavedCheckpoint, saveCheckpoint } from "./checkpoint.js";
 import type { Corpus } from "./corpus.js";
+import { checkConfig, type DemoPlan, type DemoProgress, differences, readProgress } from "./progress.js";
 
 /** Sizes of the demo: what its checkpoint and its benchmark name. */
 export const demoModel: GPTConfig = { vocabulary: 256, width: 128, heads: 4, layers: 4, context: 128 };
 export const demoBatch = 16;
 export const demoSteps = 1200;
-const peakRate = 3e-3;
-
-/** Where a training run stands; saved with its checkpoint. */
-export interface DemoProgress {
-  readonly config: GPTConfig;
-  readonly seed: number;
-  readonly corpus: string;
-  /** Steps that the schedule was made for, and steps done. */
-  readonly steps: number;
-  done: number;
-  /** Seconds of training so far. */
-  seconds: number;
-  /** (step, training loss) every few steps. */
-  readonly curve: [number, number][];
-}
+export const demoRate = 3e-3;
 
 export interface DemoOptions {
   readonly corpus: Corpus;
-  readonly steps: number;
-  readonly seed: number;
   /** File of the checkpoint. */
   readonly checkpoint: string;
+  /** Goes on from the checkpoint; what is not given is taken from it, and nothing may differ. */
   readonly resume?: boolean;
+  readonly steps?: number;
+  readonly seed?: number;
+  readonly batch?: number;
+  /** Highest learning rate. */
+  readonly lr?: number;
+  /** Sizes of the model; those of the demo where not given. */
+  readonly config?: Partial<GPTConfig>;
+  /** Stops after this many steps in all, with a checkpoint. */
+  readonly stopAt?: number;
   /** Stops after the step that runs, with a checkpoint. */
   readonly signal?: AbortSignal;
+  /** Told once what is trained. */
+  onStart?(progress: DemoProgress): void;
   /** Told after each step; the loss comes every few steps. */
   onStep?(done: number, loss: number, tokensPerSecond: number): void;
   warn?(message: string): void;
@@ -46,15 +44,22 @@ export interface DemoRun {
   readonly model: GPT;
   readonly progress: DemoProgress;
   readonly stopped: boolean;
+  /** It was stopped while its first step was being compiled, and nothing was saved since it began. */
+  readonly unsaved: boolean;
 }
 
 /** Random windows of the text: the same ones for the same seed and step, so that a resumed run sees what it would have seen. */
-export function batchAt(text: Uint8Array, seed: number, step: number): { readonly tokens: Uint8Array; readonly targets: Uint8Array } {
-  const { context } = demoModel;
-  const words = randomWords([seed >>> 0, 0xba7c4, 0, 0], step, demoBatch);
-  const tokens = new Uint8Array(demoBatch * context);
-  const targets = new Uint8Array(demoBatch * context);
-  for (let b = 0; b < demoBatch; b++) {
+export function batchAt(
+  text: Uint8Array,
+  seed: number,
+  step: number,
+  batch: number = demoBatch,
+  context: number = demoModel.context,
+): { readonly tokens: Uint8Array; readonly targets: Uint8Array } {
+  const words = randomWords([seed >>> 0, 0xba7c4, 0, 0], step, batch);
+  const tokens = new Uint8Array(batch * context);
+  const targets = new Uint8Array(batch * context);
+  for (let b = 0; b < batch; b++) {
     const at = words[b]! % (text.length - context);
     tokens.set(text.subarray(at, at + context), b * context);
     targets.set(text.subarray(at + 1, at + 1 + context), b * context);
@@ -62,14 +67,14 @@ export function batchAt(text: Uint8Array, seed: number, step: number): { readonl
   return { tokens, targets };
 }
 /** Decay for matrices, none for biases and norms, as GPT-2 and its successors train. */
-export function demoOptimizer(model: GPT): AdamW {
+export function demoOptimizer(model: GPT, lr: number = demoRate): AdamW {
   const params = model.parameters();
   return new AdamW(
     [
       { params: params.filter((p) => p.ndim >= 2), weightDecay: 0.1 },
       { params: params.filter((p) => p.ndim < 2), weightDecay: 0 },
     ],
-    { lr: peakRate, betas: [0.9, 0.95] },
+    { lr, betas: [0.9, 0.95] },
   );
 }
 /** Forward, backward, clipping and AdamW as one function of a batch, compiled into one program. */
@@ -84,78 +89,130 @@ export function demoStep(model: GPT, optimizer: AdamW): (tokens: Tensor, targets
     return loss.detach();
   });
 }
-const bytes = (x: Uint8Array): Tensor => tensor(x, [demoBatch, demoModel.context], { dtype: "u8" });
 
 /** Trains, saves, and returns the model. */
 export async function trainDemo(o: DemoOptions): Promise<DemoRun> {
-  const { train } = o.corpus;
-  manualSeed(o.seed);
-  const model = new GPT(demoModel);
-  const optimizer = demoOptimizer(model);
-  const progress: DemoProgress = { config: demoModel, seed: o.seed, corpus: o.corpus.name, steps: o.steps, done: 0, seconds: 0, curve: [] };
-  if (o.resume) resume(o, progress, model, optimizer);
-  const schedule = new WarmupCosineLR(optimizer, { warmup: Math.min(50, Math.ceil(o.steps / 10)), total: o.steps, minFactor: 0.02 });
+  const saved = o.resume ? openCheckpoint(o.checkpoint) : undefined;
+  try {
+    const progress = begin(o, saved);
+    o.onStart?.(progress);
+    manualSeed(progress.seed);
+    const model = new GPT(progress.config);
+    const optimizer = demoOptimizer(model, progress.lr);
+    saved?.restore(model, optimizer);
+    const ran = await steps(o, progress, model, optimizer);
+    return { model, progress, stopped: progress.done < progress.steps, unsaved: !ran };
+  } finally {
+    saved?.close();
+  }
+}
+/** A new run, or the one that the checkpoint holds if it is the one that is asked for. */
+function begin(o: DemoOptions, checkpoint: SavedCheckpoint | undefined): DemoProgress {
+  const saved = checkpoint && readProgress(checkpoint.progress, o.checkpoint);
+  const plan: DemoPlan = {
+    config: { ...(saved?.config ?? demoModel), ...o.config },
+    batch: o.batch ?? saved?.batch ?? demoBatch,
+    lr: o.lr ?? saved?.lr ?? demoRate,
+    seed: o.seed ?? saved?.seed ?? 1,
+    corpus: o.corpus.name,
+    steps: o.steps ?? saved?.steps ?? demoSteps,
+  };
+  checkConfig(plan.config);
+  if (o.corpus.train.length <= plan.config.context)
+    throw new ArgumentError(`${plan.corpus}: ${o.corpus.train.length} bytes are too few for a context of ${plan.config.context}`);
+  const differ = saved ? differences(saved, plan) : [];
+  if (differ.length)
+    throw new ArgumentError(
+      `${o.checkpoint} is of another run: ${differ.join(", ")}; start without --resume, or leave these options as they were`,
+    );
+  return { ...plan, done: saved?.done ?? 0, seconds: saved?.seconds ?? 0, curve: saved?.curve ?? [] };
+}
+
+/** Trains until the steps are done or somebody wants to stop, and saves. False if it was stopped before anything ran. */
+async function steps(o: DemoOptions, progress: DemoProgress, model: GPT, optimizer: AdamW): Promise<boolean> {
+  const { batch, config, seed } = progress;
+  const schedule = new WarmupCosineLR(optimizer, {
+    warmup: Math.min(50, Math.ceil(progress.steps / 10)),
+    total: progress.steps,
+    minFactor: 0.02,
+  });
   const step = demoStep(model, optimizer);
-  const tokensPerStep = demoBatch * demoModel.context;
+  const bytes = (x: Uint8Array): Tensor => tensor(x, [batch, config.context], { dtype: "u8" });
+  const end = Math.min(progress.steps, o.stopAt ?? progress.steps);
   const earlier = progress.seconds;
   const started = performance.now();
   /** The first step compiles; the rate counts from its end. */
   let first: { readonly done: number; readonly at: number } | undefined;
-  let lastSave = started;
+  let shown = started;
+  let saved = started;
   let warned = false;
-  while (progress.done < o.steps && !o.signal?.aborted) {
+  /** Losses that nobody has read yet, of the steps up to `progress.done`. */
+  let unread: Tensor[] = [];
+  while (progress.done < end && !o.signal?.aborted) {
     const at = progress.done;
     schedule.lastEpoch = at - 1;
     schedule.step();
-    const { tokens, targets } = batchAt(train, o.seed, at);
-    const result = step(bytes(tokens), bytes(targets));
+    const { tokens, targets } = batchAt(o.corpus.train, seed, at, batch, config.context);
+    unread.push(step(bytes(tokens), bytes(targets)));
     const done = ++progress.done;
-    // Reading a loss waits for its step; now and then is enough to show it and to keep the queue short.
-    if (first && done % 5 !== 0 && done !== o.steps) continue;
-    const loss = Number(await result.item());
+    // Reading a loss waits for its step: now and then is enough to show it, and often enough that Ctrl-C is soon heard.
+    if (first && done % 5 !== 0 && done !== end && performance.now() - shown < 200) continue;
+    // While the first step is compiled, Ctrl-C leaves at once: what was saved before is all there is.
+    const losses = await unless(first ? undefined : o.signal, Promise.all(unread.map((t) => t.item())));
+    if (!losses) {
+      progress.done = at;
+      return false;
+    }
+    unread = [];
     const now = performance.now();
-    first ??= { done, at: now };
-    progress.curve.push([done, loss]);
     progress.seconds = earlier + (now - started) / 1000;
-    if (!Number.isFinite(loss) && !warned) {
+    losses.map(Number).forEach((loss, i) => {
+      const n = done - losses.length + 1 + i;
+      if (n === 1 || n % 5 === 0 || n === progress.steps) progress.curve.push([n, loss]);
+      if (Number.isFinite(loss) || warned) return;
       warned = true;
-      o.warn?.(`the loss is ${loss} at step ${done}: training has diverged; a lower learning rate or another --seed may help`);
-    }
-    o.onStep?.(done, loss, ((done - first.done) * tokensPerStep) / Math.max(1e-9, (now - first.at) / 1000));
-    if (now - lastSave > 30_000) {
+      o.warn?.(`the loss is ${loss} at step ${n}: training has diverged; a lower learning rate (--lr) or another --seed may help`);
+    });
+    first ??= { done, at: now };
+    shown = now;
+    const rate = ((done - first.done) * batch * config.context) / Math.max(1e-9, (now - first.at) / 1000);
+    o.onStep?.(done, Number(losses.at(-1)), rate);
+    if (now - saved < 30_000 || done === end) continue;
+    try {
       await save(o, progress, model, optimizer);
-      lastSave = performance.now();
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      o.warn?.(`${error.message}; training goes on`);
     }
+    saved = performance.now();
   }
   await save(o, progress, model, optimizer);
-  return { model, progress, stopped: progress.done < o.steps };
+  return true;
 }
 const save = (o: DemoOptions, progress: DemoProgress, model: GPT, optimizer: AdamW): Promise<void> =>
   saveCheckpoint(o.checkpoint, { model, optimizer, progress });
 
-/** Takes up a checkpoint of the same run: seed, text and number of steps must be what they were. */
-function resume(o: DemoOptions, progress: DemoProgress, model: GPT, optimizer: AdamW): void {
-  const file = openCheckpoint(o.checkpoint);
+/** The value, or undefined as soon as the signal aborts. */
+async function unless<T>(signal: AbortSignal | undefined, value: Promise<T>): Promise<T | undefined> {
+  if (!signal) return value;
+  let stop = (): void => {};
+  const stopped = new Promise<undefined>((resolve) => {
+    stop = () => resolve(undefined);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+  });
   try {
-    const saved = file.progress as DemoProgress;
-    const differ = (["seed", "corpus", "steps"] as const).filter((k) => saved[k] !== progress[k]);
-    if (JSON.stringify(saved.config) !== JSON.stringify(progress.config))
-      throw new ArgumentError(`${o.checkpoint} holds a model of other sizes: ${JSON.stringify(saved.config)}`);
-    if (differ.length)
-      throw new ArgumentError(
-        `${o.checkpoint} is of another run: ${differ.map((k) => `${k} was ${saved[k]} and is ${progress[k]}`).join(", ")}; start without --resume, or with what it had`,
-      );
-    file.restore(model, optimizer);
-    Object.assign(progress, { done: saved.done, seconds: saved.seconds, curve: saved.curve });
+    return await Promise.race([value, stopped]);
   } finally {
-    file.close();
+    signal.removeEventListener("abort", stop);
+    value.catch(() => {});
   }
 }
 
 /** Mean loss in nats per byte over the whole text, in windows of the model's context. */
 export async function validate(model: GPT, text: Uint8Array): Promise<number> {
   const { context } = model.config;
-  const rows = 2 * demoBatch;
+  const rows = 32;
   const windows = Math.floor((text.length - 1) / context);
   // A weight of 0 fills the last batch up, so that one program serves all.
   const evaluate = compile((tokens: Tensor, targets: Tensor, weights: Tensor): Tensor => {

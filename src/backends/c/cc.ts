@@ -117,10 +117,14 @@ export async function compileAll(compiler: Compiler, flags: readonly string[], j
 function compileOne(compiler: Compiler, flags: readonly string[], job: Job, signal?: AbortSignal): Promise<void> {
   const [file, ...args] = commandFor(compiler, flags, job);
   return new Promise((resolve, reject) => {
-    execFile(file!, args, { maxBuffer: 1 << 24, ...(signal && { signal }) }, (error, _out, err) => {
+    const child = execFile(file!, args, { maxBuffer: 1 << 24, ...(signal && { signal }) }, (error, _out, err) => {
+      process.off("exit", kill);
       if (error) reject(signal?.aborted ? signal.reason : failure(compiler, error, err));
       else resolve();
     });
+    // Nobody waits for a compiler whose process has ended.
+    const kill = (): void => void child.kill();
+    process.once("exit", kill);
   });
 }
 
