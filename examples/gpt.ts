@@ -18,8 +18,14 @@ const window = (at: number): number[] => Array.from({ length: context + 1 }, (_,
 for (let i = 0; i <= 150; i++) {
   const batch = Array.from({ length: 8 }, () => window(Math.floor(Math.random() * text.length)));
   const loss = step(
-    tensor(batch.map((w) => w.slice(0, -1)), { dtype: "i64" }),
-    tensor(batch.map((w) => w.slice(1)), { dtype: "i64" }),
+    tensor(
+      batch.map((w) => w.slice(0, -1)),
+      { dtype: "i64" },
+    ),
+    tensor(
+      batch.map((w) => w.slice(1)),
+      { dtype: "i64" },
+    ),
   );
   if (i % 50 === 0) console.log(`step ${i}: loss ${(await loss.item()).toFixed(3)}`);
 }

@@ -10,8 +10,8 @@ setHostFunctions(hostFunctions);
 
 export type { DType } from "./core/dtype.js";
 export * from "./core/errors.js";
-export * from "./tensor/index.js";
-export { exportPie, exportContents, compileMethod, type ExportOptions, type MethodSpec } from "./export.js";
+export { compileMethod, type ExportOptions, exportContents, exportPie, type MethodSpec } from "./export.js";
 export * as models from "./models/index.js";
 export * as nn from "./nn/index.js";
 export * as optim from "./optim/index.js";
+export * from "./tensor/index.js";

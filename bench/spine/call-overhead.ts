@@ -1,5 +1,17 @@
 /** `call-overhead`: what one call of a compiled training step costs the host in steady state, on a device that computes nothing. */
-import { closeDevices, engineCounters, manualSeed, nn, optim, randn, ready, setDefaultBackend, synchronize, type Tensor, compile } from "#treepie/index.js";
+import {
+  closeDevices,
+  compile,
+  engineCounters,
+  manualSeed,
+  nn,
+  optim,
+  randn,
+  ready,
+  setDefaultBackend,
+  synchronize,
+  type Tensor,
+} from "#treepie/index.js";
 import { type Case, median, row } from "../row.js";
 
 const calls = 500;

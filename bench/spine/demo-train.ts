@@ -14,7 +14,9 @@ export const demoTrain: Case = {
   name: "demo-train-f32",
   async run() {
     const shape = JSON.stringify({ ...demoModel, batch: demoBatch, threads: availableParallelism() });
-    const started = await Promise.all(["eager", "compile"].map(async (mode) => [mode, await startPeer("demo_train.py", [mode, shape])] as const));
+    const started = await Promise.all(
+      ["eager", "compile"].map(async (mode) => [mode, await startPeer("demo_train.py", [mode, shape])] as const),
+    );
     const missing = started.flatMap(([mode, p]) => (typeof p === "string" ? [`PyTorch ${mode} (${p})`] : []));
     const peers = started.filter((x): x is readonly [string, PythonPeer] => typeof x[1] !== "string");
     const ours = await trainer();

@@ -32,10 +32,14 @@ export const trace100k: Case = {
     const parts = Object.entries(seconds).map(([k, v]) => `${k} ${v.toFixed(2)} s`);
     const count = topo(graph.outputs).length;
     return [
-      row({ suite: "spine", name: "trace-100k-nodes", metric: "record, grad, intern and canonicalize", unit: "s" }, Object.values(seconds).reduce((a, b) => a + b), {
-        lowerIsBetter: true,
-        note: `${count} nodes with their gradient; ${parts.join(", ")}`,
-      }),
+      row(
+        { suite: "spine", name: "trace-100k-nodes", metric: "record, grad, intern and canonicalize", unit: "s" },
+        Object.values(seconds).reduce((a, b) => a + b),
+        {
+          lowerIsBetter: true,
+          note: `${count} nodes with their gradient; ${parts.join(", ")}`,
+        },
+      ),
     ];
   },
 };

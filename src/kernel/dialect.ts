@@ -1,8 +1,8 @@
 /** What a target language supplies to the shared printer: words, not decisions. */
 import type { DType } from "../core/dtype.js";
 import type { Dim } from "../core/expr.js";
-import type { KernelCode } from "../runtime/program.js";
 import type { ScalarOp } from "../ops/scalar.js";
+import type { KernelCode } from "../runtime/program.js";
 import type { Buffer, Combiner, Kernel, MatrixUnit } from "./kernel.js";
 
 /** Printed text of a value: one scalar, or (native vectors only) all lanes of the vector axis. Never f16 or bf16: those compute as f32. */

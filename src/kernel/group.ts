@@ -66,10 +66,10 @@ export interface Scratch {
  */
 export function groupBuffers(group: Group): ReadonlyMap<Node, Buffer> {
   const buffers = new Map<Node, Buffer>();
-  group.inputs.forEach((n, i) => buffers.set(n, { name: `in${i}`, dtype: n.type.dtype, space: "global", size: numel(n.type.shape) }));
-  group.outputs.forEach((n, i) =>
-    buffers.set(n, { name: `out${i}`, dtype: n.type.dtype, space: "global", size: numel(n.type.shape), writes: true }),
-  );
+  for (const [i, n] of group.inputs.entries())
+    buffers.set(n, { name: `in${i}`, dtype: n.type.dtype, space: "global", size: numel(n.type.shape) });
+  for (const [i, n] of group.outputs.entries())
+    buffers.set(n, { name: `out${i}`, dtype: n.type.dtype, space: "global", size: numel(n.type.shape), writes: true });
   for (const { output, input } of group.inPlace ?? []) buffers.set(input, buffers.get(output)!);
   return buffers;
 }

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { add, indexOn, mul, sub, variable } from "../core/expr.js";
 import { interpretKernel } from "./interpret.js";
-import { apply, axis, below, type Buffer, constant, indexValue, type Kernel, load, loops, ref, store } from "./kernel.js";
+import { apply, axis, type Buffer, below, constant, indexValue, type Kernel, load, loops, ref, store } from "./kernel.js";
 import { randomKernel } from "./randomKernel.js";
-import { serial } from "./serial.js";
 import { kernelHash, kernelText, readKernel, writeKernel } from "./save.js";
+import { serial } from "./serial.js";
 import { showKernel } from "./show.js";
 import { verifyKernel } from "./verify.js";
 

@@ -2,8 +2,9 @@
  * The one printer. It walks a Kernel, unrolls `unroll` axes by substitution, names registers, and writes each vector axis as
  * native vector values, lane by lane with wide loads and stores, or as an inner loop. A Dialect supplies the words.
  */
-import { type Dim, divides, hi, max, min, variable } from "../core/expr.js";
+
 import { InternalError } from "../core/errors.js";
+import { type Dim, divides, hi, max, min, variable } from "../core/expr.js";
 import type { KernelCode } from "../runtime/program.js";
 import { type Dialect, identifier, type Text } from "./dialect.js";
 import type { Axis, Buffer, Kernel, Ref, Stmt, Test, Value } from "./kernel.js";
@@ -19,12 +20,12 @@ import {
   type Layout,
   laneName,
   laneStride,
+  ownCopies,
   Relayout,
+  type State,
   spelled,
   spread,
-  type State,
   within,
-  ownCopies,
 } from "./printState.js";
 import { boundTest, decided, deciding, each, fits, oneByOne, testIn, testText, value, varies } from "./printValue.js";
 

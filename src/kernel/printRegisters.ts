@@ -1,9 +1,10 @@
 /** Registers are buffers with constant indices after unrolling: the printer makes variables of them, or an array where it must. */
-import { type Dim, sub, variable } from "../core/expr.js";
+
 import { InternalError } from "../core/errors.js";
+import { type Dim, sub, variable } from "../core/expr.js";
 import type { Text } from "./dialect.js";
 import { type Buffer, loaded } from "./kernel.js";
-import { inLane, indexText, type Layout, laneStride, Relayout, type State } from "./printState.js";
+import { indexText, inLane, type Layout, laneStride, Relayout, type State } from "./printState.js";
 
 /** Where a register is: a variable, one lane of a vector variable, or an element of an array (several for a vector). */
 export type Place =

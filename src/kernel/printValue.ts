@@ -14,9 +14,9 @@ import {
   laneName,
   laneStride,
   ownCopies,
+  type State,
   spelled,
   spread,
-  type State,
   within,
 } from "./printState.js";
 

@@ -2,12 +2,12 @@
 import { type DType, isFloat } from "../core/dtype.js";
 import { add, type Dim, div, hi, lo, mod, mul, sub, variable } from "../core/expr.js";
 import {
+  type Axis,
   apply,
   at,
   axis,
-  type Axis,
-  below,
   type Buffer,
+  below,
   constant,
   indexValue,
   type Kernel,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { webgpuTarget } from "../backends/webgpu/target.js";
 import { add, indexOn, variable } from "../core/expr.js";
-import { apply, at, axis, below, type Buffer, constant, type Kernel, load, loops, ref, type Stmt, store, type Value } from "./kernel.js";
+import { apply, at, axis, type Buffer, below, constant, type Kernel, load, loops, ref, type Stmt, store, type Value } from "./kernel.js";
 import { verifyKernel } from "./verify.js";
 
 const n = variable("n", 0, 1000);

@@ -5,8 +5,8 @@
 import { bytesOf, type DType, isInt } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
 import {
-  add,
   type Atom,
+  add,
   type Dim,
   evaluate,
   type Fact,

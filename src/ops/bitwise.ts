@@ -1,7 +1,7 @@
 import { bytesOf, dtypes } from "../core/dtype.js";
 import type { Node } from "../ir/node.js";
-import { logicalAnd, lt, where } from "./comparison.js";
 import { cast } from "./cast.js";
+import { logicalAnd, lt, where } from "./comparison.js";
 import { type Binary, binary, type Unary, unary } from "./define.js";
 import { type Operand, resultType, toNode } from "./promotion.js";
 

@@ -2,7 +2,7 @@ import { DTypeError, ShapeError } from "../core/errors.js";
 import { hostData, NdArray } from "../core/ndarray.js";
 import { sameShape, showType } from "../core/type.js";
 import { make, type Node, type Op, op, type Sample } from "../ir/node.js";
-import { abs, div, sub, mul } from "./arithmetic.js";
+import { abs, div, mul, sub } from "./arithmetic.js";
 import { bitwiseAnd, bitwiseOr, bitwiseXor, logicalNot } from "./bitwise.js";
 import { cast } from "./cast.js";
 import { type Binary, binary, type None, type Unary, unary } from "./define.js";

@@ -1,9 +1,11 @@
 /** Every public function of the ops layer. A name is PyTorch's, in camelCase. */
 export { pick } from "../ir/pick.js";
-export { domainDTypes } from "./domains.js";
 export * from "./diagonal.js";
 export type { Dims } from "./dims.js";
+export { domainDTypes } from "./domains.js";
 export * from "./elementwise.js";
+export * from "./gather.js";
+export * from "./indexing.js";
 export {
   cat,
   catOp,
@@ -25,8 +27,6 @@ export {
   window,
   windowOp,
 } from "./movement.js";
-export * from "./gather.js";
-export * from "./indexing.js";
 export * from "./nn.js";
 export * from "./pad.js";
 export * from "./promotion.js";

@@ -2,7 +2,7 @@
 import { type DType, isInt } from "../core/dtype.js";
 import { ArgumentError, DTypeError, ShapeError, UnsupportedError } from "../core/errors.js";
 import type { Dim } from "../core/expr.js";
-import { type Shape, numel, showShape, showType } from "../core/type.js";
+import { numel, type Shape, showShape, showType } from "../core/type.js";
 import { make, type Node, type Op, op } from "../ir/node.js";
 import { cast } from "./cast.js";
 import { dimValue } from "./composite.js";

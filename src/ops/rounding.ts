@@ -1,7 +1,7 @@
 import { isFloat } from "../core/dtype.js";
 import type { Node } from "../ir/node.js";
 import { div, mul } from "./arithmetic.js";
-import { type Unary, unary, type UnaryRule } from "./define.js";
+import { type Unary, type UnaryRule, unary } from "./define.js";
 
 /** Half to even, as IEEE 754 rounds. */
 export function roundHalfEven(x: number): number {

@@ -1,6 +1,6 @@
 import { add, div, mul, neg, reciprocal, square, sub } from "./arithmetic.js";
-import { type Binary, binary, type Unary, unary } from "./define.js";
 import { eq, logicalAnd, where } from "./comparison.js";
+import { type Binary, binary, type Unary, unary } from "./define.js";
 import { erfcOf, erfOf, lgammaOf } from "./oracle.js";
 import { digamma } from "./special.js";
 

@@ -1,6 +1,6 @@
 /** Shapes in PyTorch's words, made of the movement primitives. */
 import { ArgumentError, ShapeError } from "../core/errors.js";
-import { add, type Dim, ceilDiv, min, mul, sub } from "../core/expr.js";
+import { add, ceilDiv, type Dim, min, mul, sub } from "../core/expr.js";
 import { numel, type Shape, showShape } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import { normalizeDim } from "./dims.js";

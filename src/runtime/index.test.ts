@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
-import { expect, test } from "vitest";
 import { transformSync } from "esbuild";
+import { expect, test } from "vitest";
 
 /** Every source file that a module loads, by the imports that are left when types are gone. */
 function loads(entry: string, lazily: boolean, seen: Set<string> = new Set()): Set<string> {

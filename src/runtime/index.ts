@@ -8,7 +8,7 @@ export * from "../core/errors.js";
 export type { Dim } from "../core/expr.js";
 export type { TensorType } from "../core/type.js";
 export type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "./device.js";
-export { openSource, type ByteSource } from "./file.js";
+export { type ByteSource, openSource } from "./file.js";
 export { meets, showKey } from "./key.js";
 export { showBytes } from "./memory.js";
 export { type Pie, type PieMethod, type PiePort, type PieState, readPie } from "./pie.js";
@@ -19,8 +19,8 @@ export {
   openSafetensors,
   type Safetensors,
   type StoredTensor,
-  writeSafetensors,
   type WriteOptions,
+  writeSafetensors,
 } from "./safetensors.js";
 export { type CompileMethod, type RunOptions, Session, type SessionOptions } from "./session.js";
 export { HostTensor, type HostValue } from "./tensor.js";

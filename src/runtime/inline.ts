@@ -1,7 +1,7 @@
 /** A device whose memory is ArrayBuffers and whose kernels are JavaScript functions on this thread; three backends are made of it. */
 import { ArgumentError, DeviceError, InternalError } from "../core/errors.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "./device.js";
-import { bufferBytes, checkAlive, checkBuffers, concrete, hostSteps, sameNumbers, type Sizes, sizesOf, valueOf } from "./encode.js";
+import { bufferBytes, checkAlive, checkBuffers, concrete, hostSteps, type Sizes, sameNumbers, sizesOf, valueOf } from "./encode.js";
 import { Memory, noCounters } from "./memory.js";
 import type { HostFunction, KernelCode, Program, Step, TargetKey } from "./program.js";
 import { breathe, inTurn, type Job, Queue } from "./queue.js";

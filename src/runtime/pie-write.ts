@@ -1,7 +1,7 @@
 /** Writes `.pie` files. */
 import { createHash } from "node:crypto";
-import { ArgumentError } from "../core/errors.js";
 import type { DType } from "../core/dtype.js";
+import { ArgumentError } from "../core/errors.js";
 import { type FileCalls, openSource, writeFileWhole } from "./file.js";
 import { align, type PieMethod, pieMagic, pieVersion, preludeBytes, readPie } from "./pie.js";
 import { writeProgram, writeType } from "./program-text.js";

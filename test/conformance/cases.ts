@@ -2,8 +2,8 @@
 import { vjp } from "../../src/autodiff/grad.js";
 import { type DType, isFloat } from "../../src/core/dtype.js";
 import { UnsupportedError } from "../../src/core/errors.js";
-import { isStatic } from "../../src/core/type.js";
 import type { NdArray } from "../../src/core/ndarray.js";
+import { isStatic } from "../../src/core/type.js";
 import { topo, type Update } from "../../src/ir/graph.js";
 import { allOps, type Node, type Sample } from "../../src/ir/node.js";
 import { pick } from "../../src/ir/pick.js";

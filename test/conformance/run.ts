@@ -1,6 +1,7 @@
 /** Runs many cases as one program on one device, with guard bands behind every buffer. */
-import { compile } from "../../src/compile/index.js";
+
 import { hostFunctions } from "../../src/backends/interp/host.js";
+import { compile } from "../../src/compile/index.js";
 import { fromBytes, toBytes } from "../../src/core/convert.js";
 import { byteLength, NdArray } from "../../src/core/ndarray.js";
 import type { Graph } from "../../src/ir/graph.js";

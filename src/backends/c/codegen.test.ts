@@ -7,8 +7,8 @@ import {
   at,
   axis,
   below,
-  type Buffer as KernelBuffer,
   type Kernel,
+  type Buffer as KernelBuffer,
   load,
   loops,
   ref,
@@ -17,8 +17,8 @@ import {
 } from "../../kernel/kernel.js";
 import { definedFor, type Scalar, scalarValue } from "../../kernel/scalarValue.js";
 import { verifyKernel } from "../../kernel/verify.js";
-import { cpu } from "../../runtime/cpu.js";
 import { type ScalarOp, scalarOps } from "../../ops/scalar.js";
+import { cpu } from "../../runtime/cpu.js";
 import { jsCodegen } from "../js/codegen.js";
 import { amx } from "./target.js";
 import { compileKernels, hasCompiler } from "./testing.js";
@@ -236,9 +236,9 @@ describe.runIf(hasCompiler())("f32 functions in C", () => {
     const bits = new Uint32Array(out.buffer);
     let state = 12345;
     const random = (): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return state / 2 ** 32;
+    };
     const range = { exp: 105, exp2: 150, log: 4, log2: 4, tanh: 10, erf: 5, sin: 1000, cos: 1000, rsqrt: 4, sqrt: 4 }[op]!;
     for (let i = 0; i < out.length; i++)
       if (i % 4 === 0) bits[i] = (random() * 2 ** 32) >>> 0;

@@ -12,8 +12,8 @@ import {
 } from "../../core/errors.js";
 import type { Allocation, Call, Device } from "../../runtime/device.js";
 import { memoryLimit } from "../../runtime/memory.js";
-import type { KernelCode, Program, Step } from "../../runtime/program.js";
 import { encodePie } from "../../runtime/pie-write.js";
+import type { KernelCode, Program, Step } from "../../runtime/program.js";
 import { Session } from "../../runtime/session.js";
 import { tripled } from "../../runtime/testing.js";
 import { toBinary } from "./build.js";

@@ -5,8 +5,8 @@
  */
 import type { DType } from "../../core/dtype.js";
 import { math } from "./preludeMath.js";
-import { storage } from "./preludeStorage.js";
 import { arithmetic } from "./preludeScalar.js";
+import { storage } from "./preludeStorage.js";
 
 /** The C word of a storage dtype. */
 export const word: Readonly<Record<DType, string>> = {

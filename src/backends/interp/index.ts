@@ -1,4 +1,4 @@
-import { dtypes, type DType } from "../../core/dtype.js";
+import { type DType, dtypes } from "../../core/dtype.js";
 import { InternalError } from "../../core/errors.js";
 import type { Backend, Codegen, Target } from "../../kernel/codegen.js";
 import { openInterp } from "./device.js";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { variable } from "../../core/expr.js";
 import { NdArray } from "../../core/ndarray.js";
-import type { Node } from "../../ir/node.js";
 import { writeAttrs } from "../../ir/attrs.js";
+import type { Node } from "../../ir/node.js";
 import * as o from "../../ops/index.js";
 import { hostFunctions } from "./host.js";
 import { interpret } from "./interpret.js";

@@ -1,4 +1,4 @@
-import { bytesOf, dtypes, type DType } from "../../core/dtype.js";
+import { bytesOf, type DType, dtypes } from "../../core/dtype.js";
 import { add, mul } from "../../core/expr.js";
 import type { Backend, Codegen, Target } from "../../kernel/codegen.js";
 import { openNull } from "./device.js";

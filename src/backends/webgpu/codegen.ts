@@ -11,7 +11,7 @@ import { spellIndex } from "../../kernel/spell.js";
 import { eachStmt } from "../../kernel/walk.js";
 import type { ScalarOp } from "../../ops/scalar.js";
 import type { KernelCode } from "../../runtime/program.js";
-import { atomicStatement, isPacked, loadWord, storageType, storeStatement, type Storage, wideLane, wideLoad } from "./packed.js";
+import { atomicStatement, isPacked, loadWord, type Storage, storageType, storeStatement, wideLane, wideLoad } from "./packed.js";
 import { parts } from "./prelude.js";
 import { type WebGpuLimits, webgpuTarget } from "./target.js";
 

@@ -44,7 +44,13 @@ process.kill(process.pid, "SIGKILL");
 
 /** What Dawn says against each module: "" where it makes a pipeline of it. */
 export function compileWgsl(modules: readonly Module[]): string[] {
-  const result = spawnSync(process.execPath, ["--input-type=module", "-e", script], { input: JSON.stringify(modules), encoding: "utf8", timeout: 60_000, cwd: new URL(".", import.meta.url).pathname, maxBuffer: 1 << 26 });
+  const result = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+    input: JSON.stringify(modules),
+    encoding: "utf8",
+    timeout: 60_000,
+    cwd: new URL(".", import.meta.url).pathname,
+    maxBuffer: 1 << 26,
+  });
   try {
     return JSON.parse(result.stdout) as string[];
   } catch (cause) {

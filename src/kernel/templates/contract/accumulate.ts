@@ -19,7 +19,7 @@ export function accumulate(x: Contract, st: State, inner: readonly Stmt[]): read
       : each(x, st, (m, n, v, into) => {
           const e = x.epilogue(v);
           const values = x.group.outputs.map((o) => e.value(o, outputIndex(x, o.type.shape, m, n), into));
-          values.forEach((value, i) => into.push(store(x.outs[i]!, flat(x, m, n), value)));
+          into.push(...values.map((value, i) => store(x.outs[i]!, flat(x, m, n), value)));
         });
   const outer = t.levels.slice(0, t.accumulate).find((l) => l.axis === "k" && l.on === "loop");
   if (!outer || (typeof total.k === "number" && total.k <= outer.tile)) return [...zero, ...inner, ...epilogue];
@@ -60,7 +60,7 @@ function whole(x: Contract, a: "m" | "n"): boolean {
 
 /** Runs `then` for every accumulator that this thread holds and that lies inside the result. */
 function each(x: Contract, st: State, then: Then): readonly Stmt[] {
-  const { unit, I, J, L, cell, acc, t, total, vector } = x;
+  const { unit, I, J, L, cell, acc, total, vector } = x;
   const inside = (m: Dim, n: Dim, s: readonly Stmt[]): readonly Stmt[] => {
     const byColumn: readonly Stmt[] = whole(x, "n") ? s : [{ kind: "if", test: below(n, total.n), body: s }];
     return whole(x, "m") ? byColumn : [{ kind: "if", test: below(m, total.m), body: byColumn }];
@@ -90,7 +90,7 @@ function each(x: Contract, st: State, then: Then): readonly Stmt[] {
 
 /** A long epilogue would be printed once for every register: the tile goes to scratch, and a loop over its rows computes it. */
 function throughScratch(x: Contract, st: State, then: Then): readonly Stmt[] {
-  const { I, J, L, cell, acc, t, total, vector, spilled, mr, nr } = x;
+  const { I, J, L, cell, acc, total, vector, spilled, mr, nr } = x;
   const row = axis("row", mr, "loop");
   const column = add(mul(at(J), vector), at(L));
   const m = add(st.off.m, at(row));
