@@ -1,7 +1,7 @@
 /** Data sets: samples by number. */
 import { ArgumentError } from "../core/errors.js";
-import { randomOrder } from "./order.js";
 import type { Tensor } from "../tensor/index.js";
+import { randomOrder } from "./order.js";
 
 /** Samples by number (torch.utils.data.Dataset). `get` may be asynchronous. */
 export interface Dataset<T> {

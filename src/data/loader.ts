@@ -2,7 +2,7 @@
 import { ArgumentError } from "../core/errors.js";
 import { tensor } from "../tensor/index.js";
 import { type Batch, collate } from "./collate.js";
-import { type Dataset, type IterableDataset, TensorDataset } from "./dataset.js";
+import { type Dataset, datasetOf, type IterableDataset, TensorDataset } from "./dataset.js";
 import { randomOrder } from "./order.js";
 
 export interface LoaderOptions<T, B> {
@@ -35,12 +35,13 @@ export class DataLoader<T, B = Batch<T>> implements AsyncIterable<B> {
   /** Batches of the next epoch to leave out, after `loadState`. */
   private skip = 0;
 
+  /** A data set, a list of samples, or samples that come in an order of their own. */
   constructor(dataset: Dataset<T> | IterableDataset<T>, options: LoaderOptions<T, B> = {}) {
     const size = options.batchSize ?? 1;
     if (!Number.isInteger(size) || size < 1) throw new ArgumentError(`DataLoader: a batch size of ${size}`);
-    if (options.shuffle && !("get" in dataset))
+    if (options.shuffle && !("get" in dataset || Array.isArray(dataset)))
       throw new ArgumentError("DataLoader: samples that come in an order of their own cannot be shuffled");
-    this.dataset = dataset;
+    this.dataset = Array.isArray(dataset) ? datasetOf(dataset as T[]) : dataset;
     this.batchSize = size;
     this.options = options;
   }
