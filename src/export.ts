@@ -1,22 +1,22 @@
 /** From functions of tensors to a `.pie` file: each becomes a method, and the tensors that they touch become shared state. */
 import { compile } from "./compile/index.js";
 import { ArgumentError, FormatError, UnsupportedError } from "./core/errors.js";
+import { hi, lo, variables } from "./core/expr.js";
 import { isStatic, showType, type TensorType } from "./core/type.js";
 import type { Graph } from "./ir/graph.js";
+import { intern } from "./ir/intern.js";
 import { parseGraph } from "./ir/parse.js";
 import { printGraph } from "./ir/print.js";
-import { intern } from "./ir/intern.js";
 import type { Codegen } from "./kernel/codegen.js";
 import type { Module } from "./nn/index.js";
 import { type PieContents, type PieMethod, writePie } from "./runtime/index.js";
 import type { DimRange, Port, Program } from "./runtime/program.js";
 import type { CompileMethod } from "./runtime/session.js";
 import { HostTensor } from "./runtime/tensor.js";
-import { variables, lo, hi } from "./core/expr.js";
 import type { Cell } from "./tensor/cell.js";
-import { noGrad, Tensor, traceFunction } from "./tensor/index.js";
-import type { Dynamic } from "./tensor/index.js";
 import { flatten } from "./tensor/compile/values.js";
+import type { Dynamic } from "./tensor/index.js";
+import { noGrad, Tensor, traceFunction } from "./tensor/index.js";
 
 /** One method to export: a function, and tensors that show the shapes and dtypes of its arguments. */
 export interface MethodSpec {
@@ -33,6 +33,8 @@ export interface ExportOptions {
   readonly state?: Readonly<Record<string, Tensor>>;
   /** Backends to compile for; none: the graph alone, which the full package compiles when it opens the file. */
   readonly targets?: readonly Codegen[];
+  /** Also store machine code for the targets that have it, for machines without their compiler. */
+  readonly binary?: boolean;
   /** Steps that the reference interpreter would run are refused unless this is true. */
   readonly allowHostSteps?: boolean;
   readonly metadata?: Readonly<Record<string, string>>;
@@ -41,6 +43,8 @@ export interface ExportOptions {
 /** Records the methods and gathers what the file holds. */
 export async function exportContents(methods: Readonly<Record<string, MethodSpec>>, options: ExportOptions = {}): Promise<PieContents> {
   const names = namesOf(options);
+  if (options.binary && !options.targets?.some((t) => t.binary))
+    throw new ArgumentError("export: binary needs a target with machine code (c) among the targets");
   const state = new Map<string, HostTensor>();
   const nameOf = new Map<Cell, string>();
   const made: PieMethod[] = [];
@@ -83,7 +87,8 @@ export async function exportContents(methods: Readonly<Record<string, MethodSpec
     const inputs = inputNames.map((n, i) => ({ name: n, type: graph.inputs[i]!.type }));
     const stateNames = captured.map((c) => nameOf.get(c.cell)!);
     const dims = dimsOf(graph);
-    const programs = (options.targets ?? []).map((codegen) => {
+    const programs: Program[] = [];
+    for (const codegen of options.targets ?? []) {
       const program = named(
         compile(graph, codegen, { name }),
         name,
@@ -96,8 +101,9 @@ export async function exportContents(methods: Readonly<Record<string, MethodSpec
         throw new UnsupportedError(
           `export: method ${name} for ${codegen.name} needs the reference interpreter for ${[...new Set(host)].join(", ")}, which the small runtime does not have; allow it with allowHostSteps`,
         );
-      return program;
-    });
+      if (options.binary && codegen.binary) programs.push(await codegen.binary(program));
+      programs.push(program);
+    }
     made.push({ name, dims, inputs, outputs, state: stateNames, graph: printGraph(graph), programs });
   }
   return { producer: "treepie", methods: made, state, ...(options.metadata && { metadata: options.metadata }) };

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { ArgumentError } from "../core/errors.js";
 import { backends } from "../devices.js";
 import { exportPie } from "../export.js";
+import { type Tensor, tensor, zeros } from "../index.js";
 import type { Codegen } from "../kernel/codegen.js";
 import { GPT, type LayerCache, sample } from "../models/gpt/index.js";
-import { type Tensor, tensor, zeros } from "../tensor/index.js";
 import { openCheckpoint } from "../train/checkpoint.js";
 import { readProgress } from "../train/progress.js";
 

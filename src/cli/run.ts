@@ -15,7 +15,7 @@ export interface RunCommand {
 }
 
 export async function run(file: string, method: string, o: RunCommand): Promise<void> {
-  const { backend, device } = await openBackend(backends, o.device ? [o.device] : preference);
+  const { codegen, device } = await openBackend(backends, o.device ? [o.device] : preference);
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
   try {
@@ -24,7 +24,7 @@ export async function run(file: string, method: string, o: RunCommand): Promise<
       trust: o.trust === true,
       methods: [method],
       host: hostFunctions,
-      compile: compileMethod(backend.codegen()),
+      ...(codegen && { compile: compileMethod(codegen) }),
       signal: stop.signal,
     });
     const outputs = await session.run(method, o.input ? readInputs(o.input) : {}, { signal: stop.signal });

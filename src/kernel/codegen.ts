@@ -1,7 +1,7 @@
 import type { DType } from "../core/dtype.js";
 import type { Node } from "../ir/node.js";
 import type { Device, DeviceOptions } from "../runtime/device.js";
-import type { KernelCode, TargetKey } from "../runtime/program.js";
+import type { KernelCode, Program, TargetKey } from "../runtime/program.js";
 import type { Group } from "./group.js";
 import type { Kernel, MatrixUnit } from "./kernel.js";
 
@@ -24,6 +24,8 @@ export interface Codegen {
   render(kernel: Kernel): KernelCode;
   /** Templates that may take a node before it is decomposed, best first. */
   readonly claims: readonly Template[];
+  /** The program as machine code, for machines that cannot compile its text; absent where text is all that is needed. */
+  readonly binary?: (program: Program, signal?: AbortSignal) => Promise<Program>;
 }
 
 /** What differs between devices, as data. The compiler looks at these fields and never at a backend's name. */

@@ -25,7 +25,7 @@ export {
 export { type CompileMethod, type RunOptions, Session, type SessionOptions } from "./session.js";
 export { HostTensor, type HostValue } from "./tensor.js";
 
-/** Opens a device by name: "c" (needs a C compiler unless programs are binaries), or "js", which works everywhere. */
+/** Opens a device by name: "c" (which needs a C compiler, unless the first program that is loaded is a binary), or "js", which works everywhere. */
 export async function openDevice(name: string, options?: DeviceOptions): Promise<Device> {
   switch (name) {
     case "c":

@@ -1,6 +1,5 @@
 /** From C texts to loaded libraries: memory first, then the disk cache, then the compiler. */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { platform } from "node:os";
 import { basename, join } from "node:path";
 import { UnsupportedError } from "../../core/errors.js";
 import { cpu } from "../../runtime/cpu.js";
@@ -8,7 +7,8 @@ import { ffi, type NativeLibrary } from "../../runtime/ffi.js";
 import type { Program } from "../../runtime/program.js";
 import { type Cache, openCache, sha256, unique } from "./cache.js";
 import { type Compiler, compileAll, compileAllSync, findCompiler, flagsFor } from "./cc.js";
-import { abiVersion } from "./pool.js";
+import { instructionSets, systemFeature } from "./key.js";
+import { abiVersion, copyEntry, poolSource } from "./pool.js";
 
 /** A library that stays loaded while somebody holds it. */
 export interface Held {
@@ -59,42 +59,55 @@ export function unitsOf(program: Program): readonly Unit[] {
 
 /** The program with its kernels compiled for every machine that has the key's features and this operating system. */
 export async function toBinary(program: Program, signal?: AbortSignal): Promise<Program> {
-  const { compiler, cache } = tools();
-  const target = { arch: program.key.arch, features: program.key.features.filter((f) => !f.startsWith("os-")) };
+  const [compiler, cache] = [tool(), store()];
+  const target = { arch: program.key.arch, features: instructionSets(program.key.features) };
   const units = unitsOf(program).filter((u): u is Unit & { source: string } => typeof u.source === "string");
+  const flags = flagsFor(target, false);
+  const half = JSON.stringify([compiler, flags]);
+  if (!halves.has(half)) units.push({ source: poolSource, entries: [copyEntry] });
   const jobs = units.map((u) => ({ path: join(cache.folder, `build-${unique()}`), source: u.source }));
   const where = new Map<string, Uint8Array>();
   try {
-    await compileAll(compiler, flagsFor(target, false), jobs, signal);
+    await compileAll(compiler, flags, jobs, signal);
     units.forEach((u, i) => {
       const library = new Uint8Array(readFileSync(`${jobs[i]!.path}.so`));
-      for (const entry of u.entries) where.set(entry, library);
+      if (u.source === poolSource) halves.set(half, library);
+      else for (const entry of u.entries) where.set(entry, library);
     });
   } finally {
     for (const j of jobs) rmSync(`${j.path}.so`, { force: true });
   }
   return {
     ...program,
-    key: { ...program.key, features: [...target.features, `os-${platform()}`] },
+    key: { ...program.key, features: [...target.features, systemFeature] },
     prelude: "",
-    kernels: program.kernels.map((k) => ({ ...k, source: where.get(k.entry) ?? k.source })),
+    kernels: [
+      ...program.kernels.map((k) => ({ ...k, source: where.get(k.entry) ?? k.source })),
+      { entry: copyEntry, source: halves.get(half)!, threads: 1, sharedBytes: 0, writes: [false, true] },
+    ],
   };
 }
+/** The device's native half as a library, by compiler and flags: equal bytes are stored once in a file. */
+const halves = new Map<string, Uint8Array>();
 
-function tools(): { compiler: Compiler; cache: Cache } {
+function tool(): Compiler {
   const compiler = findCompiler();
   if (typeof compiler === "string") throw new UnsupportedError(`the c device needs a C compiler: ${compiler}, or use the js device`);
+  return compiler;
+}
+function store(): Cache {
   const where = process.env["TREEPIE_CACHE_DIR"] ?? "";
   let cache = caches.get(where);
   if (!cache) {
     cache = openCache();
     caches.set(where, cache);
   }
-  return { compiler, cache };
+  return cache;
 }
 
 interface Plan {
-  readonly compiler: Compiler;
+  /** Undefined where nothing is text. */
+  readonly compiler: Compiler | undefined;
   readonly flags: readonly string[];
   readonly cache: Cache;
   readonly keys: readonly string[];
@@ -109,8 +122,9 @@ interface Entry {
 }
 
 function plan(sources: readonly (string | Uint8Array)[]): Plan {
-  const { compiler, cache } = tools();
-  const flags = flagsFor();
+  const cache = store();
+  const compiler = sources.some((s) => typeof s === "string") ? tool() : undefined;
+  const flags = compiler ? flagsFor() : [];
   const { arch, model, features } = cpu();
   const keys = sources.map((source) =>
     typeof source === "string"
@@ -146,7 +160,7 @@ function finish({ cache, keys, missing, paths, held }: Plan): Built {
     let entry = held.get(key);
     if (!entry) {
       entry = open.get(key);
-      if (!entry) open.set(key, (entry = { library: ffi().load(paths.get(key)!), holders: 0 }));
+      if (!entry) open.set(key, (entry = { library: load(paths.get(key)!), holders: 0 }));
       entry.holders++;
     }
     return [key, { library: entry.library, release: once(() => release(key)) }];
@@ -154,6 +168,17 @@ function finish({ cache, keys, missing, paths, held }: Plan): Built {
   for (const path of paths.values()) if (!cache.lasting || basename(path).startsWith("build-")) rmSync(path, { force: true });
   const byKey = new Map(libraries);
   return { libraries: keys.map((key) => byKey.get(key)!), compiled: missing.length };
+}
+function load(path: string): NativeLibrary {
+  try {
+    return ffi().load(path);
+  } catch (cause) {
+    if (cause instanceof UnsupportedError) throw cause;
+    throw new UnsupportedError(
+      `a program's machine code does not load here (${(cause as Error).message}): it was made for another system; export it here, or use the js device`,
+      { cause },
+    );
+  }
 }
 /** A cache that cannot be written (a full disk) costs the next process time, nothing else. */
 function keep(cache: Cache, key: string, built: string): string {
@@ -186,7 +211,7 @@ function giveUp(p: Plan): void {
 export async function build(sources: readonly (string | Uint8Array)[], signal?: AbortSignal): Promise<Built> {
   const p = plan(sources);
   try {
-    if (p.missing.length) await compileAll(p.compiler, p.flags, p.missing, signal);
+    if (p.missing.length) await compileAll(p.compiler!, p.flags, p.missing, signal);
     return finish(p);
   } catch (error) {
     giveUp(p);
@@ -197,7 +222,7 @@ export async function build(sources: readonly (string | Uint8Array)[], signal?: 
 export function buildSync(sources: readonly (string | Uint8Array)[]): Built {
   const p = plan(sources);
   try {
-    if (p.missing.length) compileAllSync(p.compiler, p.flags, p.missing);
+    if (p.missing.length) compileAllSync(p.compiler!, p.flags, p.missing);
     return finish(p);
   } catch (error) {
     giveUp(p);

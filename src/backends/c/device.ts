@@ -7,8 +7,11 @@ import { Memory, noCounters } from "../../runtime/memory.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
 import { breathe, inTurn, type Job, Queue } from "../../runtime/queue.js";
 import { type Built, build, buildSync, unitsOf } from "./build.js";
+import { findCompiler } from "./cc.js";
 import { cKey } from "./key.js";
+import { LateDevice } from "./late.js";
 import { type Native, native } from "./native.js";
+import { copyEntry } from "./pool.js";
 import { type Places, Table, type Words } from "./table.js";
 
 /** Native memory. */
@@ -54,12 +57,14 @@ const shortNs = 200_000;
 const guardBytes = 256;
 const guardMark = 0xa5;
 
-/** Opens the device. Compiles its native half on first use. */
+/** Opens the device. Compiles its native half on first use; without a compiler that comes with the first program. */
 export async function openC(key: TargetKey = cKey(), options: DeviceOptions = {}): Promise<Device> {
   const threads = options.threads ?? cpu().cores;
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024)
     throw new ArgumentError(`a pool of ${threads} threads cannot be made; threads is a whole number from 1 to 1024`);
-  return new CDevice(await native(), key, threads, options.guard ?? false);
+  const open = async (library?: Uint8Array): Promise<Device> => new CDevice(await native(library), key, threads, options.guard ?? false);
+  const compiler = findCompiler();
+  return typeof compiler === "string" ? new LateDevice(key, compiler, copyEntry, open) : open();
 }
 
 class CDevice implements Device {

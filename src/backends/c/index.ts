@@ -1,10 +1,11 @@
 import type { Backend } from "../../kernel/codegen.js";
 import { templates } from "../../kernel/templates/index.js";
 import { cpu } from "../../runtime/cpu.js";
+import { toBinary } from "./build.js";
 import { findCompiler, here } from "./cc.js";
 import { cCodegen } from "./codegen.js";
 import { openC } from "./device.js";
-import { cKey } from "./key.js";
+import { cKey, compilerFeature } from "./key.js";
 
 /** Kernels as C, compiled by the system's compiler and run on a pool of threads. */
 export const c: Backend = {
@@ -14,7 +15,8 @@ export const c: Backend = {
     return typeof compiler === "string" ? compiler : undefined;
   },
   codegen(options) {
-    return cCodegen({ ...here(), parallel: options?.threads ?? cpu().cores, caches: cpu().caches }, templates);
+    const made = cCodegen({ ...here(), parallel: options?.threads ?? cpu().cores, caches: cpu().caches }, templates);
+    return { ...made, key: { ...made.key, features: [...made.key.features, compilerFeature] }, binary: toBinary };
   },
   open: (options) => openC(cKey(), options),
 };

@@ -2,7 +2,7 @@
 import { DeviceError } from "../../core/errors.js";
 import { type Ffi, ffi, type NativeFunction, type NativeLibrary } from "../../runtime/ffi.js";
 import { build, type Held } from "./build.js";
-import { poolSource } from "./pool.js";
+import { copyEntry, poolSource } from "./pool.js";
 
 export interface Native {
   readonly ffi: Ffi;
@@ -23,9 +23,9 @@ export interface Native {
   wait(pool: bigint, ticket: number): void;
 }
 
-/** Compiles (or finds) and loads the native half. */
-export async function native(): Promise<Native> {
-  const { libraries, compiled } = await build([poolSource]);
+/** Compiles (or finds) and loads the native half; `library` is one that was compiled already. */
+export async function native(library: Uint8Array | string = poolSource): Promise<Native> {
+  const { libraries, compiled } = await build([library]);
   const held = libraries[0]!;
   const lib: NativeLibrary = held.library;
   const alloc = lib.func("tp_alloc", "pointer", ["i64"]);
@@ -46,7 +46,7 @@ export async function native(): Promise<Native> {
     move: (to, from, bytes) => void move(to, from, bytes),
     fill: (to, byte, bytes) => void fill(to, byte, bytes),
     differs: (address, byte, bytes) => Number(differs(address, byte, bytes)),
-    copy: lib.symbol("tp_copy"),
+    copy: lib.symbol(copyEntry),
     open(count, control) {
       const pool = open(count, control) as bigint | null;
       if (!pool) throw new DeviceError(`no thread pool of ${count} threads could be made`);

@@ -207,5 +207,7 @@ void tp_wait(pool_t* p, int64_t ticket) {
   pthread_mutex_unlock(&p->lock);
 }
 `;
+/** The kernel that copies. A binary program lists it, and its library is the whole native half. */
+export const copyEntry = "tp_copy";
 /** Changes when the way that kernels are called changes. Part of every cache key. */
 export const abiVersion = 1;
