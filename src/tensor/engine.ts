@@ -11,7 +11,7 @@ import type { Backend, Codegen } from "../kernel/codegen.js";
 import type { Call, Device, Loaded } from "../runtime/device.js";
 import type { HostFunctions, Program } from "../runtime/program.js";
 import { adopt, collectIfNeeded } from "./collect.js";
-import { type Block, release, type Storage } from "./storage.js";
+import { type Block, release, type Storage, type Ticket } from "./storage.js";
 
 /** A graph on its way to being run: compiled and loaded once for each structure. */
 export interface Prepared {
@@ -33,8 +33,7 @@ export interface Job {
   readonly signal?: AbortSignal | undefined;
 }
 interface Queued extends Job {
-  started: boolean;
-  readonly ticket: { done: Promise<void>; failed: unknown };
+  readonly ticket: Ticket;
   resolve(): void;
   reject(e: unknown): void;
 }
@@ -140,12 +139,11 @@ export class Engine {
       reject = b;
     });
     done.catch(() => {}); // whoever reads an output sees the failure
-    const ticket = { done, failed: undefined as unknown };
+    const ticket: Ticket = { done, started: false, failed: undefined };
     for (const s of job.outputs) s.job = ticket;
     for (const s of job.states) s.after.job = ticket;
     const queued: Queued = {
       ...job,
-      started: false,
       ticket,
       resolve,
       reject: (e) => {
@@ -208,7 +206,7 @@ export class Engine {
 
   /** Binds buffers and submits. Never throws: a failure belongs to the job's outputs. */
   private start(job: Queued): void {
-    job.started = true;
+    job.ticket.started = true;
     const device = this.device!;
     const transient: Storage[] = [];
     try {
@@ -220,9 +218,11 @@ export class Engine {
         buffers[program.inputs[i]!.buffer] = this.bind(s, transient).allocation!;
       });
       job.states.forEach((s, i) => {
-        const block = this.take(s.before);
-        s.after.block = block;
-        adopt(s.after, block);
+        const block = s.after === s.before ? this.retake(s.before) : this.take(s.before);
+        if (s.after !== s.before) {
+          s.after.block = block;
+          adopt(s.after, block);
+        }
         buffers[program.state[i]!.buffer] = block.allocation!;
       });
       job.outputs.forEach((s, i) => {
@@ -298,11 +298,27 @@ export class Engine {
     return own;
   }
 
-  /** Bytes of a storage, once it is filled. */
+  /** Memory that is written over while its storage stays. */
+  private retake(s: Storage): Block {
+    const own = this.bind(s, []);
+    s.host = undefined;
+    s.version++;
+    return own;
+  }
+
+  /** Bytes of a storage as they are after all that was asked for so far. */
   async read(s: Storage): Promise<Uint8Array> {
-    if (s.host) return s.host;
-    if (s.job) await s.job.done;
-    return this.keep(s, await this.opened().read(this.block(s), 0, s.bytes));
+    const ticket = s.job;
+    if (s.host && (!ticket || ticket.started)) return s.host;
+    if (ticket && !ticket.started) {
+      s.pinned = true; // what is asked for after this must not write over it
+      await ticket.done;
+      if (s.host) return s.host;
+    }
+    const { version } = s;
+    const bytes = await this.opened().read(this.block(s), 0, s.bytes);
+    if (ticket) await ticket.done;
+    return s.version === version ? this.keep(s, bytes) : bytes;
   }
   readSync(s: Storage): Uint8Array {
     if (s.host) return s.host;

@@ -19,6 +19,7 @@ export function move(t: Tensor, device: string): Tensor {
   const source = storageOf(t.value())!;
   const leaf = input(t.value().type);
   const copy = new Storage(leaf.type, source.host);
+  source.pinned = true;
   if (!source.host)
     copy.arriving = from.read(source).then((bytes) => {
       copy.host = bytes;

@@ -12,6 +12,14 @@ export interface Block {
   allocation: Allocation | undefined;
 }
 
+/** Work that fills storages. */
+export interface Ticket {
+  readonly done: Promise<void>;
+  /** It was handed to the device: what is asked of the device from now on comes after it. */
+  started: boolean;
+  failed: unknown;
+}
+
 /** A realised value: bytes on the host, memory on a device, or both. */
 export class Storage {
   readonly type: TensorType;
@@ -19,7 +27,9 @@ export class Storage {
   host: Uint8Array | undefined;
   block: Block | undefined;
   /** Set while the work that fills this storage waits or runs. */
-  job: { readonly done: Promise<void>; failed: unknown } | undefined;
+  job: Ticket | undefined;
+  /** How often a program has written over the value. */
+  version = 0;
   /** A recorded node may still read this value: it must not be overwritten in place. */
   pinned = false;
   /** How many programs have read it. */

@@ -75,7 +75,7 @@ export class Tensor {
   private gradient: Tensor | null = null;
   /** The tracked node of the last version that was read. */
   private mark: Node | undefined;
-  private cached: { readonly base: Node; readonly node: Node } | undefined;
+  private cached: { readonly base: Node; readonly version: number; readonly node: Node } | undefined;
   private disposed = false;
   retainsGrad = false;
 
@@ -122,7 +122,9 @@ export class Tensor {
     return track && this.leaf ? this.marked(m) : m;
   }
   private replayed(base: Node): Node {
-    if (this.cached?.base !== base) this.cached = { base, node: replay(this.view!.steps, base) };
+    const { version } = this.cell;
+    if (this.cached?.base !== base || this.cached.version !== version)
+      this.cached = { base, version, node: replay(this.view!.steps, base) };
     if (carries(base)) markCarrier(this.cached.node);
     return this.cached.node;
   }
@@ -158,7 +160,7 @@ export class Tensor {
     const strides = stridesAfter(this.strides, this.type.shape, steps);
     if (strides === null) return undefined;
     const t = new Tensor(this.cell, { base: this, steps, detached: false, strides }, result.type);
-    t.cached = { base, node: result };
+    t.cached = { base, version: this.cell.version, node: result };
     return t;
   }
   private get strides(): Strides {

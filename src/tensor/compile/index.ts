@@ -185,7 +185,9 @@ function run(s: Specialization, prepared: Prepared, tensors: readonly Tensor[], 
     const before = storageOf(c.cell.value)!;
     if (before.shared || taken.has(before)) before.pinned = true;
     taken.add(before);
-    return { before, after: new Storage(c.cell.type) };
+    // Where nobody else reads the old value, the variable keeps its storage: steady state makes no garbage.
+    const again = !before.pinned && before.block !== undefined && before.host === undefined && !before.job?.failed;
+    return { before, after: again ? before : new Storage(c.cell.type) };
   });
   const sizes = valuesOf(s.sizes, shapes);
   const outputs = r.graph.outputs.map((n) => new Storage(concrete(n.type, sizes)));
@@ -197,7 +199,8 @@ function run(s: Specialization, prepared: Prepared, tensors: readonly Tensor[], 
   };
   r.written.forEach((c, i) => {
     c.cell.version++;
-    c.cell.value = leafOf(states[i]!.after);
+    const { before, after } = states[i]!;
+    if (after !== before) c.cell.value = leafOf(after);
   });
   const device = tensors[0]?.cell.device ?? engine.name;
   const output = (i: number): Tensor => newTensor(leafOf(outputs[i]!), device);
