@@ -94,7 +94,7 @@ export const flagsFor = (
   target: { readonly arch: string; readonly features: readonly string[] } = here(),
   tune = true,
 ): readonly string[] => [
-  "-O3",
+  "-O2",
   ...instructionFlags(target),
   ...(tune && target.arch === "x86-64" ? ["-mtune=native"] : []),
   ...meaning,
