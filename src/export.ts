@@ -2,6 +2,7 @@
 import { compile } from "./compile/index.js";
 import { ArgumentError, FormatError, UnsupportedError } from "./core/errors.js";
 import { hi, lo, variables } from "./core/expr.js";
+import { byteLength } from "./core/ndarray.js";
 import { isStatic, showType, type TensorType } from "./core/type.js";
 import type { Graph } from "./ir/graph.js";
 import { intern } from "./ir/intern.js";
@@ -9,7 +10,7 @@ import { parseGraph } from "./ir/parse.js";
 import { printGraph } from "./ir/print.js";
 import type { Codegen } from "./kernel/codegen.js";
 import type { Module } from "./nn/index.js";
-import { type PieContents, type PieMethod, writePie } from "./runtime/index.js";
+import { type Pie, type PieContents, type PieMethod, type PieState, writePie } from "./runtime/index.js";
 import type { DimRange, Port, Program } from "./runtime/program.js";
 import type { CompileMethod } from "./runtime/session.js";
 import { HostTensor } from "./runtime/tensor.js";
@@ -43,8 +44,7 @@ export interface ExportOptions {
 /** Records the methods and gathers what the file holds. */
 export async function exportContents(methods: Readonly<Record<string, MethodSpec>>, options: ExportOptions = {}): Promise<PieContents> {
   const names = namesOf(options);
-  if (options.binary && !options.targets?.some((t) => t.binary))
-    throw new ArgumentError("export: binary needs a target with machine code (c) among the targets");
+  checkTargets(options);
   const state = new Map<string, HostTensor>();
   const nameOf = new Map<Cell, string>();
   const made: PieMethod[] = [];
@@ -87,23 +87,15 @@ export async function exportContents(methods: Readonly<Record<string, MethodSpec
     const inputs = inputNames.map((n, i) => ({ name: n, type: graph.inputs[i]!.type }));
     const stateNames = captured.map((c) => nameOf.get(c.cell)!);
     const dims = dimsOf(graph);
-    const programs: Program[] = [];
-    for (const codegen of options.targets ?? []) {
-      const program = named(
+    const programs = await programsFor(name, options, (codegen) =>
+      named(
         compile(graph, codegen, { name }),
         name,
         inputNames,
         stateNames,
         outputs.map((o) => o.name),
-      );
-      const host = program.steps.filter((s) => s.kind === "host").map((s) => (s.kind === "host" ? s.call : ""));
-      if (host.length && !options.allowHostSteps)
-        throw new UnsupportedError(
-          `export: method ${name} for ${codegen.name} needs the reference interpreter for ${[...new Set(host)].join(", ")}, which the small runtime does not have; allow it with allowHostSteps`,
-        );
-      if (options.binary && codegen.binary) programs.push(await codegen.binary(program));
-      programs.push(program);
-    }
+      ),
+    );
     made.push({ name, dims, inputs, outputs, state: stateNames, graph: printGraph(graph), programs });
   }
   return { producer: "treepie", methods: made, state, ...(options.metadata && { metadata: options.metadata }) };
@@ -114,25 +106,67 @@ export async function exportPie(file: string, methods: Readonly<Record<string, M
   writePie(file, await exportContents(methods, options));
 }
 
+/** A file's methods compiled anew from their graphs, with its state: what it carried of programs is not kept. */
+export async function recompiled(pie: Pie, options: Pick<ExportOptions, "targets" | "binary" | "allowHostSteps">): Promise<PieContents> {
+  checkTargets(options);
+  const methods: PieMethod[] = [];
+  for (const m of pie.methods.values())
+    methods.push({ ...m, programs: await programsFor(m.name, options, (codegen) => programOf(codegen, m)) });
+  const state = new Map<string, HostTensor | PieState>();
+  for (const s of pie.state.values()) {
+    const bytes = new Uint8Array(byteLength(s.dtype, s.shape));
+    if (s.blob !== undefined) pie.readInto(s.blob, 0, bytes);
+    state.set(s.name, s.blob === undefined ? s : new HostTensor(s.dtype, s.shape, bytes));
+  }
+  return { producer: "treepie", methods, state, metadata: pie.metadata };
+}
+
+/** One program for each target, and its machine code where that is asked for. */
+async function programsFor(
+  method: string,
+  options: Pick<ExportOptions, "targets" | "binary" | "allowHostSteps">,
+  make: (codegen: Codegen) => Program,
+): Promise<Program[]> {
+  const programs: Program[] = [];
+  for (const codegen of options.targets ?? []) {
+    const program = make(codegen);
+    const host = program.steps.flatMap((s) => (s.kind === "host" ? [s.call] : []));
+    if (host.length && !options.allowHostSteps)
+      throw new UnsupportedError(
+        `export: method ${method} for ${codegen.name} needs the reference interpreter for ${[...new Set(host)].join(", ")}, which the small runtime does not have; allow it with allowHostSteps`,
+      );
+    if (options.binary && codegen.binary) programs.push(await codegen.binary(program));
+    programs.push(program);
+  }
+  return programs;
+}
+function checkTargets(options: ExportOptions): void {
+  if (options.binary && !options.targets?.some((t) => t.binary))
+    throw new ArgumentError("export: binary needs a target with machine code (c) among the targets");
+}
+
 /** Compiles a method's graph when a file without a fitting program is opened: `Session.open(file, { device, compile: compileMethod(codegen) })`. */
 export const compileMethod =
   (codegen: Codegen): CompileMethod =>
-  (method) => {
-    const graph = parseGraph(method.graph);
-    if (
-      graph.inputs.length !== method.inputs.length ||
-      graph.state.length !== method.state.length ||
-      graph.outputs.length !== method.outputs.length
-    )
-      throw new FormatError(`the graph of ${method.name} does not have the inputs, state and outputs that the file names`);
-    return named(
-      compile(graph, codegen, { name: method.name }),
-      method.name,
-      method.inputs.map((p) => p.name),
-      method.state,
-      method.outputs.map((p) => p.name),
-    );
-  };
+  (method) =>
+    programOf(codegen, method);
+
+function programOf(codegen: Codegen, method: PieMethod): Program {
+  const graph = parseGraph(method.graph);
+  if (
+    graph.inputs.length !== method.inputs.length ||
+    graph.state.length !== method.state.length ||
+    graph.outputs.length !== method.outputs.length
+  )
+    throw new FormatError(`the graph of ${method.name} does not have the inputs, state and outputs that the file names`);
+  return named(
+    compile(graph, codegen, { name: method.name }),
+    method.name,
+    method.inputs.map((p) => p.name),
+    method.state,
+    method.outputs.map((p) => p.name),
+  );
+}
 
 const rename = (ports: readonly Port[], names: readonly string[]): Port[] => ports.map((p, i) => ({ ...p, name: names[i]! }));
 const named = (p: Program, name: string, inputs: readonly string[], state: readonly string[], outputs: readonly string[]): Program => ({

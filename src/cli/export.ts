@@ -3,10 +3,11 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ArgumentError } from "../core/errors.js";
 import { backends } from "../devices.js";
-import { exportPie } from "../export.js";
-import { type Tensor, tensor, zeros } from "../index.js";
+import { exportPie, recompiled } from "../export.js";
+import { closeDevices, type Tensor, tensor, zeros } from "../index.js";
 import type { Codegen } from "../kernel/codegen.js";
 import { GPT, type LayerCache, sample } from "../models/gpt/index.js";
+import { openSource, readPie, writePie } from "../runtime/index.js";
 import { openCheckpoint } from "../train/checkpoint.js";
 import { readProgress } from "../train/progress.js";
 
@@ -16,28 +17,36 @@ export interface ExportCommand {
   readonly binary?: boolean;
 }
 
-export async function exportModel(folder: string, o: ExportCommand): Promise<void> {
-  const file = existsSync(folder) && statSync(folder).isDirectory() ? join(folder, "checkpoint.safetensors") : folder;
-  if (!existsSync(file)) throw new ArgumentError(`there is no checkpoint at ${file}; \`treepie train\` writes one`);
-  const saved = openCheckpoint(file);
-  try {
-    const model = new GPT(readProgress(saved.progress, file).config);
-    saved.restore(model);
-    await exportGPT(model, o.out, o.target ?? [], o.binary === true);
-  } finally {
-    saved.close();
+/** A checkpoint, or a program file whose graphs are compiled for other targets. */
+export async function exportModel(from: string, o: ExportCommand): Promise<void> {
+  const targets = await codegensFor(o.target ?? []);
+  const options = { targets, binary: o.binary === true };
+  if (from.endsWith(".pie")) {
+    const source = openSource(from);
+    try {
+      writePie(o.out, await recompiled(readPie(source), options));
+    } finally {
+      source.close();
+    }
+  } else {
+    const file = existsSync(from) && statSync(from).isDirectory() ? join(from, "checkpoint.safetensors") : from;
+    if (!existsSync(file)) throw new ArgumentError(`there is no checkpoint at ${file}; \`treepie train\` writes one`);
+    const saved = openCheckpoint(file);
+    try {
+      const model = new GPT(readProgress(saved.progress, file).config);
+      saved.restore(model);
+      await exportGPT(model, o.out, targets, options.binary);
+    } finally {
+      saved.close();
+    }
+    await closeDevices();
   }
   console.error(`wrote ${o.out}`);
 }
-
-/**
- * Writes a GPT as a `.pie` file with two methods: `logits` of a whole window, and `decode`, which takes one token and its position, keeps
- * keys and values as state, and samples the next token.
- */
-export async function exportGPT(model: GPT, file: string, targets: readonly string[], binary = false): Promise<void> {
-  const { vocabulary, width, heads, layers, context } = model.config;
+/** The compile-time halves of backends. */
+export async function codegensFor(names: readonly string[]): Promise<Codegen[]> {
   const codegens: Codegen[] = [];
-  for (const name of targets) {
+  for (const name of names) {
     const load = backends[name];
     if (!load) throw new ArgumentError(`there is no target ${name}; known are ${Object.keys(backends).join(", ")}`);
     const backend = await load();
@@ -45,6 +54,15 @@ export async function exportGPT(model: GPT, file: string, targets: readonly stri
     if (why) throw new ArgumentError(`programs for ${name} cannot be made here: ${why}`);
     codegens.push(backend.codegen());
   }
+  return codegens;
+}
+
+/**
+ * Writes a GPT as a `.pie` file with two methods: `logits` of a whole window, and `decode`, which takes one token and its position, keeps
+ * keys and values as state, and samples the next token.
+ */
+export async function exportGPT(model: GPT, file: string, targets: readonly Codegen[], binary = false): Promise<void> {
+  const { vocabulary, width, heads, layers, context } = model.config;
   model.eval();
   const caches = Array.from(
     { length: layers },
@@ -78,7 +96,7 @@ export async function exportGPT(model: GPT, file: string, targets: readonly stri
           [`cache.${i}.value`, c.value],
         ]),
       ),
-      targets: codegens,
+      targets,
       metadata: { kind: "byte-language-model", vocabulary: `${vocabulary}`, context: `${context}` },
       ...(binary && { binary }),
     },

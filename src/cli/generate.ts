@@ -12,6 +12,9 @@ export interface GenerateCommand {
   readonly json?: boolean;
 }
 
+/** Devices of the small runtime, best first. */
+const small: readonly string[] = ["c", "js"];
+
 /** What one generation did. */
 export interface Generated {
   readonly text: string;
@@ -41,10 +44,10 @@ export async function generate(file: string, o: GenerateCommand): Promise<void> 
   }
 }
 
-/** The named device, or the first that has a program for the file: native code first, which needs trust. */
+/** The named device, or the first that has a program for the file: native code first, which needs trust. Else the graph is compiled. */
 async function open(file: string, o: GenerateCommand): Promise<Session> {
   const reasons: string[] = [];
-  for (const name of o.device ? [o.device] : ["c", "js"]) {
+  for (const name of o.device ? small.filter((d) => d === o.device) : small) {
     let device: Awaited<ReturnType<typeof openDevice>>;
     try {
       device = await openDevice(name);
@@ -57,11 +60,16 @@ async function open(file: string, o: GenerateCommand): Promise<Session> {
       return await Session.open(file, { device, trust: o.trust === true, methods: ["decode"] });
     } catch (error) {
       await device.close();
-      if (o.device || !(error instanceof NoProgramError)) throw error;
-      reasons.push(`${name}: ${error.message}`);
+      if (!(error instanceof NoProgramError)) throw error;
+      reasons.push(error.message);
     }
   }
-  throw new NoProgramError(reasons.join("\n"));
+  // Only here, where no program fits, is the compiler loaded.
+  const { openCompiled } = await import("./open.js");
+  const why = o.trust ? `${file} has no program that runs here` : `${file} is not trusted (--trust runs the code that it carries)`;
+  console.error(`treepie: ${why}: its graph is compiled`);
+  if (process.env["TREEPIE_DEBUG"]) console.error(reasons.join("\n"));
+  return openCompiled(file, o.device, ["decode"]);
 }
 
 /** Feeds the prompt byte by byte, then what the model answers, until `maxTokens` are out or `signal` aborts. */

@@ -66,8 +66,8 @@ program
 
 program
   .command("export")
-  .description("turn a checkpoint of `train` into a .pie program file")
-  .argument("<checkpoint>", "a folder that `train` wrote")
+  .description("turn a checkpoint of `train`, or a .pie file, into a .pie file with programs for other targets")
+  .argument("<from>", "a folder that `train` wrote, or a .pie file, whose graphs are compiled anew")
   .option("--out <file>", "the file to write", "model.pie")
   .option("--target <names>", "comma-separated backends to compile for (none: the graph alone)", list)
   .option("--binary", "also store compiled machine code, for machines without a compiler")

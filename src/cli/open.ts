@@ -1,7 +1,12 @@
 /** Opening the device that a command runs on. */
+
+import { hostFunctions } from "../backends/interp/host.js";
 import { ArgumentError, UnsupportedError } from "../core/errors.js";
+import { backends, preference } from "../devices.js";
+import { compileMethod } from "../export.js";
 import type { Backend, Codegen } from "../kernel/codegen.js";
 import type { Device } from "../runtime/device.js";
+import { Session } from "../runtime/index.js";
 
 /** The first of `names` that works on this machine, opened. Where one name alone is asked for, programs that need no compiling will do. */
 export async function openBackend(
@@ -18,4 +23,15 @@ export async function openBackend(
     reasons.push(`${name}: ${why}`);
   }
   throw new UnsupportedError(`no device works here (${reasons.join("; ")})`);
+}
+
+/** A file's methods compiled from their graphs, on the named device or the best that works here. */
+export async function openCompiled(file: string, name: string | undefined, methods: readonly string[]): Promise<Session> {
+  const { device, codegen } = await openBackend(backends, name ? [name] : preference);
+  try {
+    return await Session.open(file, { device, methods, host: hostFunctions, ...(codegen && { compile: compileMethod(codegen) }) });
+  } catch (error) {
+    await device.close();
+    throw error;
+  }
 }

@@ -9,7 +9,7 @@ import { type Corpus, readText, typescriptLibraries } from "../train/corpus.js";
 import { lossCurve } from "../train/curve.js";
 import { type DemoRun, trainDemo, validate } from "../train/demo.js";
 import { ngramLoss } from "../train/ngram.js";
-import { exportGPT } from "./export.js";
+import { codegensFor, exportGPT } from "./export.js";
 import { duration, type Progress, progress } from "./progress.js";
 
 export interface TrainCommand {
@@ -72,7 +72,7 @@ export async function train(o: TrainCommand): Promise<void> {
   );
   writeCurve(join(o.out, "loss.svg"), run, validationLoss, [bigramLoss, trigramLoss, fourgramLoss]);
   const pie = join(o.out, "model.pie");
-  await exportGPT(run.model, pie, [device]);
+  await exportGPT(run.model, pie, await codegensFor([device]));
   await closeDevices();
 
   say(`\nThe exported model, in a process of its own with the runtime alone:\n`);
