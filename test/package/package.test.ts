@@ -1,0 +1,96 @@
+/** The package as `npm pack` makes it, in an empty TypeScript project. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { builtPackage, runNode } from "../support/build.js";
+
+const root = resolve(import.meta.dirname, "../..");
+const app = mkdtempSync(join(tmpdir(), "treepie-app-"));
+afterAll(() => rmSync(app, { recursive: true, force: true }));
+const npm = { cwd: app, encoding: "utf8", shell: process.platform === "win32" } as const;
+
+beforeAll(() => {
+  const modules = join(app, "node_modules");
+  mkdirSync(join(modules, "treepie"), { recursive: true });
+  mkdirSync(join(modules, ".bin"));
+  execFileSync("npm", ["pack", "--ignore-scripts", "--silent", "--pack-destination", app, builtPackage()], npm);
+  const archive = readdirSync(app).find((f) => f.endsWith(".tgz"))!;
+  execFileSync("tar", ["-xzf", archive, "-C", join(modules, "treepie"), "--strip-components", "1"], { cwd: app });
+  const { dependencies, bin } = JSON.parse(readFileSync(join(modules, "treepie/package.json"), "utf8")) as Record<
+    "dependencies" | "bin",
+    Record<string, string>
+  >;
+  // Its dependencies, and what any TypeScript project on Node has.
+  for (const name of [...Object.keys(dependencies), "@koromix", "@typescript", "typescript", "@types/node", "undici-types"]) {
+    mkdirSync(dirname(join(modules, name)), { recursive: true });
+    if (existsSync(join(root, "node_modules", name))) symlinkSync(join(root, "node_modules", name), join(modules, name));
+  }
+  for (const [name, file] of Object.entries(bin)) {
+    chmodSync(join(modules, "treepie", file), 0o755);
+    symlinkSync(join("../treepie", file), join(modules, ".bin", name));
+  }
+  writeFileSync(join(app, "package.json"), JSON.stringify({ name: "app", type: "module", private: true }));
+  const example = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(root, "README.md"), "utf8"))![1]!;
+  writeFileSync(join(app, "main.ts"), example);
+  // Every entry of the package, so that all its declarations are checked.
+  writeFileSync(
+    join(app, "all.ts"),
+    ["", "/runtime", "/nn", "/optim", "/data"]
+      .map((entry, i) => `import * as m${i} from "treepie${entry}";\nconsole.log(Object.keys(m${i}).length > 3);\n`)
+      .join(""),
+  );
+});
+
+describe.each([
+  ["nodenext", "nodenext"],
+  ["bundler", "esnext"],
+])("with moduleResolution %s", (moduleResolution, module) => {
+  test("the README's example and every declaration type-check", () => {
+    const config = {
+      compilerOptions: { strict: true, target: "es2022", module, moduleResolution, skipLibCheck: false, types: ["node"], outDir: "out" },
+      files: ["main.ts", "all.ts"],
+    };
+    writeFileSync(join(app, "tsconfig.json"), JSON.stringify(config));
+    const { status, stdout } = spawnSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", app], {
+      encoding: "utf8",
+    });
+    expect({ status, stdout }).toEqual({ status: 0, stdout: "" });
+  });
+});
+
+test("the README's example runs, with and without a C compiler", async () => {
+  for (const CC of ["false", process.env["CC"]]) {
+    const { code, out, err } = await runNode(["out/main.js"], { cwd: app, env: CC ? { CC } : {} });
+    expect(code).toBe(0);
+    const lines = out
+      .trim()
+      .split("\n")
+      .map((line) => line.split(" ").map(Number));
+    expect(lines.map(([step]) => step)).toEqual([0, 200, 400, 600, 800, 1000]);
+    expect(lines[5]![1]!).toBeLessThan(lines[0]![1]! / 50);
+    if (CC === "false") expect(err).toMatch(/^treepie: tensors are on the js device, which is slower: c: .*CC=false.*unset it\n$/);
+  }
+});
+
+test("every entry loads", async () => {
+  const { code, out, err } = await runNode(["out/all.js"], { cwd: app });
+  expect({ code, out, err }).toEqual({ code: 0, out: "true\n".repeat(5), err: "" });
+});
+
+test("importing it loads no native code", async () => {
+  const script =
+    'await import("treepie"); await import("treepie/runtime"); process.report.excludeNetwork = true; console.log(JSON.stringify(process.report.getReport().sharedObjects));';
+  const { out } = await runNode(["--input-type=module", "-e", script], { cwd: app });
+  expect((JSON.parse(out) as string[]).filter((f) => /koffi|\.node$|treepie/.test(f))).toEqual([]);
+});
+
+test("npx treepie doctor works", () => {
+  const { status, stdout } = spawnSync("npx", ["--no-install", "treepie", "doctor", "--json"], {
+    ...npm,
+    env: { ...process.env, npm_config_offline: "true" },
+  });
+  expect(status).toBe(0);
+  expect((JSON.parse(stdout) as { default: string }).default).toMatch(/^(c|js)$/);
+});
