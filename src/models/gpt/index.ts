@@ -15,7 +15,9 @@ export interface GPTConfig {
 /** Cosines and sines of the rotary position embedding (Su et al. 2021), [positions, width / heads / 2] each. */
 export function rotaryAngles(positions: Tensor, headWidth: number): { readonly cos: Tensor; readonly sin: Tensor } {
   const half = headWidth / 2;
-  const frequency = arange(half, { dtype: "f32" }).mul(-Math.log(10000) / half).exp();
+  const frequency = arange(half, { dtype: "f32" })
+    .mul(-Math.log(10000) / half)
+    .exp();
   const angle = positions.to("f32").unsqueeze(-1).mul(frequency);
   return { cos: angle.cos(), sin: angle.sin() };
 }
@@ -40,7 +42,11 @@ export class Attention extends Module {
   /** Queries, keys and values [batch, heads, time, width / heads] of x [batch, time, width], the first two rotated. */
   private project(x: Tensor, cos: Tensor, sin: Tensor): readonly [Tensor, Tensor, Tensor] {
     const [b, t, d] = x.shape as [number, number, number];
-    const [q, k, v] = this.qkv.forward(x).reshape([b, t, 3, this.heads, d / this.heads]).permute([2, 0, 3, 1, 4]).unbind(0) as [Tensor, Tensor, Tensor];
+    const [q, k, v] = this.qkv
+      .forward(x)
+      .reshape([b, t, 3, this.heads, d / this.heads])
+      .permute([2, 0, 3, 1, 4])
+      .unbind(0) as [Tensor, Tensor, Tensor];
     return [rotate(q, cos, sin), rotate(k, cos, sin), v];
   }
   private merge(y: Tensor, like: Tensor): Tensor {
@@ -139,7 +145,9 @@ export class GPT extends Module {
   }
   /** Mean cross-entropy in nats of predicting `targets` [batch, time]. */
   loss(tokens: Tensor, targets: Tensor): Tensor {
-    return this.forward(tokens).reshape([-1, this.config.vocabulary]).crossEntropy(targets.reshape([-1]));
+    return this.forward(tokens)
+      .reshape([-1, this.config.vocabulary])
+      .crossEntropy(targets.reshape([-1]));
   }
   /** Logits [1, vocabulary] after one more token [1], the `position`-th (rank 0); the caches are updated in place. */
   step(token: Tensor, position: Tensor, caches: readonly LayerCache[]): Tensor {

@@ -1,0 +1,3 @@
+/** BERT. */
+export * from "./config.js";
+export { Bert, type BertInputs, BertModel } from "./model.js";
