@@ -50,7 +50,7 @@ export function openCheckpoint(path: string): SavedCheckpoint {
   const file = openSafetensors(path);
   const { format, progress, optimizer } = file.metadata;
   if (format !== "treepie-checkpoint" || progress === undefined || optimizer === undefined)
-    throw new FormatError(`${path} is a safetensors file, but not a checkpoint of \`treepie train\``);
+    throw new FormatError(`${path} is a safetensors file, but not a checkpoint: saveCheckpoint and \`treepie train\` write those`);
   const saved = parsed(path, optimizer) as { paramGroups: OptimizerState["paramGroups"]; steps: Record<string, number> };
   const load = (t: StoredTensor): Tensor => {
     const host = file.read(t.name);

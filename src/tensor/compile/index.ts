@@ -1,4 +1,5 @@
 /** `compile(fn)`: a function of tensors as one program. What it touches becomes state; what it changes becomes updates of that state. */
+import { explain } from "../../compile/explain.js";
 import { ArgumentError, StaleCaptureError } from "../../core/errors.js";
 import { evaluate } from "../../core/expr.js";
 import type { TensorType } from "../../core/type.js";
@@ -29,7 +30,11 @@ export interface CompileFunctionOptions {
   readonly dynamic?: Dynamic;
 }
 /** A compiled function, with counts for tests and the curious. */
-export type Compiled<F> = F & { readonly traces: number };
+export type Compiled<F> = F & {
+  readonly traces: number;
+  /** Each program that was made so far: its kernels, what was fused and why not more, bytes moved, memory. */
+  explain(): string;
+};
 
 type AnyFunction = (...args: never[]) => unknown;
 /** What calls a recording serves, besides sizes. */
@@ -100,7 +105,11 @@ export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOp
     if (!s.prepared) return fn(...(args as never[]));
     return run(s, s.prepared, flat.tensors, shapes);
   };
-  return Object.defineProperty(compiled, "traces", { get: () => traces }) as unknown as Compiled<F>;
+  const explainAll = (): string => {
+    const programs = list.flatMap(({ prepared }) => (prepared?.program ? [explain(prepared.program)] : []));
+    return programs.length ? programs.join("\n\n") : "no program yet: call the function, and await a result of it";
+  };
+  return Object.defineProperties(compiled, { traces: { get: () => traces }, explain: { value: explainAll } }) as unknown as Compiled<F>;
 }
 
 const samePlain = (a: readonly unknown[], b: readonly unknown[]): boolean => a.length === b.length && a.every((x, i) => Object.is(x, b[i]));
