@@ -10,7 +10,6 @@ import type { Codegen } from "../kernel/codegen.js";
 import { contractTemplate } from "../kernel/templates/contract/index.js";
 import { add, exp, matmul, mul, neg, softmax, sum, tanh } from "../ops/index.js";
 import { checkArena, sampleDims } from "../runtime/arena.js";
-import { clearCompileCache, compileCached, compileCount } from "./cache.js";
 import { explain } from "./explain.js";
 import { compile } from "./index.js";
 
@@ -99,39 +98,6 @@ describe("kernels are shared", () => {
       return JSON.stringify(compile(graph([x, ...params], [y]), c.codegen()));
     };
     expect(text()).toBe(text());
-  });
-});
-
-describe("compileCached", () => {
-  test("equal graphs compile once", () => {
-    clearCompileCache();
-    const before = compileCount();
-    const build = (): Graph => {
-      const x = leaf("x", [8, 8]);
-      return graph([x], [softmax(x, 1)]);
-    };
-    expect(compileCached(build(), codegen)).toBe(compileCached(build(), codegen));
-    expect(compileCount() - before).toBe(1);
-    const x = leaf("x", [8, 9]);
-    compileCached(graph([x], [softmax(x, 1)]), codegen);
-    compileCached(build(), { ...codegen, target: { ...codegen.target, parallel: 7 } });
-    expect(compileCount() - before).toBe(3);
-  });
-  test("the least recently used program goes", () => {
-    clearCompileCache();
-    const build = (n: number): Graph => {
-      const x = leaf("x", [n + 1]);
-      return graph([x], [neg(x)]);
-    };
-    const first = compileCached(build(0), codegen);
-    for (let i = 1; i < 256; i++) compileCached(build(i), codegen);
-    expect(compileCached(build(0), codegen)).toBe(first);
-    compileCached(build(256), codegen);
-    const before = compileCount();
-    compileCached(build(0), codegen);
-    expect(compileCount()).toBe(before);
-    compileCached(build(1), codegen);
-    expect(compileCount()).toBe(before + 1);
   });
 });
 

@@ -9,6 +9,7 @@ import { pickOp } from "../ir/pick.js";
 import type { Codegen, Target } from "../kernel/codegen.js";
 import type { Group } from "../kernel/group.js";
 import type { Kernel } from "../kernel/kernel.js";
+import { kernelText } from "../kernel/save.js";
 import type { BufferPlan, DimRange, KernelCode, Port, Program, Step, StepNote } from "../runtime/program.js";
 import { planMemory } from "./memory.js";
 import { type Plan, type Slot, slotBytes, type Task } from "./plan.js";
@@ -149,16 +150,6 @@ function hash53(text: string, seed: number): string {
   a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
   b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
   return (4294967296 * (2097151 & b) + (a >>> 0)).toString(16).padStart(14, "0");
-}
-
-/** A kernel without its name as one text: equal texts mean equal kernels. */
-export function kernelText(k: Kernel): string {
-  return JSON.stringify({ ...k, name: "" }, (_key, value: unknown) => {
-    if (typeof value === "bigint") return `${value}n`;
-    if (typeof value === "number" && !Number.isFinite(value)) return `${value}`;
-    if (Object.is(value, -0)) return "-0";
-    return typeof value === "object" && value !== null && "terms" in value && "key" in value ? value.key : value;
-  });
 }
 
 /** Text that groups share exactly when they lower to the same kernels. */

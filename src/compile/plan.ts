@@ -5,7 +5,7 @@ import { type Dim, mul } from "../core/expr.js";
 import { numel } from "../core/type.js";
 import type { Graph } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
-import type { Donation, Group } from "../kernel/group.js";
+import type { Group } from "../kernel/group.js";
 import type { BufferPlan } from "../runtime/program.js";
 import { isSupplied } from "./atoms.js";
 import type { Fusion } from "./fuse.js";
@@ -247,14 +247,6 @@ export function readsInStep(fusion: Fusion, group: Group, input: Node, output: N
     if (a.kind === "reduce" && maker.kind === "reduce" && numel(maker.node.type.shape) !== maker.size) return false;
   }
   return true;
-}
-
-/** The pairs of a group that share a buffer because of updates in place. */
-export function donations(p: Plan, group: Group): Donation[] {
-  return group.outputs.flatMap((output) => {
-    const s = p.slotOf.get(output)!;
-    return s.role === "state" && group.kind !== "host" && group.inputs.includes(s.node) ? [{ output, input: s.node }] : [];
-  });
 }
 
 /** Bytes of a slot. */

@@ -34,5 +34,9 @@ export const isFloat = (dtype: DType): boolean => dtypes[dtype].kind === "float"
 export const isInt = (dtype: DType): boolean => dtypes[dtype].kind === "int" || dtypes[dtype].kind === "uint";
 /** True for i64 and u64, whose elements are bigint on the host. */
 export const isWide = (dtype: DType): boolean => dtype === "i64" || dtype === "u64";
+/** True for f16 and bf16, which are storage only. */
+export const isHalf = (dtype: DType): dtype is "f16" | "bf16" => dtype === "f16" || dtype === "bf16";
 /** The dtype that arithmetic runs in: half floats compute in f32 and round once, at the store. */
-export const computeDType = (dtype: DType): DType => (dtype === "f16" || dtype === "bf16" ? "f32" : dtype);
+export const computeDType = (dtype: DType): DType => (isHalf(dtype) ? "f32" : dtype);
+/** Every dtype that kernels compute. */
+export const realDTypes: ReadonlySet<DType> = new Set((Object.keys(dtypes) as DType[]).filter((t) => t !== "complex64"));

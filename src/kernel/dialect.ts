@@ -103,9 +103,6 @@ export interface Printed {
   index(e: Dim): string;
 }
 
-/** The scalar operation that a combiner applies. */
-export const combinerOp = (c: Combiner): ScalarOp => c;
-
 /**
  * A name that is safe in the target language: plain names stay as they are; reserved ones, and those that could meet a name
  * which the printer makes (`acc_3`), are spelled so that no two become equal.

@@ -1,5 +1,5 @@
 import { roundValue } from "../core/convert.js";
-import { computeDType, type DType, isWide } from "../core/dtype.js";
+import { computeDType, type DType, isHalf, isWide } from "../core/dtype.js";
 import { UnsupportedError } from "../core/errors.js";
 import { type Dim, hi, lo, stride, sub, substitute, variable, variables } from "../core/expr.js";
 import type { Node, Source, Test } from "../ir/node.js";
@@ -224,7 +224,6 @@ function begin(w: World, block: Block, node: Node, index: readonly Dim[], into: 
   );
 }
 
-const isHalf = (dtype: DType): boolean => computeDType(dtype) !== dtype;
 /** The value of a constant in the dtype that it computes in. */
 const literal = (value: number | bigint, dtype: DType): Value =>
   constant(isHalf(dtype) ? roundValue(dtype, value) : value, computeDType(dtype));

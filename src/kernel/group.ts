@@ -1,4 +1,4 @@
-import { type Dim, hi } from "../core/expr.js";
+import { hi } from "../core/expr.js";
 import { numel, type Shape } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import type { Template } from "./codegen.js";
@@ -47,17 +47,6 @@ export interface Donation {
 
 /** False where every output is empty whatever its symbolic sizes are. */
 export const hasElements = (group: Group): boolean => group.outputs.some((n) => hi(numel(n.type.shape)) > 0);
-
-/** Groups in execution order. */
-export interface Schedule {
-  readonly groups: readonly Group[];
-}
-
-/** A buffer that lives only between the kernels of one group. */
-export interface Scratch {
-  readonly name: string;
-  readonly bytes: Dim;
-}
 
 /**
  * The global buffers of a group, by convention of name: `in0`, `in1`, ... for its inputs and `out0`, ... for its outputs, in order;

@@ -1,11 +1,10 @@
 /** Runs a Kernel statement by statement, as its meaning says: slow, and the oracle for lowerings and printers where no compiler is. */
 import { roundValue } from "../core/convert.js";
-import { isWide } from "../core/dtype.js";
+import { computeDType, isWide } from "../core/dtype.js";
 import { InternalError, UnsupportedError } from "../core/errors.js";
 import { type Dim, evaluate } from "../core/expr.js";
 import { type HostData, hostData } from "../core/ndarray.js";
 import type { Buffer, Kernel, Ref, Stmt, Test, Value } from "./kernel.js";
-import { loaded } from "./kernel.js";
 import { type Scalar, scalarValue } from "./scalarValue.js";
 
 /** What a thread waits for: everybody in its group of `size` threads. */
@@ -36,9 +35,9 @@ function make(k: Kernel, space: Buffer["space"], scope: Readonly<Record<string, 
     k.buffers
       .filter((b) => b.space === space)
       .map((b) => {
-        const data = hostData(loaded(b.dtype), evaluate(b.size, scope));
+        const data = hostData(computeDType(b.dtype), evaluate(b.size, scope));
         // What was never written must not be relied on.
-        if (data instanceof Float64Array) data.fill(loaded(b.dtype)[0] === "f" ? Number.NaN : 77);
+        if (data instanceof Float64Array) data.fill(computeDType(b.dtype)[0] === "f" ? Number.NaN : 77);
         return [b.name, data];
       }),
   );
@@ -104,7 +103,7 @@ class Thread {
   value(v: Value): Scalar {
     switch (v.kind) {
       case "const":
-        return roundValue(loaded(v.dtype), v.value);
+        return roundValue(computeDType(v.dtype), v.value);
       case "index": {
         const x = this.dim(v.expr);
         return roundValue(v.dtype, isWide(v.dtype) ? BigInt(x) : x);
@@ -161,7 +160,7 @@ class Thread {
         return [];
       case "atomic": {
         const [data, i] = this.place(s.buffer, s.index);
-        const dtype = loaded(this.buffers.get(s.buffer)!.dtype);
+        const dtype = computeDType(this.buffers.get(s.buffer)!.dtype);
         this.write(s, scalarValue(s.op, dtype, [data[i]!, this.value(s.value)], [dtype, dtype]));
         return [];
       }

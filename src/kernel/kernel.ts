@@ -3,7 +3,7 @@
  * types, so a kernel can be interpreted, and one lowering serves every target. A Kernel is plain data: it can be printed, hashed,
  * compared byte for byte and saved.
  */
-import type { DType } from "../core/dtype.js";
+import { computeDType, type DType } from "../core/dtype.js";
 import { type Dim, indexOn } from "../core/expr.js";
 import type { Test } from "../ir/node.js";
 import type { ScalarOp } from "../ops/scalar.js";
@@ -157,9 +157,12 @@ export const axis = (name: string, size: Dim, kind: Axis["kind"]): Axis => ({ na
 export const at = (a: Axis): Dim => indexOn(a.name, a.size);
 export const constant = (value: number | bigint, dtype: DType): Value => ({ kind: "const", dtype, value });
 export const indexValue = (expr: Dim, dtype: DType): Value => ({ kind: "index", dtype, expr });
-/** What a load of this storage dtype yields. */
-export const loaded = (dtype: DType): DType => (dtype === "f16" || dtype === "bf16" ? "f32" : dtype);
-export const load = (buffer: Buffer, index: Dim): Value => ({ kind: "load", dtype: loaded(buffer.dtype), buffer: buffer.name, index });
+export const load = (buffer: Buffer, index: Dim): Value => ({
+  kind: "load",
+  dtype: computeDType(buffer.dtype),
+  buffer: buffer.name,
+  index,
+});
 export const apply = (op: ScalarOp, dtype: DType, ...args: readonly Value[]): Value => ({ kind: "op", dtype, op, args });
 export const store = (buffer: Buffer, index: Dim, value: Value, hint?: "stream"): Stmt => ({
   kind: "store",

@@ -1,9 +1,10 @@
 /** Registers are buffers with constant indices after unrolling: the printer makes variables of them, or an array where it must. */
 
+import { computeDType } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
 import { type Dim, sub, variable } from "../core/expr.js";
 import type { Text } from "./dialect.js";
-import { type Buffer, loaded } from "./kernel.js";
+import type { Buffer } from "./kernel.js";
 import { indexText, inLane, type Layout, laneStride, Relayout, type State } from "./printState.js";
 
 /** Where a register is: a variable, one lane of a vector variable, or an element of an array (several for a vector). */
@@ -50,7 +51,7 @@ export function place(s: State, b: Buffer, index: Dim, l?: number): Place {
 
 /** What a place holds. */
 export function readPlace(s: State, b: Buffer, p: Place): Text {
-  const dtype = loaded(b.dtype);
+  const dtype = computeDType(b.dtype);
   switch (p.kind) {
     case "variable":
       return { text: p.name, lanes: p.lanes, dtype };
@@ -70,7 +71,7 @@ export function writePlace(s: State, b: Buffer, p: Place, value: string): string
     case "variable":
       return s.d.assign(p.name, held);
     case "lane":
-      return s.d.assign(p.name, s.d.insert(p.name, `${p.at}`, held, loaded(b.dtype), p.width));
+      return s.d.assign(p.name, s.d.insert(p.name, `${p.at}`, held, computeDType(b.dtype), p.width));
     case "element":
       return s.d.store(p.buffer, p.index, [held], p.lanes, false);
     default:
@@ -89,12 +90,12 @@ function relayout(s: State, b: Buffer, to: Layout): never {
 }
 function note(s: State, b: Buffer, index: number, lanes: number): string {
   const name = `${b.name}_${index}`;
-  if (!s.registers.has(name)) s.registers.set(name, { dtype: loaded(b.dtype), lanes });
+  if (!s.registers.has(name)) s.registers.set(name, { dtype: computeDType(b.dtype), lanes });
   return name;
 }
 /** An array keeps what a register holds, so half floats lie there as f32. */
 function arrayOf(s: State, b: Buffer): Buffer {
   if (typeof b.size !== "number") throw new InternalError(`kernel ${s.kernel.name}: registers ${b.name} have no constant size`);
-  if (!s.registers.has(b.name)) s.registers.set(b.name, { dtype: loaded(b.dtype), lanes: 1, size: b.size });
-  return { ...b, dtype: loaded(b.dtype) };
+  if (!s.registers.has(b.name)) s.registers.set(b.name, { dtype: computeDType(b.dtype), lanes: 1, size: b.size });
+  return { ...b, dtype: computeDType(b.dtype) };
 }

@@ -1,9 +1,9 @@
 /** Values as text: scalars, native vectors, or one lane at a time. */
-import { bytesOf, dtypes, isInt } from "../core/dtype.js";
+import { bytesOf, computeDType, dtypes, isInt } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
 import { type Dim, divides, hi, lo, sub } from "../core/expr.js";
 import type { Text } from "./dialect.js";
-import { type Buffer, loaded, type Test, type Value } from "./kernel.js";
+import type { Buffer, Test, Value } from "./kernel.js";
 import { place, readPlace } from "./printRegisters.js";
 import {
   aside,
@@ -24,7 +24,7 @@ import {
 export function value(s: State, v: Value, l?: number): Text {
   switch (v.kind) {
     case "const":
-      return { text: s.d.literal(v.value, v.dtype), lanes: 1, dtype: loaded(v.dtype) };
+      return { text: s.d.literal(v.value, v.dtype), lanes: 1, dtype: computeDType(v.dtype) };
     case "ref":
       return reference(s, v.name, v.dtype, l);
     case "index":
@@ -43,7 +43,7 @@ export function value(s: State, v: Value, l?: number): Text {
       const even = args.map((a) => (a.lanes === lanes ? a : { ...a, text: spread(s, a, lanes), lanes }));
       // A cast to or from a half float is told apart by the dtype of the value, which is f32 in both.
       const named = even.map((a, i) => ({ ...a, dtype: v.op === "bitcast" ? v.args[i]!.dtype : a.dtype }));
-      return { text: s.d.op(v.op, v.dtype, named, lanes), lanes, dtype: loaded(v.dtype) };
+      return { text: s.d.op(v.op, v.dtype, named, lanes), lanes, dtype: computeDType(v.dtype) };
     }
     default:
       return v satisfies never;
@@ -52,14 +52,14 @@ export function value(s: State, v: Value, l?: number): Text {
 
 /** Whether the integer holds the position as it is, so that it need not be made first. */
 const narrowEnough = (v: Extract<Value, { kind: "index" }>, to: Value["dtype"]): boolean =>
-  loaded(to) === to &&
+  computeDType(to) === to &&
   lo(v.expr) >= (dtypes[v.dtype].kind === "uint" ? 0 : -(2 ** (8 * bytesOf(v.dtype) - 1))) &&
   hi(v.expr) < 2 ** Math.min(53, 8 * bytesOf(v.dtype) - 1);
 
 function reference(s: State, name: string, dtype: Value["dtype"], l?: number): Text {
   const lanes = s.lets.get(name);
   if (lanes === undefined) throw new InternalError(`kernel ${s.kernel.name}: ${name} is used before its let`);
-  const held = loaded(dtype);
+  const held = computeDType(dtype);
   if (lanes === 1) return { text: spelled(s, name), lanes: 1, dtype: held };
   const at = l ?? s.lane?.position;
   if (at === undefined) return { text: spelled(s, name), lanes, dtype: held };
@@ -68,7 +68,7 @@ function reference(s: State, name: string, dtype: Value["dtype"], l?: number): T
 }
 
 function position(s: State, e: Dim, dtype: Value["dtype"], l?: number): Text {
-  const held = loaded(dtype);
+  const held = computeDType(dtype);
   const scalar = (x: Dim): string => s.d.fromIndex(indexText(s, x), held);
   if (l !== undefined) return { text: scalar(inLane(s, e, l)), lanes: 1, dtype: held };
   const step = laneStride(s, e);
@@ -86,7 +86,7 @@ function position(s: State, e: Dim, dtype: Value["dtype"], l?: number): Text {
 }
 
 function loadValue(s: State, b: Buffer, index: Dim, l?: number): Text {
-  const dtype = loaded(b.dtype);
+  const dtype = computeDType(b.dtype);
   const step = laneStride(s, index);
   const register = b.space === "reg";
   if (register && (l !== undefined || step === 0 || step === 1)) return readPlace(s, b, place(s, b, index, l));
@@ -157,7 +157,7 @@ export function oneByOne<T>(s: State, run: () => T): T {
 
 type Select = Extract<Value, { kind: "select" }>;
 function select(s: State, v: Select, l?: number): Text {
-  const dtype = loaded(v.dtype);
+  const dtype = computeDType(v.dtype);
   const tests: Test[] = [];
   for (const t of v.tests) {
     const here = boundTest(s, t);
@@ -183,7 +183,7 @@ function select(s: State, v: Select, l?: number): Text {
 /** Without `?:` a select is an if statement before the statement that uses it. */
 function selectStatement(s: State, v: Select, test: string, l?: number): Text {
   const name = `t_${s.temps++}`;
-  const dtype = loaded(v.dtype);
+  const dtype = computeDType(v.dtype);
   const arm = (x: Value): string[] => {
     let text = "";
     const before = aside(s, () => {
@@ -198,7 +198,7 @@ function selectStatement(s: State, v: Select, test: string, l?: number): Text {
 function selectLanes(s: State, v: Select, tests: readonly Test[]): Text {
   const { d } = s;
   const lane = s.lane!;
-  const dtype = loaded(v.dtype);
+  const dtype = computeDType(v.dtype);
   const lanes = lane.size;
   const name = `t_${s.temps++}`;
   const lines = [d.variable(name, dtype, lanes)];

@@ -1,5 +1,5 @@
 /** Random kernels for tests: loops, lanes, tests, registers, gathers. Every index is in bounds by construction. */
-import { type DType, isFloat } from "../core/dtype.js";
+import { computeDType, type DType, isFloat } from "../core/dtype.js";
 import { add, type Dim, div, hi, lo, mod, mul, sub, variable } from "../core/expr.js";
 import {
   type Axis,
@@ -12,7 +12,6 @@ import {
   indexValue,
   type Kernel,
   load,
-  loaded,
   ref,
   type Stmt,
   store,
@@ -77,7 +76,7 @@ export function randomKernel(seed: number): Kernel {
     random() < 0.85
       ? below(index(width, scope), random() < 0.5 ? 1 + upTo(width) : add(n, upTo(8)))
       : { a: index(8, scope), op: "==", b: upTo(8) };
-  const made = (v: Value, to: DType): Value => (loaded(v.dtype) === loaded(to) ? v : apply("cast", loaded(to), v));
+  const made = (v: Value, to: DType): Value => (computeDType(v.dtype) === computeDType(to) ? v : apply("cast", computeDType(to), v));
   const small = (v: Value): Value =>
     isFloat(v.dtype) ? apply("max", v.dtype, apply("min", v.dtype, v, constant(8, v.dtype)), constant(-8, v.dtype)) : v;
   const value = (depth: number, scope: readonly Dim[], lets: readonly Value[]): Value => {
@@ -90,7 +89,7 @@ export function randomKernel(seed: number): Kernel {
     if (roll < 0.37) return indexValue(index(32, scope), pick(["f32", "i32", "i64"]));
     if (roll < 0.45) return lets.length ? pick(lets) : constant(1, "i32");
     const a = value(depth - 1, scope, lets);
-    const t = loaded(a.dtype);
+    const t = computeDType(a.dtype);
     if (roll < 0.55) {
       const b = made(value(depth - 1, scope, lets), t);
       return { kind: "select", dtype: t, tests: Array.from({ length: 1 + upTo(2) }, () => test(scope)), then: a, else: b };
@@ -121,7 +120,7 @@ export function randomKernel(seed: number): Kernel {
         const name = `v${names++}z`;
         const v = value(2, inner, lets);
         body.push({ kind: "let", name, value: v });
-        lets = [...lets, { kind: "ref", dtype: loaded(v.dtype), name }];
+        lets = [...lets, { kind: "ref", dtype: computeDType(v.dtype), name }];
       } else if (roll < 0.57) {
         const name = `g${names++}z`;
         const most = random() < 0.5 ? 20 : add(n, 3);

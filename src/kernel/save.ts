@@ -1,5 +1,4 @@
 /** Kernels as JSON: canonical (equal kernels, and only those, have equal text), and read back with every field checked. */
-import { createHash } from "node:crypto";
 import { type DType, dtypes, isWide } from "../core/dtype.js";
 import { FormatError } from "../core/errors.js";
 import { type Dim, show } from "../core/expr.js";
@@ -162,7 +161,5 @@ function constants(x: unknown, into: [DType, unknown][] = []): [DType, unknown][
   return into;
 }
 
-/** Canonical text of a kernel whatever it is called. */
+/** Canonical text of a kernel whatever it is called: equal texts mean equal kernels. */
 export const kernelText = (k: Kernel): string => writeKernel({ ...k, name: "" });
-/** SHA-256 of the canonical text, in hex. */
-export const kernelHash = (k: Kernel): string => createHash("sha256").update(kernelText(k)).digest("hex");

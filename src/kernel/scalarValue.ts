@@ -1,11 +1,10 @@
 /** What each scalar operation means, on one host value: the oracle of printers. */
 import { fromBf16, fromF16, roundValue, toBf16, toF16 } from "../core/convert.js";
-import { bytesOf, type DType, dtypes, isFloat, isWide } from "../core/dtype.js";
+import { bytesOf, computeDType, type DType, dtypes, isFloat, isWide } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
 import { erfcOf, erfOf, lgammaOf } from "../ops/oracle.js";
 import { roundHalfEven } from "../ops/rounding.js";
 import type { ScalarOp } from "../ops/scalar.js";
-import { loaded } from "./kernel.js";
 
 /** A value on the host: 64-bit integers are bigint, bool is 0 or 1. */
 export type Scalar = number | bigint;
@@ -135,7 +134,7 @@ export function scalarValue(op: ScalarOp, dtype: DType, args: readonly Scalar[],
   const { kind } = dtypes[dtype];
   if (kind === "float") {
     const f = floatOps[op];
-    if (f) return roundValue(loaded(dtype), f(Number(a), Number(b), Number(c)));
+    if (f) return roundValue(computeDType(dtype), f(Number(a), Number(b), Number(c)));
   } else if (kind === "bool") {
     const f = boolOps[op];
     if (f) return f(Number(a), Number(b));

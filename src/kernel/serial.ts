@@ -2,9 +2,10 @@
  * A kernel of several threads as one of a single thread: between barriers all threads run one after another. Registers and names
  * that outlive a barrier get a place for each thread. This is how a CPU runs, and checks, what was lowered for a GPU.
  */
+import { computeDType } from "../core/dtype.js";
 import { InternalError, UnsupportedError } from "../core/errors.js";
 import { add, type Dim, dependsOn, div, mul, variables } from "../core/expr.js";
-import { apply, at, axis, type Buffer, type Kernel, load, loaded, loops, ref, type Stmt, store, type Value } from "./kernel.js";
+import { apply, at, axis, type Buffer, type Kernel, load, loops, ref, type Stmt, store, type Value } from "./kernel.js";
 import { dimsOf, eachStmt, eachValue, rewriteStmts, substituteStmts } from "./walk.js";
 
 /** The kernel with one thread; itself, if it has one already. */
@@ -33,12 +34,12 @@ export function serial(k: Kernel): Kernel {
   };
   const keep = (s: Stmt): readonly Stmt[] => {
     if (s.kind === "let") {
-      const buffer = room(`kept_${s.name}`, loaded(s.value.dtype));
+      const buffer = room(`kept_${s.name}`, computeDType(s.value.dtype));
       kept.set(s.name, { buffer, again: (value) => ({ ...s, value }) });
       return [s, store(buffer, self, { kind: "ref", dtype: s.value.dtype, name: s.name })];
     }
     if (s.kind === "letIndex") {
-      const buffer = room(`kept_${s.name}`, loaded(s.value.dtype));
+      const buffer = room(`kept_${s.name}`, computeDType(s.value.dtype));
       kept.set(s.name, { buffer, again: (value) => ({ ...s, value }) });
       const held = `value_${s.name}`;
       return [
@@ -92,13 +93,13 @@ export function serial(k: Kernel): Kernel {
   /** Each thread leaves its value; then each adds up its group's. */
   const combine = (s: Extract<Stmt, { kind: "combine" }>): readonly Stmt[] => {
     const { dtype } = s.value;
-    const parts = room(`part${spills.length}`, loaded(dtype));
+    const parts = room(`part${spills.length}`, computeDType(dtype));
     const others = axis(`other${spills.length}`, s.threads - 1, "loop");
     const first = mul(div(self, s.threads), s.threads);
     const into = k.buffers.find((b) => b.name === s.into.buffer);
     if (!into) throw new InternalError(`kernel ${k.name}: no buffer ${s.into.buffer}`);
     const total = { ...into, space: "shared" as const };
-    const merged = apply(s.op, loaded(dtype), load(total, s.into.index), load(parts, add(first, at(others), 1)));
+    const merged = apply(s.op, computeDType(dtype), load(total, s.into.index), load(parts, add(first, at(others), 1)));
     return [
       ...region([{ ...s, threads: 1, into: ref(parts, self) }]),
       ...region([store(total, s.into.index, load(parts, first)), ...loops([others], [store(total, s.into.index, merged)])]),
@@ -143,7 +144,7 @@ function separated(k: Kernel): Kernel {
       if (s.kind === "if" || s.kind === "when") return [{ ...s, body: walk(s.body), ...(s.else && { else: walk(s.else) }) }];
       if (s.kind !== "combine") return [s];
       const target = k.buffers.find((b) => b.name === s.into.buffer)!;
-      const own: Buffer = { name: `one${scratch.length}`, dtype: loaded(s.value.dtype), space: "reg", size: 1 };
+      const own: Buffer = { name: `one${scratch.length}`, dtype: computeDType(s.value.dtype), space: "reg", size: 1 };
       scratch.push(own);
       return [{ ...s, into: ref(own, 0) }, store(target, s.into.index, load(own, 0))];
     });

@@ -2,7 +2,7 @@
  * Checks a kernel before it is rendered: every index lies inside its buffer, names are declared and used once, dtypes agree, and
  * the target can hold it. Loaded files are verified too, so nothing here trusts what it reads.
  */
-import { bytesOf, type DType, isInt } from "../core/dtype.js";
+import { bytesOf, computeDType, type DType, isInt } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
 import {
   type Atom,
@@ -23,7 +23,7 @@ import {
 } from "../core/expr.js";
 import { scalarOps } from "../ops/scalar.js";
 import type { Target } from "./codegen.js";
-import { type Axis, type Buffer, type Kernel, loaded, type Ref, type Stmt, type Test, type Value } from "./kernel.js";
+import type { Axis, Buffer, Kernel, Ref, Stmt, Test, Value } from "./kernel.js";
 import { showValue } from "./show.js";
 
 interface Scope {
@@ -167,20 +167,20 @@ class Checker {
         return;
       case "load": {
         const b = this.within(v.buffer, v.index, s);
-        if (b && v.dtype !== loaded(b.dtype)) this.say(`a load of ${b.name} (${b.dtype}) says ${v.dtype}`);
+        if (b && v.dtype !== computeDType(b.dtype)) this.say(`a load of ${b.name} (${b.dtype}) says ${v.dtype}`);
         return;
       }
       case "ref": {
         const dtype = s.values.get(v.name);
         if (dtype === undefined) this.say(`${v.name} is used before its let`);
-        else if (dtype !== loaded(v.dtype)) this.say(`${v.name} is ${dtype}, used as ${v.dtype}`);
+        else if (dtype !== computeDType(v.dtype)) this.say(`${v.name} is ${dtype}, used as ${v.dtype}`);
         return;
       }
       case "select": {
         for (const t of v.tests) this.test(t, s);
         this.value(v.then, { ...s, facts: [...s.facts, ...v.tests] });
         this.value(v.else, v.tests.length === 1 ? without(s, v.tests[0]!) : s);
-        if (loaded(v.then.dtype) !== loaded(v.dtype) || loaded(v.else.dtype) !== loaded(v.dtype))
+        if (computeDType(v.then.dtype) !== computeDType(v.dtype) || computeDType(v.else.dtype) !== computeDType(v.dtype))
           this.say(`a select of ${v.then.dtype} and ${v.else.dtype} says ${v.dtype}`);
         return;
       }
@@ -194,11 +194,11 @@ class Checker {
   }
   op(v: Extract<Value, { kind: "op" }>): void {
     const { arity, bool } = scalarOps[v.op];
-    const from = v.args.map((a) => loaded(a.dtype));
+    const from = v.args.map((a) => computeDType(a.dtype));
     if (from.length !== arity) this.say(`${v.op} has ${from.length} arguments`);
     const wrong = (): void => this.say(`${showValue(v)}: ${v.op} of ${v.args.map((a) => a.dtype).join(", ")} says ${v.dtype}`);
     if (v.op === "cast" || v.op === "bitcast") return;
-    if (loaded(v.dtype) !== v.dtype) wrong();
+    if (computeDType(v.dtype) !== v.dtype) wrong();
     else if (v.op === "where") {
       if (from[0] !== "bool" || from[1] !== v.dtype || from[2] !== v.dtype) wrong();
     } else if (from.some((d) => d !== from[0]) || (bool ? v.dtype !== "bool" : v.dtype !== from[0])) wrong();
@@ -250,7 +250,7 @@ class Checker {
       case "let":
         this.declare(x.name, s);
         this.value(x.value, s);
-        return { ...s, values: new Map([...s.values, [x.name, loaded(x.value.dtype)]]) };
+        return { ...s, values: new Map([...s.values, [x.name, computeDType(x.value.dtype)]]) };
       case "letIndex":
         this.declare(x.name, s);
         this.value(x.value, s);
@@ -262,7 +262,7 @@ class Checker {
         this.value(x.value, s);
         const b = this.within(x.buffer, x.index, s);
         this.writable(b);
-        if (b && loaded(b.dtype) !== loaded(x.value.dtype))
+        if (b && computeDType(b.dtype) !== computeDType(x.value.dtype))
           this.say(`${showValue(x.value)} (${x.value.dtype}) is stored in ${b.name} (${b.dtype})`);
         return s;
       }
@@ -272,7 +272,7 @@ class Checker {
         this.value(x.value, inner);
         const b = this.ref(x.into, s);
         if (b && b.space !== "reg") this.say(`combine into ${b.name}, which is not a register`);
-        if (b && loaded(b.dtype) !== loaded(x.value.dtype)) this.say(`combine of ${x.value.dtype} into ${b.name} (${b.dtype})`);
+        if (b && computeDType(b.dtype) !== computeDType(x.value.dtype)) this.say(`combine of ${x.value.dtype} into ${b.name} (${b.dtype})`);
         return s;
       }
       case "copy":

@@ -1,4 +1,4 @@
-import { type DType, isFloat } from "../core/dtype.js";
+import { type DType, isFloat, isHalf } from "../core/dtype.js";
 import { ArgumentError, DTypeError } from "../core/errors.js";
 import { type Dim, hi, add as plus } from "../core/expr.js";
 import { numel, type Shape, sameShape, showType } from "../core/type.js";
@@ -14,13 +14,13 @@ import { full, iota, scalar } from "./source.js";
 export const floats: readonly DType[] = ["f16", "bf16", "f32", "f64"];
 
 /** Half floats as f32, other values as they are: reductions over them keep their accuracy when they are stored between kernels. */
-export const widen = (x: Node): Node => (x.type.dtype === "f16" || x.type.dtype === "bf16" ? cast(x, "f32") : x);
+export const widen = (x: Node): Node => (isHalf(x.type.dtype) ? cast(x, "f32") : x);
 
 /** A formula of half floats computed in f32 and rounded once, so that constants and intermediate values are not rounded too. */
 export function single<T extends readonly Node[]>(inputs: readonly [...T], f: (...wide: T) => Node): Node {
   const y = f(...(inputs.map(widen) as unknown as T));
   const dtype = resultType(...inputs);
-  return dtype === "f16" || dtype === "bf16" ? cast(y, dtype) : y;
+  return isHalf(dtype) ? cast(y, dtype) : y;
 }
 
 /** Floats as they are, integers and bool as the default float dtype. */

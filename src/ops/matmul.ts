@@ -1,4 +1,4 @@
-import { isFloat } from "../core/dtype.js";
+import { computeDType, isFloat } from "../core/dtype.js";
 import { DTypeError, ShapeError } from "../core/errors.js";
 import { hostData, NdArray } from "../core/ndarray.js";
 import { numel, sameShape, showShape, showType } from "../core/type.js";
@@ -41,7 +41,7 @@ export const dotOp: Op<[Node, Node], Record<string, never>> = op({
   vjp: (ct, y) => [dot(ct, swapLast(y.inputs[1]!)), dot(swapLast(y.inputs[0]!), ct)],
   decompose: (y, [a, b]) => {
     const dtype = y.type.dtype;
-    const wide = dtype === "f16" || dtype === "bf16" ? "f32" : dtype;
+    const wide = computeDType(dtype);
     const batch = a.type.shape.slice(0, -2);
     const [m, k] = a.type.shape.slice(-2) as [number, number];
     const n = b.type.shape.at(-1)!;

@@ -58,10 +58,6 @@ export function asInteger(x: unknown, what: string, least: number = 0, most: num
     throw new FormatError(`${what} is ${JSON.stringify(x)?.slice(0, 40)}, not a whole number from ${least} to ${most}`);
   return x;
 }
-export function asBoolean(x: unknown, what: string): boolean {
-  if (typeof x !== "boolean") throw new FormatError(`${what} is not true or false`);
-  return x;
-}
 /** Refuses names that the format does not know: they would be ignored in silence. */
 export function onlyNames(x: Json, names: readonly string[], what: string): void {
   for (const name of Object.keys(x))

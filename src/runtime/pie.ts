@@ -5,9 +5,11 @@
  * from the start of the blob area. The header names every blob with its place, length and SHA-256; everything else refers to blobs
  * by number. A file is checked whole, down to every index, size and integer expression, before anything is made of it.
  */
+
 import { createHash } from "node:crypto";
 import { bytesOf, type DType } from "../core/dtype.js";
 import { FormatError } from "../core/errors.js";
+import { roundUp } from "../core/numbers.js";
 import { sameShape, showType, type TensorType } from "../core/type.js";
 import type { ByteSource } from "./file.js";
 import { asArray, asInteger, asObject, asString, decodeText, type Json, onlyNames, parseJson } from "./json.js";
@@ -114,7 +116,7 @@ export function readPie(source: ByteSource): Pie {
     },
   };
 }
-export const align = (n: number): number => Math.ceil(n / blobAlign) * blobAlign;
+export const align = (n: number): number => roundUp(n, blobAlign);
 
 function readBlobs(x: unknown, room: number, file: string): Blob[] {
   let end = 0;

@@ -1,10 +1,10 @@
 /** Kernel -> C. Vector extensions of GCC and clang for all lanes at once, so one printer serves AVX2, AVX-512 and NEON. */
-import { bytesOf, type DType, isFloat, isInt } from "../../core/dtype.js";
+import { bytesOf, computeDType, type DType, isFloat, isHalf, isInt } from "../../core/dtype.js";
 import { InternalError, UnsupportedError } from "../../core/errors.js";
 import { hi } from "../../core/expr.js";
 import type { Codegen, Template } from "../../kernel/codegen.js";
 import type { Dialect, Printed, Text } from "../../kernel/dialect.js";
-import { type Buffer, type Kernel, loaded } from "../../kernel/kernel.js";
+import type { Buffer, Kernel } from "../../kernel/kernel.js";
 import { print } from "../../kernel/print.js";
 import { spellIndex } from "../../kernel/spell.js";
 import type { ScalarOp } from "../../ops/scalar.js";
@@ -49,11 +49,11 @@ function op(name: ScalarOp, dtype: DType, args: readonly Text[], lanes: number):
   const [a, b] = texts;
   switch (name) {
     case "cast":
-      return cast(a!, loaded(from), dtype, lanes);
+      return cast(a!, computeDType(from), dtype, lanes);
     case "bitcast":
       return bitcast(a!, from, dtype, lanes);
     case "where":
-      return call(`sel_${loaded(dtype)}`, lanes, texts);
+      return call(`sel_${computeDType(dtype)}`, lanes, texts);
     case "lt":
     case "le":
     case "eq":
@@ -96,13 +96,13 @@ function op(name: ScalarOp, dtype: DType, args: readonly Text[], lanes: number):
   return lanes === 1 && isInt(dtype) && bytesOf(dtype) < 4 ? `((${on(dtype, 1)})${text})` : text;
 }
 function cast(a: string, from: DType, to: DType, lanes: number): string {
-  if (to === "f16" || to === "bf16") return call(`round_${to}`, lanes, [cast(a, from, "f32", lanes)]);
+  if (isHalf(to)) return call(`round_${to}`, lanes, [cast(a, from, "f32", lanes)]);
   return from === to ? a : call(`cast_${from}_${to}`, lanes, [a]);
 }
 function bitcast(a: string, from: DType, to: DType, lanes: number): string {
   if (from === to) return a;
-  if (from === "f16" || from === "bf16") return bitcast(call(`narrow_${from}`, lanes, [a]), "u16", to, lanes);
-  if (to === "f16" || to === "bf16") return call(`widen_${to}`, lanes, [bitcast(a, from, "u16", lanes)]);
+  if (isHalf(from)) return bitcast(call(`narrow_${from}`, lanes, [a]), "u16", to, lanes);
+  if (isHalf(to)) return call(`widen_${to}`, lanes, [bitcast(a, from, "u16", lanes)]);
   if (bytesOf(from) !== bytesOf(to) || from === "bool" || to === "bool")
     throw new UnsupportedError(`bitcast from ${from} to ${to}: the sizes differ`);
   if (isFloat(from) || isFloat(to)) return call(`bits_${from}_${to}`, lanes, [a]);
@@ -205,7 +205,7 @@ export const c: Dialect = {
       ? `${b.name}[${i}] = ${v};`
       : `${on(`store_${b.dtype}`, lanes)}(${b.name} + ${i}, ${v});`,
   atomic: (o, b, i, v) => `${call(`atomic_${o}_${b.dtype}`, 1, [`${b.name} + ${i}`, v])};`,
-  hold: (v, storage, lanes) => (storage === "f16" || storage === "bf16" ? call(`round_${storage}`, lanes, [v]) : v),
+  hold: (v, storage, lanes) => (isHalf(storage) ? call(`round_${storage}`, lanes, [v]) : v),
   across: (o, x, dtype, lanes) => call(`across_${o}_${dtype}`, lanes, [x]),
   overThreads: () => unsupported("threads inside a grid point"),
   barrier: () => "",

@@ -1,5 +1,5 @@
 /** What the C backend generates for, from CPU features given as data: no look at this machine. */
-import type { DType } from "../../core/dtype.js";
+import { isHalf, realDTypes } from "../../core/dtype.js";
 import type { Target } from "../../kernel/codegen.js";
 import type { MatrixUnit } from "../../kernel/kernel.js";
 
@@ -25,30 +25,13 @@ export const amx: MatrixUnit = {
   regs: { a: 1, b: 1, acc: 0 },
 };
 
-/** Every dtype that generated C computes. */
-export const cDTypes: ReadonlySet<DType> = new Set<DType>([
-  "bool",
-  "u8",
-  "u16",
-  "u32",
-  "u64",
-  "i8",
-  "i16",
-  "i32",
-  "i64",
-  "f16",
-  "bf16",
-  "f32",
-  "f64",
-]);
-
 /** The Target of a processor: how wide its vectors are, how many it has, whether it multiplies matrices. */
 export function cTarget(cpu: CpuTarget): Target {
   const has = (f: string): boolean => cpu.features.includes(f);
   const wide = has("avx512f") && has("avx512vl") && has("avx512bw") && has("avx512dq");
   const lanes = wide ? 16 : has("avx2") && has("fma") ? 8 : 4;
   return {
-    dtypes: cDTypes,
+    dtypes: realDTypes,
     kernels: true,
     threads: 1,
     lanes,
@@ -63,7 +46,7 @@ export function cTarget(cpu: CpuTarget): Target {
     maxGrid: Number.MAX_SAFE_INTEGER,
     maxBinding: Number.MAX_SAFE_INTEGER,
     storeBytes: 1,
-    atomics: new Set([...cDTypes].filter((t) => t !== "f16" && t !== "bf16")),
+    atomics: new Set([...realDTypes].filter((t) => !isHalf(t))),
     ieee: true,
   };
 }

@@ -1,10 +1,12 @@
 /** Kernel -> CUDA C++ for NVRTC. Lanes are written one by one, with wide loads and stores where alignment is proved. */
-import { bytesOf, type DType, isFloat, isInt } from "../../core/dtype.js";
+
+import { bytesOf, computeDType, type DType, isFloat, isHalf, isInt } from "../../core/dtype.js";
 import { UnsupportedError } from "../../core/errors.js";
 import { hi } from "../../core/expr.js";
+import { roundUp } from "../../core/numbers.js";
 import type { Codegen, Template } from "../../kernel/codegen.js";
 import type { Dialect, Printed, Text } from "../../kernel/dialect.js";
-import { type Buffer, type Kernel, loaded, type Stmt } from "../../kernel/kernel.js";
+import type { Buffer, Kernel, Stmt } from "../../kernel/kernel.js";
 import { partsFor } from "../../kernel/parts.js";
 import { print } from "../../kernel/print.js";
 import { spellIndex } from "../../kernel/spell.js";
@@ -37,7 +39,7 @@ const reserved = new Set([
 ]);
 
 /** The word of a value; bool is 0 or 1 in an int. */
-const valueWord = (dtype: DType): string => (dtype === "bool" ? "int" : word[loaded(dtype)]);
+const valueWord = (dtype: DType): string => (dtype === "bool" ? "int" : word[computeDType(dtype)]);
 const infix: Readonly<Partial<Record<ScalarOp, string>>> = { add: "+", sub: "-", mul: "*", and: "&", or: "|", xor: "^" };
 const compare = { lt: "<", le: "<=", eq: "==", ne: "!=" } as const;
 
@@ -47,7 +49,7 @@ function op(name: ScalarOp, dtype: DType, args: readonly Text[]): string {
   const f = dtype === "f32" ? "f" : "";
   switch (name) {
     case "cast":
-      return cast(a!, loaded(from), dtype);
+      return cast(a!, computeDType(from), dtype);
     case "bitcast":
       return bitcast(a!, from, dtype);
     case "where":
@@ -103,7 +105,7 @@ function op(name: ScalarOp, dtype: DType, args: readonly Text[]): string {
   return `${name}${f}(${args.map((x) => x.text).join(", ")})`;
 }
 function cast(a: string, from: DType, to: DType): string {
-  if (to === "f16" || to === "bf16") return `widen_${to}(narrow_${to}(${cast(a, from, "f32")}))`;
+  if (isHalf(to)) return `widen_${to}(narrow_${to}(${cast(a, from, "f32")}))`;
   if (from === to) return a;
   if (to === "bool") return `(${a} != 0)`;
   if (isFloat(from) && isInt(to)) return `to_int<${valueWord(to)}>(${a})`;
@@ -111,8 +113,8 @@ function cast(a: string, from: DType, to: DType): string {
 }
 function bitcast(a: string, from: DType, to: DType): string {
   if (from === to) return a;
-  if (from === "f16" || from === "bf16") return bitcast(`narrow_${from}(${a})`, "u16", to);
-  if (to === "f16" || to === "bf16") return `widen_${to}(${bitcast(a, from, "u16")})`;
+  if (isHalf(from)) return bitcast(`narrow_${from}(${a})`, "u16", to);
+  if (isHalf(to)) return `widen_${to}(${bitcast(a, from, "u16")})`;
   if (bytesOf(from) !== bytesOf(to) || from === "bool" || to === "bool")
     throw new UnsupportedError(`bitcast from ${from} to ${to}: the sizes differ`);
   if (from === "f32") return `((${valueWord(to)})__float_as_int(${a}))`;
@@ -150,7 +152,7 @@ function literal(value: number | bigint, dtype: DType): string {
     }
   }
 }
-const half = (dtype: DType): boolean => dtype === "f16" || dtype === "bf16";
+const half = (dtype: DType): boolean => isHalf(dtype);
 const pair = (v: readonly string[], f: (a: string, b: string) => string): string[] =>
   Array.from({ length: v.length / 2 }, (_, i) => f(v[2 * i]!, v[2 * i + 1]!));
 const native = (): never => {
@@ -234,14 +236,13 @@ export const cuda: Dialect = {
   finish,
 };
 
-const aligned = (bytes: number, to: number): number => Math.ceil(bytes / to) * to;
 /** Where shared buffers lie in dynamic shared memory. */
 function sharedLayout(k: Kernel, name: (n: string) => string): { readonly lines: string[]; readonly bytes: number } {
   let bytes = 0;
   const place = (b: Buffer, type: string, size: number, align: number): string => {
     const n = hi(b.size);
     if (!Number.isFinite(n)) throw new UnsupportedError(`kernel ${k.name}: shared buffer ${b.name} has no upper bound; give its dims one`);
-    bytes = aligned(bytes, align);
+    bytes = roundUp(bytes, align);
     const line = `${type}* const ${name(b.name)} = (${type}*)(smem + ${bytes});`;
     bytes += n * size;
     return line;

@@ -1,5 +1,5 @@
 /** What CUDA code is generated for, as data. */
-import type { DType } from "../../core/dtype.js";
+import { type DType, realDTypes } from "../../core/dtype.js";
 import type { Target } from "../../kernel/codegen.js";
 import { mmaSync, wgmma } from "../../kernel/units.js";
 
@@ -12,26 +12,11 @@ export interface CudaTarget {
   /** Bytes of shared memory that a block may ask for. */
   readonly sharedBytes?: number;
 }
-const dtypes: ReadonlySet<DType> = new Set<DType>([
-  "bool",
-  "u8",
-  "u16",
-  "u32",
-  "u64",
-  "i8",
-  "i16",
-  "i32",
-  "i64",
-  "f16",
-  "bf16",
-  "f32",
-  "f64",
-]);
 
 /** The Target of a GPU. */
 export function cudaTarget(gpu: CudaTarget): Target {
   return {
-    dtypes,
+    dtypes: realDTypes,
     kernels: true,
     threads: 1024,
     lanes: 4,

@@ -1,10 +1,10 @@
 /** Kernel -> JavaScript over typed arrays. f32 is computed in f64 and rounds where it is stored, compared or made an integer. */
-import { bytesOf, type DType, isFloat, isWide } from "../../core/dtype.js";
+import { bytesOf, computeDType, type DType, isFloat, isHalf, isWide } from "../../core/dtype.js";
 import { InternalError, UnsupportedError } from "../../core/errors.js";
 import { hi } from "../../core/expr.js";
 import type { Codegen, Template } from "../../kernel/codegen.js";
 import type { Dialect, Printed, Text } from "../../kernel/dialect.js";
-import { type Buffer, type Combiner, type Kernel, loaded } from "../../kernel/kernel.js";
+import type { Buffer, Combiner, Kernel } from "../../kernel/kernel.js";
 import { print } from "../../kernel/print.js";
 import { spellIndex } from "../../kernel/spell.js";
 import type { ScalarOp } from "../../ops/scalar.js";
@@ -94,9 +94,9 @@ function op(name: ScalarOp, dtype: DType, args: readonly Text[]): string {
   const wide = isWide(dtype);
   switch (name) {
     case "cast":
-      return cast(args[0]!, loaded(from), dtype);
+      return cast(args[0]!, computeDType(from), dtype);
     case "bitcast":
-      return bitcast(exact({ ...args[0]!, dtype: loaded(from) }), from, dtype);
+      return bitcast(exact({ ...args[0]!, dtype: computeDType(from) }), from, dtype);
     case "where":
       return `(${a} ? ${b} : ${c})`;
     case "lt":
@@ -191,7 +191,7 @@ function shift(name: "shl" | "shr", a: string, b: string, dtype: DType): string 
   return `(${far} ? ${signed ? `(${a} >> ${bits - 1}${n})` : `0${n}`} : (${a} ${right} ${b}))`;
 }
 function cast(a: Text, from: DType, to: DType): string {
-  if (to === "f16" || to === "bf16") return `$round_${to}(${isWide(from) ? `Number(${a.text})` : a.text})`;
+  if (isHalf(to)) return `$round_${to}(${isWide(from) ? `Number(${a.text})` : a.text})`;
   if (from === to) return from === "f32" ? exact(a) : a.text;
   if (to === "bool") return `(${from === "f32" ? exact(a) : a.text} ${isWide(from) ? "!== 0n" : "!== 0"} ? 1 : 0)`;
   if (isWide(from)) {
@@ -208,8 +208,8 @@ function cast(a: Text, from: DType, to: DType): string {
 }
 function bitcast(a: string, from: DType, to: DType): string {
   if (from === to) return a;
-  if (from === "f16" || from === "bf16") return bitcast(`$narrow_${from}(${a})`, "u16", to);
-  if (to === "f16" || to === "bf16") return `$widen_${to}(${bitcast(a, from, "u16")})`;
+  if (isHalf(from)) return bitcast(`$narrow_${from}(${a})`, "u16", to);
+  if (isHalf(to)) return `$widen_${to}(${bitcast(a, from, "u16")})`;
   if (bytesOf(from) !== bytesOf(to) || from === "bool" || to === "bool")
     throw new UnsupportedError(`bitcast from ${from} to ${to}: the sizes differ`);
   if (isFloat(from) && isFloat(to)) throw new InternalError(`bitcast from ${from} to ${to}`);
@@ -217,13 +217,13 @@ function bitcast(a: string, from: DType, to: DType): string {
 }
 function literal(value: number | bigint, dtype: DType): string {
   if (isWide(dtype)) return `${BigInt(value)}n`.replace(/^-.*/, "($&)");
-  const x = dtype === "f32" || dtype === "f16" || dtype === "bf16" ? Math.fround(Number(value)) : Number(value);
+  const x = dtype === "f32" || isHalf(dtype) ? Math.fround(Number(value)) : Number(value);
   return Object.is(x, -0) ? "(-0)" : x < 0 ? `(${x})` : `${x}`;
 }
 const unsupported = (what: string): never => {
   throw new UnsupportedError(`JavaScript has no ${what}; choose a tiling without it`);
 };
-const half = (b: Buffer): boolean => b.dtype === "f16" || b.dtype === "bf16";
+const half = (b: Buffer): boolean => isHalf(b.dtype);
 const loadText = (b: Buffer, i: string): string => (half(b) ? `$widen_${b.dtype}(${b.name}[${i}])` : `${b.name}[${i}]`);
 const storeText = (b: Buffer, i: string, v: string): string => `${b.name}[${i}] = ${half(b) ? `$narrow_${b.dtype}(${v})` : v};`;
 
@@ -276,7 +276,7 @@ export const js: Dialect = {
   wideLane: () => unsupported("lanes"),
   store: (b, i, [v]) => storeText(b, i, v!),
   atomic: (o: Combiner, b, i, v) => {
-    const dtype = loaded(b.dtype);
+    const dtype = computeDType(b.dtype);
     return `{ const $i = ${i}; ${storeText(
       b,
       "$i",
@@ -286,7 +286,7 @@ export const js: Dialect = {
       ]),
     )} }`;
   },
-  hold: (v, storage) => (storage === "f16" || storage === "bf16" ? `$round_${storage}(${v})` : v),
+  hold: (v, storage) => (isHalf(storage) ? `$round_${storage}(${v})` : v),
   across: (_o, x) => x,
   overThreads: () => unsupported("threads inside a grid point"),
   barrier: () => "",

@@ -1,10 +1,10 @@
 /** Kernel -> WGSL. Lanes are written one by one; types narrower than 32 bits lie packed in words. */
-import { bytesOf, type DType, isFloat, isInt } from "../../core/dtype.js";
+import { bytesOf, computeDType, type DType, isFloat, isHalf, isInt } from "../../core/dtype.js";
 import { UnsupportedError } from "../../core/errors.js";
 import { hi } from "../../core/expr.js";
 import type { Codegen, Template } from "../../kernel/codegen.js";
 import { type Dialect, identifier, type Printed, type Text } from "../../kernel/dialect.js";
-import { type Buffer, type Kernel, loaded } from "../../kernel/kernel.js";
+import type { Buffer, Kernel } from "../../kernel/kernel.js";
 import { partsFor } from "../../kernel/parts.js";
 import { print } from "../../kernel/print.js";
 import { spellIndex } from "../../kernel/spell.js";
@@ -101,7 +101,7 @@ function op(name: ScalarOp, dtype: DType, all: readonly Text[]): string {
   const from = args[0]!.dtype;
   switch (name) {
     case "cast":
-      return cast(a!, loaded(from), dtype);
+      return cast(a!, computeDType(from), dtype);
     case "bitcast":
       return bitcast(a!, from, dtype);
     case "where":
@@ -202,7 +202,7 @@ function compare(name: "lt" | "le" | "eq" | "ne", a: string, b: string, from: DT
   return `(${a} ${{ lt: "<", le: "<=", eq: "==", ne: "!=" }[name]} ${b})`;
 }
 function cast(a: string, from: DType, to: DType): string {
-  if (to === "f16" || to === "bf16") return `round_${to}(${cast(a, from, "f32")})`;
+  if (isHalf(to)) return `round_${to}(${cast(a, from, "f32")})`;
   if (from === to) return a;
   if (to === "bool") return from === "f32" ? `(!eq_(${a}, 0.0f))` : `(${a} != ${from[0] === "u" ? "0u" : "0"})`;
   const t = valueType(to);
@@ -212,8 +212,8 @@ function cast(a: string, from: DType, to: DType): string {
 }
 function bitcast(a: string, from: DType, to: DType): string {
   if (from === to) return a;
-  if (from === "f16" || from === "bf16") return bitcast(`narrow_${from}(${a})`, "u16", to);
-  if (to === "f16" || to === "bf16") return `widen_${to}(${bitcast(a, from, "u16")})`;
+  if (isHalf(from)) return bitcast(`narrow_${from}(${a})`, "u16", to);
+  if (isHalf(to)) return `widen_${to}(${bitcast(a, from, "u16")})`;
   if (bytesOf(from) !== bytesOf(to) || from === "bool" || to === "bool")
     throw new UnsupportedError(`bitcast from ${from} to ${to}: the sizes differ`);
   if (to === "f32") return `from_bits(${from === "u32" ? a : `bitcast<u32>(${a})`})`;
@@ -325,7 +325,7 @@ function wgsl(k: Kernel, sharedBytes: number): Dialect {
           { text: y, lanes: 1, dtype: b.dtype },
         ]),
       ),
-    hold: (v, dtype) => (dtype === "f16" || dtype === "bf16" ? `round_${dtype}(${v})` : v),
+    hold: (v, dtype) => (isHalf(dtype) ? `round_${dtype}(${v})` : v),
     across: (_o, x) => x,
     overThreads: (o, x, dtype, threads) => {
       const kind = dtype === "bool" ? (({ add: "or", max: "or", mul: "and", min: "and" } as Record<string, string>)[o] ?? o) : o;

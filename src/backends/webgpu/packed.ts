@@ -1,5 +1,5 @@
 /** Elements narrower than a word: packed in u32, read by shifting, written whole words at a time or bit by bit with atomics. */
-import { bytesOf, type DType } from "../../core/dtype.js";
+import { bytesOf, type DType, isHalf } from "../../core/dtype.js";
 import type { Buffer, Combiner } from "../../kernel/kernel.js";
 
 /** A buffer as it is bound. `atomic`: its words are written by several threads. */
@@ -80,7 +80,7 @@ export function wideLane(b: Storage, name: string, l: number): string {
 /** Writes one element or several neighbours. Part of a word is cleared and set with atomics, which touch no other bits. */
 export function storeStatement(b: Storage, i: string, v: readonly string[], lanes: number): string {
   if (b.space !== "global") {
-    const held = v.map((x) => (b.dtype === "f16" || b.dtype === "bf16" ? `round_${b.dtype}(${x})` : x));
+    const held = v.map((x) => (isHalf(b.dtype) ? `round_${b.dtype}(${x})` : x));
     return lanes === 1 ? `${b.name}[${i}] = ${held[0]};` : held.map((x, l) => `${b.name}[${i} + ${l}] = ${x};`).join(" ");
   }
   if (!isPacked(b)) {

@@ -1,8 +1,10 @@
 /** What every part of a matmul's lowering shares: the sizes, the buffers, and where elements lie. */
+
 import { computeDType, type DType } from "../../../core/dtype.js";
 import { add, ceilDiv, type Dim, div, divides, indexOn, max, mod, mul, stride, sub, variable, xor } from "../../../core/expr.js";
 import { numel, type Shape } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
+import { unflatten } from "../../../ops/movement.js";
 import { type Evaluator, makeEvaluator } from "../../evaluate.js";
 import { type Group, groupBuffers } from "../../group.js";
 import { type Axis, at, axis, type Buffer, type MatrixUnit, type Stmt, type Value } from "../../kernel.js";
@@ -118,7 +120,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
   const cell = unit ? mul(add(mul(at(I), nr / unit.n), at(J)), perLane) : add(mul(at(I), nr), mul(at(J), vector), at(L));
 
   const { digits, points, batchFlat } = parallel(t, total, numel(batch), tid, unit?.lanes ?? 1);
-  const batchIndex = unravel(batchFlat, batch);
+  const batchIndex = unflatten(batchFlat, batch);
 
   /** Threads fill a stage together, so their own levels do not shrink it. */
   const staging = (role: Role, x: Name): readonly Level[] =>
@@ -250,17 +252,6 @@ function epilogueLength(group: Group): number {
   const after = new Set<Node>([group.root!]);
   for (const n of group.nodes) if (n.inputs.some((i) => after.has(i))) after.add(n);
   return [...after].filter((n) => n.op.kind === "elementwise").length;
-}
-
-/** Row-major position as an index into `shape`; the outermost digit needs no remainder. */
-function unravel(flat: Dim, shape: Shape): Dim[] {
-  const out: Dim[] = [];
-  let rest = flat;
-  for (let i = shape.length - 1; i >= 0; i--) {
-    out.unshift(i === 0 ? rest : mod(rest, shape[i]!));
-    rest = div(rest, shape[i]!);
-  }
-  return out;
 }
 
 /** The address of an operand that is only a view of a buffer: no arithmetic, no masks, nothing read for its index. */

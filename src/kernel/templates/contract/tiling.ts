@@ -1,7 +1,9 @@
 /** All decisions about one matmul kernel, as plain data, and the heuristics that compute them from a Target. */
+
 import type { DType } from "../../../core/dtype.js";
 import { bytesOf } from "../../../core/dtype.js";
 import { type Dim, hi } from "../../../core/expr.js";
+import { clamp, roundUp } from "../../../core/numbers.js";
 import type { Target } from "../../codegen.js";
 import type { MatrixUnit } from "../../kernel.js";
 
@@ -64,8 +66,6 @@ export interface Problem {
   readonly contiguousB: boolean;
 }
 
-const roundUp = (x: number, to: number): number => Math.ceil(x / to) * to;
-const clamp = (x: number, least: number, most: number): number => Math.max(least, Math.min(most, x));
 /** Most of a size, bounded so that an unbounded symbolic dim gives sensible blocks. */
 const most = (d: Dim): number => Math.min(hi(d), 1 << 20);
 /** Equal blocks of at most `limit`, each a multiple of `unit`. */
