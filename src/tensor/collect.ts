@@ -77,6 +77,7 @@ export function collectIfNeeded(engine: Engine): void {
   if (!limit) limits.set(engine, (limit = { bytes: slack, blocks: 4096 }));
   if (device.counters.bytes <= limit.bytes && blocks.size <= limit.blocks) return;
   collect();
+  if (device.counters.bytes > limit.bytes) collect();
   limit.bytes = device.counters.bytes * 1.5 + slack;
   limit.blocks = blocks.size * 2 + 4096;
 }
@@ -84,4 +85,9 @@ export function collectIfNeeded(engine: Engine): void {
 export function collect(): void {
   collector()?.();
   sweep();
+}
+/** Frees everything that is dead now: a cycle that was already under way keeps what was made during it, the next one does not. */
+export function collectAll(): void {
+  collect();
+  collect();
 }

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { useDevice } from "../../test/support/devices.js";
 import * as nn from "../nn/index.js";
 import { AdamW, SGD } from "../optim/index.js";
-import { collect } from "./collect.js";
+import { collectAll } from "./collect.js";
 import { currentDevice, engineOf } from "./device.js";
 import { arange, compile, F, manualSeed, memory, noGrad, ones, randn, ready, synchronize, type Tensor, tensor, zeros } from "./index.js";
 import { pendingCount, pendingLimit } from "./pending.js";
@@ -140,7 +140,7 @@ describe("order", () => {
 
 describe("loops that never dispose", () => {
   const heap = (): number => {
-    collect();
+    collectAll();
     return process.memoryUsage().heapUsed;
   };
   test("10,000 lazy steps that never read the loss", async () => {
@@ -226,11 +226,12 @@ describe("loops that never dispose", () => {
     const valueBytes = (): number => memory.report().devices.reduce((n, d) => n + d.valueBytes, 0);
     await memory.collect();
     const before = valueBytes();
-    (() => void new nn.Linear(500, 500).weight.schedule())();
+    for (let i = 0; i < 6; i++) (() => void new nn.Linear(500, 500).weight.schedule())();
     await synchronize();
-    expect(valueBytes()).toBeGreaterThanOrEqual(before + 1_000_000);
+    expect(valueBytes()).toBeGreaterThanOrEqual(before + 6_000_000);
     await new Promise((r) => setTimeout(r, 0));
     await memory.collect();
-    expect(valueBytes()).toBeLessThanOrEqual(before);
+    // The collector may still see one of them in a register.
+    expect(valueBytes()).toBeLessThanOrEqual(before + 1_100_000);
   });
 });

@@ -1,6 +1,6 @@
 /** Who holds device memory. */
 import { showType } from "../core/type.js";
-import { collect, liveStorages } from "./collect.js";
+import { collectAll, liveStorages } from "./collect.js";
 import { allEngines, synchronize } from "./device.js";
 import { knownModules } from "./fields.js";
 import { pendingCount } from "./pending.js";
@@ -53,9 +53,15 @@ function holders(): Map<Storage, string[]> {
 }
 /** Memory of all devices, largest values first. */
 function report(): MemoryReport {
+  const devices = look();
+  const pending = pendingCount();
+  return { devices, pending, toString: () => text(devices, pending) };
+}
+/** Apart from `report`, so that what it gives keeps nothing alive. */
+function look(): DeviceReport[] {
   const names = holders();
   const live = [...liveStorages()];
-  const devices = allEngines().flatMap((e): DeviceReport[] => {
+  return allEngines().flatMap((e): DeviceReport[] => {
     if (!e.device) return [];
     const { bytes, peakBytes, cachedBytes } = e.device.counters;
     const values = live
@@ -65,8 +71,6 @@ function report(): MemoryReport {
     const valueBytes = values.reduce((n, v) => n + v.bytes, 0);
     return [{ device: e.name, bytes, peakBytes, cachedBytes, valueBytes, values, programs: e.programCount, waiting: e.waiting }];
   });
-  const pending = pendingCount();
-  return { devices, pending, toString: () => text(devices, pending) };
 }
 function text(devices: readonly DeviceReport[], pending: number): string {
   const lines = devices.flatMap((d) => [
@@ -90,6 +94,6 @@ export const memory: {
   report,
   async collect() {
     await synchronize();
-    collect();
+    collectAll();
   },
 };
