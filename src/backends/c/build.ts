@@ -2,6 +2,7 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { UnsupportedError } from "../../core/errors.js";
+import { clamp, roundUp } from "../../core/numbers.js";
 import { cpu } from "../../runtime/cpu.js";
 import { ffi, type NativeLibrary } from "../../runtime/ffi.js";
 import type { Program } from "../../runtime/program.js";
@@ -25,7 +26,9 @@ const caches = new Map<string, Cache>();
 const open = new Map<string, Entry>();
 
 /** A compilation unit's worth of source text: beyond it another file pays for another compiler process. */
-const unitText = 96 * 1024;
+const unitText = 64 * 1024;
+/** Source text that is worth a process of its own while a core is idle. */
+const leastText = 4 * 1024;
 
 /** What becomes one library: C text, or a library that was compiled already; and the kernels in it. */
 export interface Unit {
@@ -37,7 +40,10 @@ export interface Unit {
 export function unitsOf(program: Program): readonly Unit[] {
   const text = program.kernels.filter((k) => typeof k.source === "string");
   const total = text.reduce((sum, k) => sum + k.source.length, 0);
-  const count = Math.max(1, Math.min(text.length, Math.max(Math.min(cpu().cores, Math.ceil(total / 4096)), Math.ceil(total / unitText))));
+  const { cores } = cpu();
+  // Where there are more units than cores, every core gets equally many.
+  const wanted = total > cores * unitText ? roundUp(Math.ceil(total / unitText), cores) : Math.min(cores, Math.ceil(total / leastText));
+  const count = clamp(wanted, 1, text.length);
   const units: { source: string; entries: string[] }[] = [];
   let done = 0;
   for (const k of text) {
