@@ -1,8 +1,9 @@
 /** What models with published checkpoints share: keys of checkpoints, activations, and language models with a cache. */
+
+import type { DType } from "../core/dtype.js";
 import { ArgumentError } from "../core/errors.js";
 import { attend, type LoadResult, Module } from "../nn/index.js";
 import { arange, F, type Tensor, zeros } from "../tensor/index.js";
-import type { DType } from "../core/dtype.js";
 
 /** A module that takes the keys of Hugging Face checkpoints. */
 export abstract class PretrainedModel extends Module {

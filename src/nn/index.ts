@@ -1,6 +1,7 @@
 /** Modules: layers, containers, losses, initialisers. */
 export * from "./activation.js";
 export * from "./attention.js";
+export { blank } from "./blank.js";
 export * from "./containers.js";
 export * from "./conv.js";
 export * from "./dropout.js";

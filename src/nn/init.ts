@@ -2,6 +2,10 @@
 import { ArgumentError, ShapeError } from "../core/errors.js";
 import { showShape } from "../core/type.js";
 import { eye, noGrad, rand, type Tensor, tensor } from "../tensor/index.js";
+import { isBlank } from "./blank.js";
+
+/** Fills in place; modules made blank keep what they have. */
+const filled = (t: Tensor, fill: () => Tensor): Tensor => (isBlank() ? t : noGrad(fill));
 
 /** Numbers of inputs and outputs of one unit of a weight. */
 export function fans(t: Tensor): { readonly fanIn: number; readonly fanOut: number } {
@@ -29,11 +33,11 @@ export function gain(nonlinearity: Nonlinearity, slope = 0.01): number {
       return nonlinearity satisfies never;
   }
 }
-export const uniform_ = (t: Tensor, low = 0, high = 1): Tensor => noGrad(() => t.uniform_(low, high));
-export const normal_ = (t: Tensor, mean = 0, std = 1): Tensor => noGrad(() => t.normal_(mean, std));
-export const constant_ = (t: Tensor, value: number): Tensor => noGrad(() => t.fill_(value));
-export const zeros_ = (t: Tensor): Tensor => noGrad(() => t.zero_());
-export const ones_ = (t: Tensor): Tensor => noGrad(() => t.fill_(1));
+export const uniform_ = (t: Tensor, low = 0, high = 1): Tensor => filled(t, () => t.uniform_(low, high));
+export const normal_ = (t: Tensor, mean = 0, std = 1): Tensor => filled(t, () => t.normal_(mean, std));
+export const constant_ = (t: Tensor, value: number): Tensor => filled(t, () => t.fill_(value));
+export const zeros_ = (t: Tensor): Tensor => filled(t, () => t.zero_());
+export const ones_ = (t: Tensor): Tensor => filled(t, () => t.fill_(1));
 /** The identity, for a weight of two axes. */
 export function eye_(t: Tensor): Tensor {
   if (t.ndim !== 2) throw new ShapeError(`eye_: ${showShape(t.shape)} has not two axes`);

@@ -1,7 +1,7 @@
 /** Layers that multiply by a weight. */
 import type { DType } from "../core/dtype.js";
 import { F, type Tensor, zeros } from "../tensor/index.js";
-import { defaultInit, normal_ } from "./init.js";
+import { defaultInit, normal_, zeros_ } from "./init.js";
 import { Module, type Parameter, parameter } from "./module.js";
 
 /** Options of layers with a weight. */
@@ -55,7 +55,7 @@ export class Embedding extends Module {
   }
   resetParameters(): void {
     normal_(this.weight);
-    if (this.paddingIdx !== null) this.weight.detach().at(this.paddingIdx).zero_();
+    if (this.paddingIdx !== null) zeros_(this.weight.detach().at(this.paddingIdx));
   }
   forward(index: Tensor): Tensor {
     return F.embedding(index, this.weight, this.paddingIdx === null ? {} : { paddingIdx: this.paddingIdx });

@@ -6,6 +6,7 @@ import { showShape } from "../core/type.js";
 import { fieldsOf, noteModule, quietly } from "../tensor/fields.js";
 import { noGrad, Tensor } from "../tensor/index.js";
 import { lasting } from "../tensor/step.js";
+import { isBlank } from "./blank.js";
 
 /** A tensor that is trained: it requires gradients, and optimizers and state dicts find it. */
 export class Parameter extends Tensor {}
@@ -16,7 +17,7 @@ export class Buffer extends Tensor {
 }
 /** Makes a tensor a parameter. It keeps its values; what recorded it is let go. */
 export function parameter(value: Tensor, options: { readonly requiresGrad?: boolean } = {}): Parameter {
-  const p = new Parameter(value.detach().clone().cell);
+  const p = new Parameter((isBlank() ? value : value.detach().clone()).cell);
   if (options.requiresGrad ?? isFloat(p.dtype)) p.requiresGrad_();
   return lasting(p);
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { Bert, bertConfig, CausalModel, GPT2, gpt2Config, Llama, llamaConfig, type PretrainedModel } from "../../src/models/index.js";
+import { Bert, bertConfig, type CausalModel, GPT2, gpt2Config, Llama, llamaConfig, type PretrainedModel } from "../../src/models/index.js";
 import { openSafetensors } from "../../src/runtime/index.js";
 import { compile, evaluate, fromBytes, noGrad, type Tensor, tensor } from "../../src/tensor/index.js";
 import { useDevice } from "../support/devices.js";

@@ -1,5 +1,5 @@
 /** A small decoder-only transformer: pre-norm blocks, rotary positions, byte or token vocabulary. `npm start` trains it. */
-import { Embedding, LayerNorm, Linear, Module, type Buffer, buffer, init, ModuleList } from "../../nn/index.js";
+import { type Buffer, buffer, Embedding, init, LayerNorm, Linear, Module, ModuleList } from "../../nn/index.js";
 import { arange, cat, F, noGrad, type Tensor, where } from "../../tensor/index.js";
 
 /** Sizes of a GPT. `width` is a multiple of `heads`, and the quotient is even. */

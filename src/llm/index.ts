@@ -1,0 +1,12 @@
+/** Language models from local folders: loading, generation, chat. */
+
+export {
+  type GenerateOptions,
+  type GenerationReport,
+  LanguageModel,
+  type LanguageModelOptions,
+  loadModel,
+} from "./language-model.js";
+export { type LoadOptions, loadPretrained, loadWeights, type ModelDType, type Pretrained } from "./load.js";
+export { choose, type Rules, rulesOf, type SamplingOptions } from "./sampling.js";
+export { type ChatMessage, loadTokenizer, TextStream, type Tokenizer } from "./tokenizer.js";
