@@ -36,8 +36,15 @@ type Comparison = "lt" | "le" | "eq" | "ne" | "isnan";
 /** On bool these are logical; `shr` is arithmetic for signed integers; `mulhi` is the upper half of a u32 product. */
 type Bits = "and" | "or" | "xor" | "not" | "shl" | "shr" | "mulhi";
 
-/** Number of arguments, and whether the result is bool whatever the arguments are. */
-export const scalarOps: Readonly<Record<ScalarOp, { readonly arity: 1 | 2 | 3; readonly bool?: true }>> = {
+/** `bool`: the result is bool whatever the arguments are. `heavy`: costs about ten times an addition, or more. */
+interface ScalarInfo {
+  readonly arity: 1 | 2 | 3;
+  readonly bool?: true;
+  readonly heavy?: true;
+}
+
+/** What there is to know of each scalar operation. */
+export const scalarOps: Readonly<Record<ScalarOp, ScalarInfo>> = {
   add: { arity: 2 },
   sub: { arity: 2 },
   mul: { arity: 2 },
@@ -48,31 +55,31 @@ export const scalarOps: Readonly<Record<ScalarOp, { readonly arity: 1 | 2 | 3; r
   neg: { arity: 1 },
   abs: { arity: 1 },
   fma: { arity: 3 },
-  pow: { arity: 2 },
+  pow: { arity: 2, heavy: true },
   sqrt: { arity: 1 },
   rsqrt: { arity: 1 },
-  exp: { arity: 1 },
-  exp2: { arity: 1 },
-  expm1: { arity: 1 },
-  log: { arity: 1 },
-  log2: { arity: 1 },
-  log1p: { arity: 1 },
-  sin: { arity: 1 },
-  cos: { arity: 1 },
-  tan: { arity: 1 },
-  asin: { arity: 1 },
-  acos: { arity: 1 },
-  atan: { arity: 1 },
-  atan2: { arity: 2 },
-  sinh: { arity: 1 },
-  cosh: { arity: 1 },
-  tanh: { arity: 1 },
-  asinh: { arity: 1 },
-  acosh: { arity: 1 },
-  atanh: { arity: 1 },
-  erf: { arity: 1 },
-  erfc: { arity: 1 },
-  lgamma: { arity: 1 },
+  exp: { arity: 1, heavy: true },
+  exp2: { arity: 1, heavy: true },
+  expm1: { arity: 1, heavy: true },
+  log: { arity: 1, heavy: true },
+  log2: { arity: 1, heavy: true },
+  log1p: { arity: 1, heavy: true },
+  sin: { arity: 1, heavy: true },
+  cos: { arity: 1, heavy: true },
+  tan: { arity: 1, heavy: true },
+  asin: { arity: 1, heavy: true },
+  acos: { arity: 1, heavy: true },
+  atan: { arity: 1, heavy: true },
+  atan2: { arity: 2, heavy: true },
+  sinh: { arity: 1, heavy: true },
+  cosh: { arity: 1, heavy: true },
+  tanh: { arity: 1, heavy: true },
+  asinh: { arity: 1, heavy: true },
+  acosh: { arity: 1, heavy: true },
+  atanh: { arity: 1, heavy: true },
+  erf: { arity: 1, heavy: true },
+  erfc: { arity: 1, heavy: true },
+  lgamma: { arity: 1, heavy: true },
   floor: { arity: 1 },
   ceil: { arity: 1 },
   trunc: { arity: 1 },

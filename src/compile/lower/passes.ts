@@ -8,6 +8,7 @@ import { type Axis, apply, at, type Buffer, type Combiner, load, type Stmt, stor
 import { reindex } from "../../kernel/positions.js";
 import { startOf } from "../../kernel/start.js";
 import { flatten } from "../../ops/movement.js";
+import { type ScalarOp, scalarOps } from "../../ops/scalar.js";
 import type { MergedAxis, Plan, Reduction } from "./space.js";
 
 /** Which loops surround which statements, outermost first. */
@@ -65,25 +66,8 @@ export function partOf(w: Window, chunk: Dim, step: number): { readonly begin: D
   return { begin, length: min(each, sub(size, begin)) };
 }
 
-const transcendental = new Set([
-  "exp",
-  "exp2",
-  "expm1",
-  "log",
-  "log2",
-  "log1p",
-  "sin",
-  "cos",
-  "tan",
-  "asin",
-  "acos",
-  "atan",
-  "atan2",
-  "sinh",
-  "cosh",
-  "tanh",
-]);
-for (const op of ["asinh", "acosh", "atanh", "erf", "erfc", "lgamma", "pow", "rem"]) transcendental.add(op);
+/** Whether a scalar operation is worth a place of its own rather than being computed again. */
+const isCostly = (op: string): boolean => scalarOps[op as ScalarOp].heavy === true || op === "rem";
 
 /** Evaluates a group's passes at symbolic positions. */
 export function evaluatePasses(p: Plan, levels: Levels): Evaluated {
@@ -213,7 +197,7 @@ function heldNodes(p: Plan, hold: Levels["hold"]): Map<Node, number> {
   const costly = new Set<Node>();
   for (const n of p.group.nodes) {
     if (n.op.kind === "reduce" || numel(n.type.shape) !== size) continue;
-    if ((n.op.scalar && transcendental.has(n.op.scalar)) || n.inputs.some((x) => costly.has(x))) costly.add(n);
+    if ((n.op.scalar && isCostly(n.op.scalar)) || n.inputs.some((x) => costly.has(x))) costly.add(n);
   }
   const holdable = (n: Node): boolean =>
     numel(n.type.shape) === size &&
