@@ -52,6 +52,6 @@ function joinTyped(xs: readonly Float32Array[], what: string): Tensor {
   const n = xs[0]!.length;
   if (xs.some((x) => x.length !== n)) throw new ArgumentError(`collate: ${what} is an array whose length differs between samples`);
   const all = new (xs[0]!.constructor as new (n: number) => Float32Array)(n * xs.length);
-  xs.forEach((x, i) => all.set(x, i * n));
+  xs.forEach((x, i) => void all.set(x, i * n));
   return tensor(all, [xs.length, n]);
 }

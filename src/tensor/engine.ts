@@ -5,6 +5,7 @@
 import { bytesOf } from "../core/dtype.js";
 import { DeviceError, UnsupportedError } from "../core/errors.js";
 import { type Dim, evaluate as valueOf } from "../core/expr.js";
+import type { TensorType } from "../core/type.js";
 import type { Graph } from "../ir/graph.js";
 import { graphKey, intern } from "../ir/intern.js";
 import type { Backend, Codegen } from "../kernel/codegen.js";
@@ -375,8 +376,11 @@ function bindDims(program: Program, job: Job): number[] {
     const t = d.terms[0];
     if (d.terms.length === 1 && d.offset === 0 && t!.by === 1 && t!.atom.kind === "var") values.set(t!.atom.name, size);
   };
-  program.inputs.forEach((p, i) => p.type.shape.forEach((d, k) => bind(d, job.inputs[i]!.type.shape[k] as number)));
-  program.state.forEach((p, i) => p.type.shape.forEach((d, k) => bind(d, job.states[i]!.before.type.shape[k] as number)));
+  const bindAll = (type: TensorType, s: Storage): void => {
+    for (const [k, d] of type.shape.entries()) bind(d, s.type.shape[k] as number);
+  };
+  for (const [i, p] of program.inputs.entries()) bindAll(p.type, job.inputs[i]!);
+  for (const [i, p] of program.state.entries()) bindAll(p.type, job.states[i]!.before);
   return program.dims.map((d) => {
     const v = values.get(d.name);
     if (v === undefined) throw new DeviceError(`${program.name}: nothing that is passed has the size ${d.name}`);

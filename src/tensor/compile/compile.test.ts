@@ -171,7 +171,7 @@ describe("recompilation", () => {
       if (compiled) expect((step as unknown as { traces: number }).traces).toBe(1);
       ends.push(await values(model.parameters()[0]!));
     }
-    ends[0]!.forEach((v, i) => expect(ends[1]![i]).toBeCloseTo(v, 3));
+    ends[0]!.forEach((v, i) => void expect(ends[1]![i]).toBeCloseTo(v, 3));
   });
 
   test("symbolic sizes: one compilation for all", async () => {
@@ -198,7 +198,7 @@ describe("recompilation", () => {
                 .add((t * (t - 1)) / 2),
             ))) ||
           [];
-        want.forEach((v, k) => expect(got[k]).toBeCloseTo(v, 4));
+        want.forEach((v, k) => void expect(got[k]).toBeCloseTo(v, 4));
         before += 0;
       }
     expect(before).toBeGreaterThan(0);
@@ -288,7 +288,7 @@ describe("guards", () => {
       const got = await run(() => step(x, state.plain));
       expect(got.grad, `after ${c}`).toBe(want.grad);
       expect(got.v.length, `after ${c}`).toBe(want.v.length);
-      want.v.forEach((v, i) => expect(Math.abs(got.v[i]! - v), `after ${c}`).toBeLessThanOrEqual(1e-5 * (1 + Math.abs(v))));
+      want.v.forEach((v, i) => void expect(Math.abs(got.v[i]! - v), `after ${c}`).toBeLessThanOrEqual(1e-5 * (1 + Math.abs(v))));
     }
     expect(violations).toBe(500);
   }, 60_000);

@@ -98,10 +98,6 @@ export const isSymbolic = (s: Sizes): boolean => s.ranges.size > 0;
 /** Values of the symbolic sizes in a call. */
 export function valuesOf(s: Sizes, shapes: readonly (readonly number[])[]): Record<string, number> {
   const values: Record<string, number> = {};
-  s.axes.forEach((axes, i) =>
-    axes.forEach((a, k) => {
-      if (typeof a === "string") values[a] = shapes[i]![k]!;
-    }),
-  );
+  for (const [i, axes] of s.axes.entries()) for (const [k, a] of axes.entries()) if (typeof a === "string") values[a] = shapes[i]![k]!;
   return values;
 }
