@@ -22,6 +22,8 @@ export class Cell {
   /** When the cell was made, and when it got its value. */
   readonly born: number = clock.now;
   since: number = clock.now;
+  /** When the value was last changed in place. */
+  changed = -1;
   /** Its value was left out of an earlier submission, and was read again since. */
   missed = false;
   /** A parameter, a buffer, state of an optimizer: made real in a program of its own when it is first needed. */

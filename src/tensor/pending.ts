@@ -18,13 +18,13 @@ import { carries, isReleased, markReleased } from "./track.js";
 
 /** A pending graph is submitted when it has more nodes than this. */
 export const pendingLimit = 5000;
-/** A loop that changes variables in place is submitted at the end of a turn when it has recorded more than this. */
-const turnLimit = 200;
+/** A loop that changes variables in place is submitted at the end of a turn when operations wait for each other this deep. */
+const turnDepth = 64;
 
 let cells: Cell[] = [];
 /** Cells that were read again after a submission that did not keep their values. */
 let missed: Cell[] = [];
-/** The first variable that was changed since the last submission: when it is changed again, a loop has made a turn. */
+/** The variable whose change ends the turns of such a loop: always the same one, so that all turns are one program. */
 let anchor: Cell | undefined;
 const depths = new WeakMap<Node, number>();
 
@@ -41,13 +41,14 @@ export function notePending(cell: Cell, changed = false): void {
   if (mode.trace || !mode.pins || storageOf(cell.value) || cell.value.inputs.length === 0) return;
   cells.push(cell);
   if (cell.keep) noteLasting(cell);
-  if (cells.length > pendingLimit || depthOf(cell.value) > pendingLimit) flush();
-  else if (changed && cell.born < clock.now) {
-    if (!anchor) anchor = cell;
-    else if (anchor === cell && cells.length > turnLimit) {
-      flush();
-      anchor = cell;
-    }
+  const depth = depthOf(cell.value);
+  const again = changed && cell.changed === clock.now;
+  if (changed) cell.changed = clock.now;
+  if (cells.length > pendingLimit || depth > pendingLimit) flush();
+  else if (again && depth > turnDepth && (!anchor || anchor === cell)) {
+    flush();
+    anchor = cell;
+    cell.changed = clock.now;
   }
 }
 /** Notes that a cell's value will be computed a second time unless the next submission keeps it. */
