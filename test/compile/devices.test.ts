@@ -96,16 +96,21 @@ async function shrink(backend: Backend, device: Device, seed: number, first: str
 }
 
 for (const backend of [js, c]) {
-  test.skipIf(backend.unavailable() !== undefined)(`${runs} random graphs on ${backend.name}`, { timeout: 400_000 }, async () => {
-    const device = await backend.open();
-    const failures: string[] = [];
-    for (let from = 1; from <= runs; from += batch) {
-      const seeds = Array.from({ length: Math.min(batch, runs - from + 1) }, (_, i) => from + i);
-      const list = seeds.map((s) => randomGraph(s, sizeOf(s)));
-      const found = await disagreements(backend, device, list).catch((e: unknown) => seeds.map(() => String(e)));
-      for (const [i, why] of found.entries()) if (why && failures.length < 5) failures.push(await shrink(backend, device, seeds[i]!, why));
-    }
-    await device.close();
-    expect(failures.join("\n")).toBe("");
-  });
+  test.skipIf(backend.unavailable() !== undefined)(
+    `${runs} random graphs on ${backend.name}${backend.unavailable() ? ` (skipped: ${backend.unavailable()})` : ""}`,
+    { timeout: 400_000 },
+    async () => {
+      const device = await backend.open();
+      const failures: string[] = [];
+      for (let from = 1; from <= runs; from += batch) {
+        const seeds = Array.from({ length: Math.min(batch, runs - from + 1) }, (_, i) => from + i);
+        const list = seeds.map((s) => randomGraph(s, sizeOf(s)));
+        const found = await disagreements(backend, device, list).catch((e: unknown) => seeds.map(() => String(e)));
+        for (const [i, why] of found.entries())
+          if (why && failures.length < 5) failures.push(await shrink(backend, device, seeds[i]!, why));
+      }
+      await device.close();
+      expect(failures.join("\n")).toBe("");
+    },
+  );
 }

@@ -17,9 +17,9 @@ import type { KernelCode, Program, Step } from "../../runtime/program.js";
 import { Session } from "../../runtime/session.js";
 import { tripled } from "../../runtime/testing.js";
 import { toBinary } from "./build.js";
-import { findCompiler } from "./cc.js";
 import { openC } from "./device.js";
 import { cKey } from "./key.js";
+import { hasCompiler } from "./testing.js";
 
 const key = { ...cKey(), features: [] };
 const bytes = (a: Float32Array): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
@@ -54,7 +54,7 @@ const sleepy = (ms: number): KernelCode =>
     `for (long long p = begin; p < end; p++) { struct timespec t = {0, ${ms * 1_000_000}}; nanosleep(&t, 0); __atomic_fetch_add((int*)args[0], 1, 5); }`,
   );
 
-describe.skipIf(typeof findCompiler() === "string")("the c device", () => {
+describe.skipIf(!hasCompiler())("the c device", () => {
   let device: Device;
   let state: Allocation;
   let call: Call;
@@ -261,15 +261,24 @@ describe.skipIf(typeof findCompiler() === "string")("the c device", () => {
 
 test("without a compiler the reason and the remedy are told", () => {
   const at = (file: string): string => JSON.stringify(`${import.meta.dirname}/${file}`);
-  const child = `import { openC } from ${at("device.ts")}; import { findCompiler } from ${at("cc.ts")}; console.log(findCompiler()); openC().catch((e) => console.log(e.constructor.name, e.message));`;
+  const child = `import { openC } from ${at("device.ts")}; import { findCompiler } from ${at("cc.ts")}; import { tripled } from ${at("../../runtime/testing.ts")};
+    const told = (e) => console.log(e.constructor.name, e.message);
+    console.log(findCompiler());
+    const device = await openC();
+    try { device.alloc(4); } catch (e) { told(e); }
+    await device.load(tripled(device.key)).catch(told);
+    await device.close();`;
   const out = execFileSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", child], {
     env: { ...process.env, CC: "false" },
     encoding: "utf8",
   });
-  expect(out).toMatch(/CC=false.*unset it\nUnsupportedError the c device needs a C compiler.*or use the js device/);
+  expect(out).toMatch(/CC=false.*unset it\nDeviceError .*it needs a program of machine code/);
+  expect(out).toMatch(
+    /UnsupportedError .* is not machine code, and the c device needs a C compiler for it.*--binary, or use the js device\n$/,
+  );
 });
 
-test.skipIf(typeof findCompiler() === "string")("compiled kernels travel in a file and run where they are trusted", async () => {
+test.skipIf(!hasCompiler())("compiled kernels travel in a file and run where they are trusted", async () => {
   const device = await openC(undefined, { threads: 1 });
   const text = tripled(key);
   const program = await toBinary(text);

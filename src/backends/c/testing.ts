@@ -8,14 +8,19 @@ import { evaluate, hi } from "../../core/expr.js";
 import type { Kernel } from "../../kernel/kernel.js";
 import { cpu } from "../../runtime/cpu.js";
 import { ffi } from "../../runtime/ffi.js";
+import { warnOnce } from "../../runtime/warn.js";
 import { compileAllSync, findCompiler, flagsFor } from "./cc.js";
 import { cCodegen } from "./codegen.js";
 
 /** Runs one kernel over its whole grid; buffers are changed in place. */
 export type RunKernel = (buffers: readonly Uint8Array[], dims?: Readonly<Record<string, number>>) => void;
 
-/** Whether a C compiler was found. */
-export const hasCompiler = (): boolean => typeof findCompiler() !== "string";
+/** Whether a C compiler was found; says why tests that need one are skipped. */
+export function hasCompiler(): boolean {
+  const found = findCompiler();
+  if (typeof found === "string") warnOnce(`tests that compile C are skipped: ${found}`);
+  return typeof found !== "string";
+}
 
 /** Compiles kernels into one library. `features`: for another processor than this one; `more`: further compiler flags. */
 export function compileKernels(
