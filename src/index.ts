@@ -14,6 +14,7 @@ export * from "./core/errors.js";
 export * as data from "./data/index.js";
 export { compileMethod, type ExportOptions, exportContents, exportPie, type MethodSpec } from "./export.js";
 export { type LoadOptions, loadSafetensors, type SaveOptions, saveSafetensors } from "./files.js";
+export * as llm from "./llm/index.js";
 export * as models from "./models/index.js";
 export * as nn from "./nn/index.js";
 export * as optim from "./optim/index.js";

@@ -8,5 +8,7 @@ export {
   loadModel,
 } from "./language-model.js";
 export { type LoadOptions, loadPretrained, loadWeights, type ModelDType, type Pretrained } from "./load.js";
+export { type ModelMethods, modelMethods } from "./methods.js";
 export { choose, type Rules, rulesOf, type SamplingOptions } from "./sampling.js";
-export { type ChatMessage, loadTokenizer, TextStream, type Tokenizer } from "./tokenizer.js";
+export { TextStream } from "./stream.js";
+export { type ChatMessage, loadTokenizer, type Tokenizer } from "./tokenizer.js";

@@ -5,7 +5,8 @@ import { Decoder } from "./decoder.js";
 import { readJsonIfThere } from "./json.js";
 import { type LoadOptions, loadPretrained, type Pretrained } from "./load.js";
 import { rulesOf, type SamplingOptions } from "./sampling.js";
-import { type ChatMessage, TextStream, type Tokenizer } from "./tokenizer.js";
+import { TextStream } from "./stream.js";
+import type { ChatMessage, Tokenizer } from "./tokenizer.js";
 
 export interface GenerateOptions extends SamplingOptions {
   /** How many tokens are made at most. Default: as many as fit. */

@@ -51,7 +51,7 @@ export async function loadPretrained(folder: string, options: LoadOptions = {}):
     const model = on(() => blank(() => make(config)));
     await loadWeights(model, file, { ...options, folder });
     model.eval();
-    const tokenizer = existsSync(join(folder, "tokenizer.json")) ? loadTokenizer(folder) : undefined;
+    const tokenizer = existsSync(join(folder, "tokenizer.json")) ? await loadTokenizer(folder) : undefined;
     return { model, config, tokenizer, folder };
   } finally {
     file.close();

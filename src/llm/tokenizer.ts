@@ -1,8 +1,8 @@
 /** Text to tokens and back, as a folder's tokenizer.json says. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Template } from "@huggingface/jinja";
-import { Tokenizer as Encoder } from "@huggingface/tokenizers";
+import type { Template } from "@huggingface/jinja";
+import type { Tokenizer as Encoder } from "@huggingface/tokenizers";
 import { ArgumentError, FormatError } from "../core/errors.js";
 import { readJson, readJsonIfThere } from "./json.js";
 
@@ -23,13 +23,15 @@ export interface Tokenizer {
 }
 
 /** Reads tokenizer.json and tokenizer_config.json of a folder. */
-export function loadTokenizer(folder: string): Tokenizer {
+export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const json = readJson(folder, "tokenizer.json");
   const config = readJsonIfThere(folder, "tokenizer_config.json") ?? {};
   const file = join(folder, "tokenizer.json");
+  // Only who has text loads these packages.
+  const [{ Tokenizer: Made }, jinja] = await Promise.all([import("@huggingface/tokenizers"), import("@huggingface/jinja")]);
   let encoder: Encoder;
   try {
-    encoder = new Encoder(json, config);
+    encoder = new Made(json, config);
     encoder.encode("a");
   } catch (error) {
     throw new FormatError(`${file} is no tokenizer that can be used: ${(error as Error).message}`);
@@ -39,7 +41,7 @@ export function loadTokenizer(folder: string): Tokenizer {
     encode: (text, options = {}) => encoder.encode(text, { add_special_tokens: options.special ?? true }).ids,
     decode: (tokens) => (tokens.length ? encoder.decode([...tokens], { skip_special_tokens: true }) : ""),
     chat(messages) {
-      template ??= new Template(chatTemplate(folder, config));
+      template ??= new jinja.Template(chatTemplate(folder, config));
       const word = (key: string): string => {
         const x = config[key];
         return typeof x === "string" ? x : ((x as { content?: string } | null | undefined)?.content ?? "");
@@ -64,37 +66,4 @@ function chatTemplate(folder: string, config: Readonly<Record<string, unknown>>)
   const file = join(folder, "chat_template.jinja");
   if (existsSync(file)) return readFileSync(file, "utf8");
   throw new ArgumentError(`${folder} has no chat template; give the prompt as one text`);
-}
-
-/** Text of a growing list of tokens, given out as soon as it no longer changes. */
-export class TextStream {
-  private readonly tokenizer: Pick<Tokenizer, "decode">;
-  private readonly tokens: number[];
-  private from = 0;
-  private told: number;
-
-  /** `before`: the tokens that the text goes on from; they are not given out. */
-  constructor(tokenizer: Pick<Tokenizer, "decode">, before: readonly number[] = []) {
-    this.tokenizer = tokenizer;
-    // A few tokens tell whether the next one starts with a space.
-    this.tokens = before.slice(-8);
-    this.told = this.tokens.length;
-  }
-  /** The text that one more token makes sure of: "" while a character is incomplete. */
-  push(token: number): string {
-    this.tokens.push(token);
-    return this.tell(false);
-  }
-  /** What was held back. */
-  end(): string {
-    return this.tell(true);
-  }
-  private tell(all: boolean): string {
-    const before = this.tokenizer.decode(this.tokens.slice(this.from, this.told));
-    const now = this.tokenizer.decode(this.tokens.slice(this.from));
-    if (now.length <= before.length || (!all && now.endsWith("\ufffd"))) return "";
-    this.from = this.told;
-    this.told = this.tokens.length;
-    return now.slice(before.length);
-  }
 }
