@@ -42,7 +42,7 @@ function plain(_key: string, value: unknown): unknown {
 }
 
 /** One line about a group, and one for each reason. */
-export function showGroup(x: Group): string {
+function showGroup(x: Group): string {
   const count = (list: readonly unknown[], word: string): string => `${list.length} ${word}${list.length === 1 ? "" : "s"}`;
   const head = `${x.name} (${x.kind}): ${count(x.nodes, "node")}, ${count(x.inputs, "input")}, ${count(x.outputs, "output")}`;
   return [head, ...x.why.map((w) => `    ${w}`)].join("\n");

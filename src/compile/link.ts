@@ -153,7 +153,7 @@ function hash53(text: string, seed: number): string {
 }
 
 /** Text that groups share exactly when they lower to the same kernels. */
-export function groupKey(group: Group): string {
+function groupKey(group: Group): string {
   const ids = new Map<Node, number>();
   const typeText = (n: Node): string => `${n.type.dtype}[${n.type.shape.map((d) => (typeof d === "number" ? d : d.key)).join()}]`;
   const parts: string[] = [];

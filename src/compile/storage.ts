@@ -12,7 +12,7 @@ export interface Sharing {
 }
 
 /** The step that reads or writes a temporary last. */
-export function lastUses(p: Plan, order: readonly Task[]): Map<Slot, number> {
+function lastUses(p: Plan, order: readonly Task[]): Map<Slot, number> {
   const last = new Map<Slot, number>();
   order.forEach((t, i) => {
     const { reads, writes } = slotsOf(p, t);

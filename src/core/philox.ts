@@ -41,22 +41,6 @@ export function randomWords(state: ArrayLike<number>, stream: number, n: number)
   return out.subarray(0, n);
 }
 
-/** `n` numbers in [0, 1), multiples of 2^-24. */
-export function uniforms(state: ArrayLike<number>, stream: number, n: number): Float64Array {
-  return Float64Array.from(randomWords(state, stream, n), (word) => (word >>> 8) * 2 ** -24);
-}
-
-/** `n` normally distributed numbers, by Box and Muller: elements 2i and 2i + 1 share two words. */
-export function normals(state: ArrayLike<number>, stream: number, n: number): Float64Array {
-  const words = randomWords(state, stream, n + (n % 2));
-  return Float64Array.from({ length: n }, (_, i) => {
-    const pair = i - (i % 2);
-    const radius = Math.sqrt(-2 * Math.log(((words[pair]! >>> 8) + 1) * 2 ** -24));
-    const angle = 2 * Math.PI * (words[pair + 1]! >>> 8) * 2 ** -24;
-    return radius * (i % 2 ? Math.sin(angle) : Math.cos(angle));
-  });
-}
-
 /** The state with its 64-bit offset moved on, so that the next draws are new. */
 export function advance(state: ArrayLike<number>, by: number): Uint32Array {
   const offset = BigInt.asUintN(64, (BigInt(state[3]!) << 32n) + BigInt(state[2]!) + BigInt(by));

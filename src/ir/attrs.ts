@@ -24,7 +24,7 @@ export function writeAttrs(attrs: Attrs, ranges = true): string {
 }
 
 /** One attribute. Without `ranges`, expressions are written without the ranges of their variables. */
-export function writeAttr(a: Attr, ranges = true): string {
+function writeAttr(a: Attr, ranges = true): string {
   switch (typeof a) {
     case "number":
       return writeNumber(a);

@@ -36,12 +36,12 @@ export function printGraph(g: Graph): string {
 }
 
 /** Inputs, state, then every other node, inputs before users. */
-export function orderOf(g: Graph): Node[] {
+function orderOf(g: Graph): Node[] {
   return topo([...g.inputs, ...g.state, ...roots(g)]);
 }
 
 /** One node as `printGraph` writes it. */
-export function nodeLine(n: Node, id: ReadonlyMap<Node, number>): string {
+function nodeLine(n: Node, id: ReadonlyMap<Node, number>): string {
   const inputs = n.inputs.length ? `(${n.inputs.map((x) => `%${id.get(x) ?? "?"}`).join(", ")})` : "";
   const attrs = writeAttrs(n.attrs, false);
   const type = n.tuple ? `(${n.tuple.map(showType).join(", ")})` : showType(n.type);

@@ -33,7 +33,7 @@ export function rules(name: string, list: readonly Rule[]): Pass {
 }
 
 /** Applies the rules of each node's op bottom-up; what they build is seen again in the next round. */
-export function applyRules(g: Graph, rulesOf: (op: Op) => readonly Rule[] | undefined, rounds = 8): Graph {
+function applyRules(g: Graph, rulesOf: (op: Op) => readonly Rule[] | undefined, rounds = 8): Graph {
   for (let round = 0; round < rounds; round++) {
     let changed = false;
     g = mapGraph(g, (n) => {

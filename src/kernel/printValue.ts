@@ -139,7 +139,7 @@ export function deciding(s: State, t: Test): number[] | undefined {
   return step < 0 ? [s.lane!.size - 1] : [0];
 }
 /** The lane in which an evenly spaced test holds if it holds in any. */
-export function lastToFail(s: State, t: Test): number | undefined {
+function lastToFail(s: State, t: Test): number | undefined {
   const step = laneStride(s, sub(t.b, t.a));
   if (t.op !== "<" || step === undefined) return undefined;
   return step < 0 ? 0 : s.lane!.size - 1;

@@ -20,7 +20,7 @@ import {
 } from "./kernel.js";
 
 /** Numbers in [0, 1) from a seed. */
-export function randomNumbers(seed: number): () => number {
+function randomNumbers(seed: number): () => number {
   let state = (seed * 2654435761) >>> 0;
   return () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;

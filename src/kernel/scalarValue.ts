@@ -148,7 +148,7 @@ const cast = (a: Scalar, to: DType): Scalar => roundValue(to, a);
 
 const room = new DataView(new ArrayBuffer(8));
 /** The bits of a value, as an unsigned integer. */
-export function toBits(x: Scalar, dtype: DType): bigint {
+function toBits(x: Scalar, dtype: DType): bigint {
   if (dtype === "f16") return BigInt(toF16(Number(x)));
   if (dtype === "bf16") return BigInt(toBf16(Number(x)));
   if (dtype === "f32") room.setFloat32(0, Number(x));
@@ -157,7 +157,7 @@ export function toBits(x: Scalar, dtype: DType): bigint {
   return dtype === "f32" ? BigInt(room.getUint32(0)) : room.getBigUint64(0);
 }
 /** The value of a dtype with these bits. */
-export function fromBits(bits: bigint, dtype: DType): Scalar {
+function fromBits(bits: bigint, dtype: DType): Scalar {
   if (dtype === "f16") return fromF16(Number(bits));
   if (dtype === "bf16") return fromBf16(Number(bits));
   if (dtype === "f32") room.setUint32(0, Number(bits));

@@ -163,7 +163,7 @@ export function eachValue(body: readonly Stmt[], f: (v: Value) => void): void {
 }
 
 /** The symbolic sizes that a kernel takes: variables of its body, grid and buffers that nothing in it binds. */
-export function freeDims(grid: Dim, buffers: readonly Buffer[], body: readonly Stmt[]): Dim[] {
+function freeDims(grid: Dim, buffers: readonly Buffer[], body: readonly Stmt[]): Dim[] {
   const found = new Map<string, Dim>();
   for (const d of [grid, ...buffers.map((b) => b.size), ...dimsOf(body)]) variables(d, found);
   const bound = new Set(["pid", "tid"]);

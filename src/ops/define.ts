@@ -56,7 +56,7 @@ export interface BinaryRule extends Rule {
 }
 
 /** Throws unless the dtype is in the domain. */
-export function checkDomain(name: string, domain: Domain, t: TensorType): void {
+function checkDomain(name: string, domain: Domain, t: TensorType): void {
   const { kind } = dtypes[t.dtype];
   if (kind === "complex") throw new DTypeError(`${name}: ${showType(t)}: there is no complex arithmetic yet`);
   if (domain === "float" && kind !== "float") throw new DTypeError(`${name}: ${showType(t)} is not a float tensor; cast it first`);

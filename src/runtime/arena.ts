@@ -4,7 +4,7 @@ import { type Dim, evaluate, variables } from "../core/expr.js";
 import type { Program, Step } from "./program.js";
 
 /** Buffers that a step reads, and those that it writes. */
-export function stepBuffers(p: Program, s: Step): { readonly reads: readonly number[]; readonly writes: readonly number[] } {
+function stepBuffers(p: Program, s: Step): { readonly reads: readonly number[]; readonly writes: readonly number[] } {
   switch (s.kind) {
     case "copy":
       return { reads: [s.from], writes: [s.to] };

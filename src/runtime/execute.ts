@@ -73,7 +73,7 @@ const named = (program: Program, dims: readonly number[]): Record<string, number
   Object.fromEntries(program.dims.map((d, i) => [d.name, dims[i]!]));
 
 /** Bytes of buffer `b` in a call. */
-export const bytesOfBuffer = (program: Program, b: number, dims: readonly number[]): number => {
+const bytesOfBuffer = (program: Program, b: number, dims: readonly number[]): number => {
   const plan = program.buffers[b]!;
   return evaluate(plan.size, named(program, dims)) * bytesOf(plan.dtype);
 };

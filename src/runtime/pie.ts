@@ -19,7 +19,7 @@ import { verifyProgram } from "./verify.js";
 
 export const pieMagic: Uint8Array = new Uint8Array([0x89, 0x50, 0x49, 0x45, 0x0d, 0x0a, 0x1a, 0x0a]);
 export const pieVersion = 1;
-export const blobAlign = 64;
+const blobAlign = 64;
 /** Bytes before the header. */
 export const preludeBytes = 24;
 const mostHeader = 1 << 28;

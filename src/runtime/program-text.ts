@@ -65,7 +65,7 @@ export function writeProgram(p: Program, store: StoreBlob): Json {
     }),
   };
 }
-export const writeDimText = (d: Dim): number | string => (typeof d === "number" ? d : show(d));
+const writeDimText = (d: Dim): number | string => (typeof d === "number" ? d : show(d));
 export const writeType = (t: TensorType): Json => ({ dtype: t.dtype, shape: t.shape.map(writeDimText) });
 const writePort = (p: Port): Json => ({ name: p.name, ...writeType(p.type), buffer: p.buffer });
 
@@ -192,7 +192,7 @@ function readTile(x: unknown, what: string): { buffer: number; box: [number, num
   const [rows, columns] = asArray(t["box"], what, 2).map((n) => asInteger(n, what, 1));
   return { buffer: asInteger(t["buffer"], what), box: [rows ?? 0, columns ?? 0] };
 }
-export function readKey(x: unknown, what: string): TargetKey {
+function readKey(x: unknown, what: string): TargetKey {
   const k = asObject(x, `key of ${what}`);
   return {
     backend: asString(k["backend"], `key of ${what}`, 40),
@@ -212,7 +212,7 @@ export function readDims(x: unknown, what: string): DimRange[] {
 export const rangesOf = (dims: readonly DimRange[]): Ranges => new Map(dims.map((d) => [d.name, variable(d.name, d.min, d.max)]));
 
 /** A number, or text over the known dims. */
-export function readDim(x: unknown, ranges: Ranges, what: string): Dim {
+function readDim(x: unknown, ranges: Ranges, what: string): Dim {
   if (typeof x === "number") return asInteger(x, what);
   const text = asString(x, what, 1 << 14);
   if (text.includes("|")) throw new FormatError(`${what}: ${JSON.stringify(text.slice(0, 80))} declares dims of its own`);

@@ -39,7 +39,7 @@ export interface Cache {
 export const sha256 = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex");
 
 /** The cache folder: $TREEPIE_CACHE_DIR, or the system's place for caches. */
-export function cacheFolder(): string {
+function cacheFolder(): string {
   const own = process.env["TREEPIE_CACHE_DIR"];
   if (own) return own;
   if (platform() === "darwin") return join(homedir(), "Library", "Caches", "treepie");

@@ -66,7 +66,7 @@ const ask = ([file, ...args]: readonly string[]): string | undefined =>
 
 const supported = new Map<string, readonly string[]>();
 /** The extensions that this machine has and the compiler knows: older compilers lack the newer ones. */
-export function usableFeatures(compiler: Compiler): readonly string[] {
+function usableFeatures(compiler: Compiler): readonly string[] {
   const { arch, features } = cpu();
   const known = supported.get(compiler.version);
   if (known) return known;

@@ -52,7 +52,7 @@ function pack(dtype: DType, v: string): string {
   }
 }
 /** One element of a packed buffer. */
-export const packedLoad = (b: Storage, i: string): string =>
+const packedLoad = (b: Storage, i: string): string =>
   unpack(b.dtype, `(${read(b, `(${i}) / ${perWord(b)}`)} >> (u32((${i}) % ${perWord(b)}) * ${bits(b)}u))`);
 /** One element of a bound buffer. */
 export function loadWord(b: Storage, i: string): string {

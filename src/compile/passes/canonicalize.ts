@@ -22,7 +22,7 @@ export const canonicalize: Pass = {
 };
 
 /** Rewrites a node, and what comes out, as long as a rule applies. */
-export function simplify(n: Node): Node {
+function simplify(n: Node): Node {
   for (let i = 0; i < 100; i++) {
     const next = once(n);
     if (next === undefined || next === n) return n;

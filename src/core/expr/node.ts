@@ -48,7 +48,7 @@ export type Atom = AtomBase &
 
 export const hasDiv = 1;
 export const hasMod = 2;
-export const noTerms: readonly Term[] = [];
+const noTerms: readonly Term[] = [];
 const limit = Number.MAX_SAFE_INTEGER;
 
 /** Least value. */

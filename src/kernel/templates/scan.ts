@@ -28,7 +28,7 @@ export const scanTemplate: Template = {
 };
 
 /** One kernel: lanes are neighbouring lines, where lines lie side by side. */
-export function lowerScan(group: Group, target: Target): Kernel {
+function lowerScan(group: Group, target: Target): Kernel {
   if (!hasElements(group)) return emptyKernel(group.name);
   const root = group.root!;
   const { axis: along, combine, reverse } = root.attrs as { axis: number; combine: Combiner; reverse: boolean };

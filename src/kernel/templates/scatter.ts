@@ -46,7 +46,7 @@ export const scatterTemplate: Template = {
 };
 
 /** One kernel. Half floats collect in f32 scratch and round once at the end. */
-export function lowerScatter(group: Group, target: Target): Kernel {
+function lowerScatter(group: Group, target: Target): Kernel {
   if (!hasElements(group)) return emptyKernel(group.name);
   const root = group.root!;
   const [base, index, source] = root.inputs as readonly [Node, Node, Node];

@@ -26,7 +26,7 @@ export const sortTemplate: Template = {
 };
 
 /** One kernel. Lines are sorted in scratch of their grid point, or in scratch of the group where that is too large. */
-export function lowerSort(group: Group, target: Target): Kernel {
+function lowerSort(group: Group, target: Target): Kernel {
   if (!hasElements(group)) return emptyKernel(group.name);
   const root = group.root!;
   const { axis: along, descending } = root.attrs as { axis: number; descending: boolean };

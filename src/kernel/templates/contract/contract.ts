@@ -255,7 +255,7 @@ function epilogueLength(group: Group): number {
 }
 
 /** The address of an operand that is only a view of a buffer: no arithmetic, no masks, nothing read for its index. */
-export function plainView(
+function plainView(
   group: Group,
   buffers: ReadonlyMap<Node, Buffer>,
   node: Node,
