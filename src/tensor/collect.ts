@@ -91,3 +91,11 @@ export function collectAll(): void {
   collect();
   collect();
 }
+
+let describe = (): string => "";
+/** Sets what says who holds memory, for errors. */
+export function setMemoryText(text: () => string): void {
+  describe = text;
+}
+/** Who holds memory, in words. */
+export const memoryText = (): string => describe();

@@ -3,7 +3,7 @@
  * can start starts at once; the rest waits for the device to open or for kernels to be built, in order.
  */
 import { bytesOf } from "../core/dtype.js";
-import { DeviceError, UnsupportedError } from "../core/errors.js";
+import { DeviceError, OutOfMemoryError, UnsupportedError } from "../core/errors.js";
 import { type Dim, evaluate as valueOf } from "../core/expr.js";
 import type { TensorType } from "../core/type.js";
 import type { Graph } from "../ir/graph.js";
@@ -11,7 +11,7 @@ import { graphKey, intern } from "../ir/intern.js";
 import type { Backend, Codegen } from "../kernel/codegen.js";
 import type { Call, Device, Loaded } from "../runtime/device.js";
 import type { HostFunctions, Program } from "../runtime/program.js";
-import { adopt, collectIfNeeded } from "./collect.js";
+import { adopt, collect, collectIfNeeded, memoryText } from "./collect.js";
 import { type Block, release, type Storage, type Ticket } from "./storage.js";
 
 /** A graph on its way to being run: compiled and loaded once for each structure. */
@@ -35,6 +35,8 @@ export interface Job {
 }
 interface Queued extends Job {
   readonly ticket: Ticket;
+  /** How often there was no memory to start it. */
+  starved: number;
   resolve(): void;
   reject(e: unknown): void;
 }
@@ -146,6 +148,7 @@ export class Engine {
     const queued: Queued = {
       ...job,
       ticket,
+      starved: 0,
       resolve,
       reject: (e) => {
         ticket.failed = e ?? new DeviceError(`${job.name} failed`);
@@ -161,7 +164,7 @@ export class Engine {
   private startReady(): void {
     while (this.device && this.queue.length) {
       const head = this.queue[0]!;
-      if (!head.prepared.loaded || head.inputs.some((s) => s.arriving)) return;
+      if (head.starved || !head.prepared.loaded || head.inputs.some((s) => s.arriving)) return;
       this.queue.shift();
       this.start(head);
     }
@@ -180,13 +183,21 @@ export class Engine {
         await this.open();
         await this.load(head.prepared);
         for (const s of head.inputs) await s.arriving;
+        if (head.starved) await this.makeRoom();
       } catch (e) {
         if (this.queue[0] === head) this.queue.shift();
         head.reject(e);
         continue;
       }
+      if (head.starved && this.queue[0] === head) this.start(this.queue.shift()!);
       this.startReady();
     }
+  }
+  /** Waits for what runs, lets finalizers run, and frees what nobody can reach. */
+  private async makeRoom(): Promise<void> {
+    await this.device?.sync();
+    await new Promise((done) => setTimeout(done, 0));
+    collect();
   }
   /** Runs everything that waits, blocking. */
   drainSync(): void {
@@ -219,8 +230,8 @@ export class Engine {
         buffers[program.inputs[i]!.buffer] = this.bind(s, transient).allocation!;
       });
       job.states.forEach((s, i) => {
-        const block = s.after === s.before ? this.retake(s.before) : this.take(s.before);
-        if (s.after !== s.before) {
+        const block = s.after === s.before ? this.retake(s.before) : (s.after.block ?? this.take(s.before));
+        if (!s.after.block) {
           s.after.block = block;
           adopt(s.after, block);
         }
@@ -251,10 +262,23 @@ export class Engine {
         },
       );
     } catch (e) {
-      job.reject(e);
+      this.failed(job, e);
     } finally {
       for (const s of transient) release(s);
     }
+  }
+
+  /** A job that could not start. Where memory was short, it is tried again: at once, and then when what runs has ended. */
+  private failed(job: Queued, e: unknown): void {
+    if (!(e instanceof OutOfMemoryError)) return job.reject(e);
+    if (++job.starved > 2) return job.reject(new OutOfMemoryError(`${e.message}\n${memoryText()}`, { cause: e }));
+    job.ticket.started = false;
+    if (job.starved === 1) {
+      collect();
+      return this.start(job);
+    }
+    this.queue.unshift(job);
+    this.drain();
   }
 
   /** Fresh device memory for a storage. */

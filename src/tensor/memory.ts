@@ -1,6 +1,6 @@
 /** Who holds device memory. */
 import { showType } from "../core/type.js";
-import { collectAll, liveStorages } from "./collect.js";
+import { collectAll, liveStorages, setMemoryText } from "./collect.js";
 import { allEngines, synchronize } from "./device.js";
 import { knownModules } from "./fields.js";
 import { pendingCount } from "./pending.js";
@@ -97,3 +97,4 @@ export const memory: {
     collectAll();
   },
 };
+setMemoryText(() => String(report()));
