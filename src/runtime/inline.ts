@@ -4,7 +4,7 @@ import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOpt
 import { bufferBytes, checkAlive, checkBuffers, concrete, hostSteps, type Sizes, sameNumbers, sizesOf, valueOf } from "./encode.js";
 import { Memory, noCounters } from "./memory.js";
 import type { HostFunction, KernelCode, Program, Step, TargetKey } from "./program.js";
-import { breathe, inTurn, type Job, Queue } from "./queue.js";
+import { afterwards, breathe, inTurn, type Job, Queue, runBlocking } from "./queue.js";
 
 /**
  * A kernel: runs grid points [begin, end). `args[i]` are the bytes of its buffers in order, 64-byte aligned in their ArrayBuffer;
@@ -209,18 +209,7 @@ class InlineDevice implements Device {
     }).then(breathe);
   }
   submitSync(loaded: Loaded, call: Call): void {
-    let failure: { error: unknown } | undefined;
-    const job = this.#job(
-      loaded,
-      call,
-      () => {},
-      (error) => {
-        failure = { error };
-      },
-    );
-    this.#queue.drain();
-    this.#queue.push({ ...job, step: () => job.step(true, () => {}) });
-    if (failure) throw failure.error;
+    runBlocking(this.#queue, (done, fail) => this.#job(loaded, call, done, fail));
   }
   sync(): Promise<void> {
     return inTurn(this.#queue, () => {
@@ -240,19 +229,8 @@ class InlineDevice implements Device {
 
   /** Does something once everything submitted so far has run. */
   later(work: () => void): void {
-    if (this.#queue.idle) {
-      work();
-      return;
-    }
-    this.#queue.push({
-      step() {
-        work();
-        return "done";
-      },
-      done() {},
-      fail: (error) => {
-        this.#fault ??= new InternalError(`work after a program failed: ${(error as Error).message}`, { cause: error });
-      },
+    afterwards(this.#queue, work, (error) => {
+      this.#fault ??= error;
     });
   }
 

@@ -1,5 +1,7 @@
 /** The order in which a device works: one job after another, whether the caller waits or not. */
 
+import { InternalError } from "../core/errors.js";
+
 /** Something a device does in turn. */
 export interface Job {
   /**
@@ -92,6 +94,36 @@ export function inTurn<T>(queue: Queue, work: () => T): Promise<T> {
       done: () => resolve(result),
       fail: reject,
     });
+  });
+}
+
+/** Runs a job on this thread, behind everything pushed before it, and throws its failure. */
+export function runBlocking(queue: Queue, make: (done: () => void, fail: (error: unknown) => void) => Job): void {
+  let failure: { error: unknown } | undefined;
+  const job = make(
+    () => {},
+    (error) => {
+      failure = { error };
+    },
+  );
+  queue.drain();
+  queue.push({ ...job, step: () => job.step(true, () => {}) });
+  if (failure) throw failure.error;
+}
+
+/** Does something once everything pushed so far has run; a failure then has nobody else to go to than `fail`. */
+export function afterwards(queue: Queue, work: () => void, fail: (error: InternalError) => void): void {
+  if (queue.idle) {
+    work();
+    return;
+  }
+  queue.push({
+    step() {
+      work();
+      return "done";
+    },
+    done() {},
+    fail: (error) => fail(new InternalError(`work after a program failed: ${(error as Error).message}`, { cause: error })),
   });
 }
 

@@ -5,7 +5,7 @@ import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOpt
 import { checkAlive, concrete, hostSteps } from "../../runtime/encode.js";
 import { Memory, noCounters } from "../../runtime/memory.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
-import { breathe, inTurn, type Job, Queue } from "../../runtime/queue.js";
+import { afterwards, breathe, inTurn, type Job, Queue, runBlocking } from "../../runtime/queue.js";
 import { type Built, build, buildSync, unitsOf } from "./build.js";
 import { findCompiler } from "./cc.js";
 import { cKey } from "./key.js";
@@ -185,18 +185,7 @@ class CDevice implements Device {
     }).then(breathe);
   }
   submitSync(loaded: Loaded, call: Call): void {
-    let failure: { error: unknown } | undefined;
-    const job = this.#job(
-      loaded,
-      call,
-      () => {},
-      (error) => {
-        failure = { error };
-      },
-    );
-    this.#queue.drain();
-    this.#queue.push({ ...job, step: () => job.step(true, () => {}) });
-    if (failure) throw failure.error;
+    runBlocking(this.#queue, (done, fail) => this.#job(loaded, call, done, fail));
   }
 
   sync(): Promise<void> {
@@ -224,19 +213,8 @@ class CDevice implements Device {
 
   /** Does something once everything submitted so far has run. */
   later(work: () => void): void {
-    if (this.#queue.idle) {
-      work();
-      return;
-    }
-    this.#queue.push({
-      step() {
-        work();
-        return "done";
-      },
-      done() {},
-      fail: (error) => {
-        this.#fault ??= new InternalError(`work after a program failed: ${(error as Error).message}`, { cause: error });
-      },
+    afterwards(this.#queue, work, (error) => {
+      this.#fault ??= error;
     });
   }
 
