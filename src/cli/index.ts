@@ -2,7 +2,7 @@
 /** The `treepie` command: every subcommand loads its own code when it is called. */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
-import { TreepieError } from "../core/errors.js";
+import { ArgumentError, TreepieError } from "../core/errors.js";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
 
@@ -53,16 +53,27 @@ program
 
 program
   .command("generate")
-  .description("let an exported text model continue a prompt, with the small runtime alone")
-  .argument("<file>", "a .pie file with a `decode` method")
+  .description("let a text model continue a prompt: a .pie file with the small runtime alone, or a folder in the Hugging Face layout")
+  .argument("[file]", "a .pie file with a `decode` method")
+  .option("--model <folder>", "a folder with config.json, safetensors and tokenizer.json, instead of a file")
   .option("--prompt <text>", "text to continue", "")
   .option("--max-tokens <n>", "tokens to generate", count, 300)
   .option("--temperature <t>", "0 is greedy", real, 0.8)
   .option("--seed <n>", "seed of the sampling", count, 1)
   .option("--trust", "run native code that the file carries (only for files you made or trust)")
   .option(...device)
+  .option("--dtype <name>", "with --model: f32, bf16 or f16 (default: as the weights are stored)")
+  .option("--max-length <n>", "with --model: positions of the cache (default: the model's context, at most 2048)", count)
+  .option("--top-k <n>", "with --model: draw from this many of the likeliest tokens", count)
+  .option("--top-p <p>", "with --model: draw from the likeliest tokens that together have this probability", real)
+  .option("--min-p <p>", "with --model: draw from tokens with at least this part of the likeliest one's probability", real)
+  .option("--repetition-penalty <x>", "with --model: make tokens that were there less likely", real)
   .option("--json", "print the text and its rates as JSON at the end")
-  .action(async (file: string, o: import("./generate.js").GenerateCommand) => (await import("./generate.js")).generate(file, o));
+  .action(async (file: string | undefined, o: import("./generate.js").GenerateCommand & { readonly model?: string }) => {
+    if ((file === undefined) === (o.model === undefined)) throw new ArgumentError("generate takes either a .pie file or --model FOLDER");
+    if (file !== undefined) await (await import("./generate.js")).generate(file, o);
+    else await (await import("./generate-model.js")).generateModel({ ...o, model: o.model! });
+  });
 
 program
   .command("export")

@@ -20,7 +20,7 @@ export interface GenerateOptions extends SamplingOptions {
 export interface GenerationReport {
   readonly promptTokens: number;
   readonly tokens: number;
-  /** Until the first token was there, compiling included. */
+  /** Until the first token was there, with what had to be compiled. */
   readonly prefillSeconds: number;
   /** From then on. */
   readonly decodeSeconds: number;
@@ -66,6 +66,12 @@ export class LanguageModel {
     const t = this.loaded.tokenizer;
     if (!t) throw new ArgumentError(`${this.loaded.folder} has no tokenizer.json: give and take tokens, with generateTokens`);
     return t;
+  }
+  /** Compiles what a generation with these options runs, so that its first token comes as fast as later ones. */
+  async warmUp(options: GenerateOptions = {}): Promise<void> {
+    const most = Math.min(2, this.maxLength);
+    const run = this.generateTokens([0], { ...options, maxTokens: most, stopTokens: [] });
+    while (!(await run.next()).done);
   }
   /** Tokens of a prompt: a text, or a conversation by the model's own template. */
   promptTokens(prompt: string | readonly ChatMessage[]): number[] {
