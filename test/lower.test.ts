@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { hasCompiler } from "../src/backends/c/testing.js";
 import { cudaTarget } from "../src/backends/cuda/target.js";
 import { jsTarget } from "../src/backends/js/target.js";
 import { type DType, isFloat } from "../src/core/dtype.js";
@@ -15,7 +14,8 @@ import { cummax, cumprod, cumsum } from "../src/ops/scan.js";
 import { sort } from "../src/ops/sort.js";
 import { input } from "../src/ops/source.js";
 import { argmax, argmin, mean } from "../src/ops/statistics.js";
-import { type Case, errorOf, fill, interpretKernels, type Lowered, lowerCase, runCases, tolerance } from "./groups.js";
+import { type Case, errorOf, fill, interpretKernels, type Lowered, lowerCase, runCases, tolerance } from "./support/groups.js";
+import { hasCompiler } from "./support/kernels-in-c.js";
 
 const leaf = (shape: readonly Dim[], dtype: DType = "f32"): Node => input({ shape, dtype }, "x");
 const of = (

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { compileKernels, hasCompiler } from "../backends/c/testing.js";
+import { compileOnCpu } from "../../test/support/cuda.js";
+import { compileKernels, hasCompiler } from "../../test/support/kernels-in-c.js";
+import { randomContents, randomKernel } from "../../test/support/random-kernel.js";
 import { cudaCodegen } from "../backends/cuda/codegen.js";
-import { compileOnCpu } from "../backends/cuda/testing.js";
 import { jsCodegen } from "../backends/js/codegen.js";
 import { fromBytes, toBytes } from "../core/convert.js";
 import { type HostData, hostData } from "../core/ndarray.js";
 import { interpretKernel } from "./interpret.js";
 import type { Kernel } from "./kernel.js";
-import { randomContents, randomKernel } from "./randomKernel.js";
 import { showKernel } from "./show.js";
 import { verifyKernel } from "./verify.js";
 

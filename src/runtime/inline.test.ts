@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tripled } from "../../test/support/programs.js";
 import { openInterp } from "../backends/interp/device.js";
 import { openJs } from "../backends/js/device.js";
 import { openNull } from "../backends/null/device.js";
@@ -8,7 +9,6 @@ import type { Device } from "./device.js";
 import { bindDims, outputTypes, prepare } from "./execute.js";
 import { blockSize } from "./memory.js";
 import type { KernelCode, Program, Step } from "./program.js";
-import { tripled } from "./testing.js";
 
 const key = { backend: "js", arch: "any", features: [], format: 1 };
 const floats = (b: Uint8Array): Float32Array => new Float32Array(b.buffer, b.byteOffset, b.byteLength / 4);

@@ -2,11 +2,11 @@ import { closeSync, fsyncSync, mkdtempSync, openSync, readdirSync, renameSync, r
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { fuzzRuns, mutate, random } from "../../test/support/programs.js";
 import type { DType } from "../core/dtype.js";
 import { ArgumentError, FileError, FormatError, UnsupportedError } from "../core/errors.js";
 import { encodeSafetensors, openSafetensors, writeSafetensors } from "./safetensors.js";
 import { HostTensor } from "./tensor.js";
-import { fuzzRuns, mutate, random } from "./testing.js";
 
 const folder = mkdtempSync(join(tmpdir(), "treepie-test-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { fuzzRuns, mutate, mutateJson, random, tripled } from "../../test/support/programs.js";
 import { openJs } from "../backends/js/device.js";
 import { openNull } from "../backends/null/device.js";
 import { ArgumentError, DTypeError, FormatError, NoProgramError, ShapeError, TreepieError } from "../core/errors.js";
@@ -13,7 +14,6 @@ import { encodePie, writePie } from "./pie-write.js";
 import type { Program, TargetKey } from "./program.js";
 import { Session } from "./session.js";
 import { HostTensor } from "./tensor.js";
-import { fuzzRuns, mutate, mutateJson, random, tripled } from "./testing.js";
 
 const key = (backend: string, features: string[] = []): TargetKey => ({ backend, arch: "any", features, format: 1 });
 const methodOf = (...programs: Program[]): PieMethod => {

@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { hasCompiler } from "../../src/backends/c/testing.js";
 import { hostFunctions } from "../../src/backends/interp/host.js";
 import { CompileError, NoProgramError, ShapeError } from "../../src/core/errors.js";
 import { backends } from "../../src/devices.js";
@@ -25,6 +24,7 @@ import { openCheckpoint } from "../../src/train/checkpoint.js";
 import { readProgress } from "../../src/train/progress.js";
 import { builtPackage, runNode, treepie } from "../support/build.js";
 import { useDevice } from "../support/devices.js";
+import { hasCompiler } from "../support/kernels-in-c.js";
 import { sampleText, tiny } from "./model.js";
 
 const folder = mkdtempSync(join(tmpdir(), "treepie-test-"));

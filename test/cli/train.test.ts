@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findCompiler } from "../../src/backends/c/cc.js";
-import { hasCompiler } from "../../src/backends/c/testing.js";
 import { openSafetensors } from "../../src/runtime/safetensors.js";
 import { builtPackage, type CommandOptions, type Ended, treepie } from "../support/build.js";
+import { hasCompiler } from "../support/kernels-in-c.js";
 import { sampleText, tiny } from "./model.js";
 
 const folder = mkdtempSync(join(tmpdir(), "treepie-test-"));

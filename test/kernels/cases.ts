@@ -8,7 +8,7 @@ import type { Codegen } from "../../src/kernel/codegen.js";
 import type { Kernel } from "../../src/kernel/kernel.js";
 import * as ops from "../../src/ops/index.js";
 import { input } from "../../src/ops/source.js";
-import { type Case, type Lowered, lowerCase } from "../groups.js";
+import { type Case, type Lowered, lowerCase } from "../support/groups.js";
 
 const leaf = (shape: readonly Dim[], dtype: DType): Node => input({ shape, dtype }, "x");
 const n = variable("n", 0, 4096);

@@ -1,15 +1,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { compileKernels, hasCompiler } from "../../src/backends/c/testing.js";
 import { nvrtcFlags } from "../../src/backends/cuda/target.js";
-import { findNvrtc, openNvrtc } from "../../src/backends/cuda/testing.js";
-import { compileWgsl, withoutDawn } from "../../src/backends/webgpu/testing.js";
 import type { Codegen } from "../../src/kernel/codegen.js";
 import type { Kernel } from "../../src/kernel/kernel.js";
 import { readKernel } from "../../src/kernel/save.js";
 import { serial } from "../../src/kernel/serial.js";
 import { eachStmt } from "../../src/kernel/walk.js";
-import { errorOf, interpretKernels, type Lowered, runCases, tolerance } from "../groups.js";
+import { findNvrtc, openNvrtc } from "../support/cuda.js";
+import { errorOf, interpretKernels, type Lowered, runCases, tolerance } from "../support/groups.js";
+import { compileKernels, hasCompiler } from "../support/kernels-in-c.js";
+import { compileWgsl, withoutDawn } from "../support/wgsl.js";
 import { everywhere, kernelsOf, lowered, sm80, sm90, units, web } from "./cases.js";
 
 /**

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
+import { hasCompiler } from "../../../test/support/kernels-in-c.js";
 import { openCache, sha256, unique } from "./cache.js";
-import { hasCompiler } from "./testing.js";
 
 const root = mkdtempSync(join(tmpdir(), "treepie-test-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { compileKernels, hasCompiler } from "../../../test/support/kernels-in-c.js";
 import { fromBytes, roundValue, toBytes } from "../../core/convert.js";
 import { bytesOf, type DType, isFloat, isInt, isWide } from "../../core/dtype.js";
 import { add, mul, variable } from "../../core/expr.js";
@@ -21,7 +22,6 @@ import { type ScalarOp, scalarOps } from "../../ops/scalar.js";
 import { cpu } from "../../runtime/cpu.js";
 import { jsCodegen } from "../js/codegen.js";
 import { amx } from "./target.js";
-import { compileKernels, hasCompiler } from "./testing.js";
 
 const dtypes: readonly DType[] = ["bool", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f32", "f64"];
 const stored: readonly DType[] = [...dtypes, "f16", "bf16"];

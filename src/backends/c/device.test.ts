@@ -1,5 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { hasCompiler } from "../../../test/support/kernels-in-c.js";
+import { tripled } from "../../../test/support/programs.js";
 import {
   ArgumentError,
   CompileError,
@@ -15,11 +17,9 @@ import { memoryLimit } from "../../runtime/memory.js";
 import { encodePie } from "../../runtime/pie-write.js";
 import type { KernelCode, Program, Step } from "../../runtime/program.js";
 import { Session } from "../../runtime/session.js";
-import { tripled } from "../../runtime/testing.js";
 import { toBinary } from "./build.js";
 import { openC } from "./device.js";
 import { cKey } from "./key.js";
-import { hasCompiler } from "./testing.js";
 
 const key = { ...cKey(), features: [] };
 const bytes = (a: Float32Array): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type Case, lowerCase, runCases } from "../../../../test/groups.js";
-import { hasCompiler } from "../../../backends/c/testing.js";
+import { type Case, lowerCase, runCases } from "../../../../test/support/groups.js";
+import { hasCompiler } from "../../../../test/support/kernels-in-c.js";
 import type { DType } from "../../../core/dtype.js";
 import { type Dim, variable } from "../../../core/expr.js";
 import type { Node } from "../../../ir/node.js";

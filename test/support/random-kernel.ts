@@ -1,6 +1,6 @@
 /** Random kernels for tests: loops, lanes, tests, registers, gathers. Every index is in bounds by construction. */
-import { computeDType, type DType, isFloat } from "../core/dtype.js";
-import { add, type Dim, div, hi, lo, mod, mul, sub, variable } from "../core/expr.js";
+import { computeDType, type DType, isFloat } from "../../src/core/dtype.js";
+import { add, type Dim, div, hi, lo, mod, mul, sub, variable } from "../../src/core/expr.js";
 import {
   type Axis,
   apply,
@@ -17,7 +17,7 @@ import {
   store,
   type Test,
   type Value,
-} from "./kernel.js";
+} from "../../src/kernel/kernel.js";
 
 /** Numbers in [0, 1) from a seed. */
 function randomNumbers(seed: number): () => number {

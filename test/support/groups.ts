@@ -1,25 +1,25 @@
 /** Runs graphs group by group through the fuser, the lowerings and a C compiler, beside the interpreter. */
 
-import { cCodegen } from "../src/backends/c/codegen.js";
-import { compileKernels, type RunKernel } from "../src/backends/c/testing.js";
-import { interpret } from "../src/backends/interp/interpret.js";
-import { fuse } from "../src/compile/fuse.js";
-import { standardPasses } from "../src/compile/index.js";
-import { lowerGroup } from "../src/compile/lower/index.js";
-import { fromBytes, roundTo, toBytes } from "../src/core/convert.js";
-import { bytesOf, isFloat } from "../src/core/dtype.js";
-import { evaluate } from "../src/core/expr.js";
-import { NdArray } from "../src/core/ndarray.js";
-import { numel } from "../src/core/type.js";
-import type { Graph } from "../src/ir/graph.js";
-import type { Node } from "../src/ir/node.js";
-import { runPasses } from "../src/ir/rewrite.js";
-import type { Target, Template } from "../src/kernel/codegen.js";
-import type { Group } from "../src/kernel/group.js";
-import { interpretKernel } from "../src/kernel/interpret.js";
-import type { Kernel } from "../src/kernel/kernel.js";
-import { templates } from "../src/kernel/templates/index.js";
-import { cpu } from "../src/runtime/cpu.js";
+import { cCodegen } from "../../src/backends/c/codegen.js";
+import { interpret } from "../../src/backends/interp/interpret.js";
+import { fuse } from "../../src/compile/fuse.js";
+import { standardPasses } from "../../src/compile/index.js";
+import { lowerGroup } from "../../src/compile/lower/index.js";
+import { fromBytes, roundTo, toBytes } from "../../src/core/convert.js";
+import { bytesOf, isFloat } from "../../src/core/dtype.js";
+import { evaluate } from "../../src/core/expr.js";
+import { NdArray } from "../../src/core/ndarray.js";
+import { numel } from "../../src/core/type.js";
+import type { Graph } from "../../src/ir/graph.js";
+import type { Node } from "../../src/ir/node.js";
+import { runPasses } from "../../src/ir/rewrite.js";
+import type { Target, Template } from "../../src/kernel/codegen.js";
+import type { Group } from "../../src/kernel/group.js";
+import { interpretKernel } from "../../src/kernel/interpret.js";
+import type { Kernel } from "../../src/kernel/kernel.js";
+import { templates } from "../../src/kernel/templates/index.js";
+import { cpu } from "../../src/runtime/cpu.js";
+import { compileKernels, type RunKernel } from "./kernels-in-c.js";
 
 /** One graph with the leaves that feed it. */
 export interface Case {

@@ -3,13 +3,13 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { CompileError } from "../../core/errors.js";
-import { evaluate } from "../../core/expr.js";
-import type { Codegen } from "../../kernel/codegen.js";
-import type { Kernel } from "../../kernel/kernel.js";
-import { partsFor } from "../../kernel/parts.js";
-import { ffi, type NativeLibrary } from "../../runtime/ffi.js";
-import { parts, word } from "./prelude.js";
+import { parts, word } from "../../src/backends/cuda/prelude.js";
+import { CompileError } from "../../src/core/errors.js";
+import { evaluate } from "../../src/core/expr.js";
+import type { Codegen } from "../../src/kernel/codegen.js";
+import type { Kernel } from "../../src/kernel/kernel.js";
+import { partsFor } from "../../src/kernel/parts.js";
+import { ffi, type NativeLibrary } from "../../src/runtime/ffi.js";
 
 /** Finds libnvrtc: $TREEPIE_NVRTC, the toolkit, or pip's nvidia-cuda-nvrtc under $TREEPIE_PYTHON (default python3). */
 export function findNvrtc(): string | undefined {

@@ -1,6 +1,6 @@
 /** For tests: a small program written by hand, for any backend. */
-import { add, ceilDiv, mul, variable } from "../core/expr.js";
-import type { Program, TargetKey } from "./program.js";
+import { add, ceilDiv, mul, variable } from "../../src/core/expr.js";
+import type { Program, TargetKey } from "../../src/runtime/program.js";
 
 const n = variable("n", 0, 1 << 24);
 const block = 4096;

@@ -2,15 +2,15 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bytesOf } from "../../core/dtype.js";
-import { UnsupportedError } from "../../core/errors.js";
-import { evaluate, hi } from "../../core/expr.js";
-import type { Kernel } from "../../kernel/kernel.js";
-import { cpu } from "../../runtime/cpu.js";
-import { ffi } from "../../runtime/ffi.js";
-import { warnOnce } from "../../runtime/warn.js";
-import { compileAllSync, findCompiler, flagsFor } from "./cc.js";
-import { cCodegen } from "./codegen.js";
+import { compileAllSync, findCompiler, flagsFor } from "../../src/backends/c/cc.js";
+import { cCodegen } from "../../src/backends/c/codegen.js";
+import { bytesOf } from "../../src/core/dtype.js";
+import { UnsupportedError } from "../../src/core/errors.js";
+import { evaluate, hi } from "../../src/core/expr.js";
+import type { Kernel } from "../../src/kernel/kernel.js";
+import { cpu } from "../../src/runtime/cpu.js";
+import { ffi } from "../../src/runtime/ffi.js";
+import { warnOnce } from "../../src/runtime/warn.js";
 
 /** Runs one kernel over its whole grid; buffers are changed in place. */
 export type RunKernel = (buffers: readonly Uint8Array[], dims?: Readonly<Record<string, number>>) => void;
