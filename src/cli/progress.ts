@@ -7,9 +7,9 @@ export interface Progress {
   end(): void;
 }
 
-/** A bar with rate and time left, for `total` units of work counted from `first`. */
-export function progress(total: number, unit: string, first = 0, out: NodeJS.WriteStream = process.stderr): Progress {
-  const started = performance.now();
+/** A bar with the time left, for `total` units of work. The clock starts at the first update: what comes before it is preparation. */
+export function progress(total: number, unit: string, out: NodeJS.WriteStream = process.stderr): Progress {
+  let begin: { readonly done: number; readonly at: number } | undefined;
   let shown = -Infinity;
   return {
     update(done, detail) {
@@ -17,10 +17,10 @@ export function progress(total: number, unit: string, first = 0, out: NodeJS.Wri
       const last = done >= total;
       if (!last && now - shown < (out.isTTY ? 100 : 5000)) return;
       shown = now;
-      const seconds = (now - started) / 1000;
-      const rate = (done - first) / Math.max(seconds, 1e-9);
-      const left = rate > 0 ? (total - done) / rate : 0;
-      const counts = `${done}/${total} ${unit}  ${detail}  ${duration(left)} left`;
+      const rate = begin ? (done - begin.done) / Math.max((now - begin.at) / 1000, 1e-9) : 0;
+      begin ??= { done, at: now };
+      const left = last ? "  0:00 left" : rate > 0 ? `  ${duration((total - done) / rate)} left` : "";
+      const counts = `${done}/${total} ${unit}  ${detail}${left}`;
       if (!out.isTTY) out.write(`${counts}\n`);
       else out.write(`\r${bar(done / total)} ${counts}`.slice(0, Math.max(20, out.columns ?? 80)) + "\x1b[K");
     },

@@ -1,7 +1,7 @@
 /** `treepie train`, the main job: train, measure, save, export, and let the exported model write. */
 import { spawn } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { closeDevices, currentDeviceName, ready, setDefaultBackend } from "../index.js";
 import { writeFileWhole } from "../runtime/file.js";
@@ -48,6 +48,8 @@ export async function train(o: TrainCommand): Promise<void> {
   const began = performance.now();
   const corpus = o.text ? readText(o.text) : typescriptLibraries();
   mkdirSync(o.out, { recursive: true });
+  // What cannot be written is told now, not after the training.
+  if (o.json) accessSync(dirname(resolve(o.json)), constants.W_OK);
   if (o.device) setDefaultBackend(o.device);
   await ready();
   const device = currentDeviceName();
@@ -116,14 +118,15 @@ async function learn(o: TrainCommand, corpus: Corpus, device: string): Promise<{
       signal: stop.signal,
       config: given({ layers: o.layers, width: o.width, heads: o.heads, context: o.context }),
       ...given({ steps: o.steps, stopAt: o.stopAt, seed: o.seed, batch: o.batch, lr: o.lr }),
-      onStart({ config, steps, done }) {
+      onStart({ config, steps }) {
         const { layers, width } = config;
         say(`A GPT of ${layers} layers of width ${width} learns ${corpus.name} (${corpus.train.length} bytes) on ${device}`);
-        line = progress(steps, "steps", done);
+        line = progress(steps, "steps");
       },
       onStep(done, loss, tokensPerSecond) {
         rate = tokensPerSecond;
-        line?.update(done, `loss ${loss.toFixed(3)}  ${tokensPerSecond.toFixed(0)} tokens/s`);
+        const speed = tokensPerSecond > 0 ? `  ${tokensPerSecond.toFixed(0)} tokens/s` : "";
+        line?.update(done, `loss ${loss.toFixed(3)}${speed}`);
       },
       warn: (message) => console.error(`\ntreepie: warning: ${message}`),
     });

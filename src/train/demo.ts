@@ -118,6 +118,7 @@ function begin(o: DemoOptions, checkpoint: SavedCheckpoint | undefined): DemoPro
     steps: o.steps ?? saved?.steps ?? demoSteps,
   };
   checkConfig(plan.config);
+  if (plan.batch < 1) throw new ArgumentError("a batch of 0 sequences teaches nothing; it is a whole number of at least 1");
   if (o.corpus.train.length <= plan.config.context)
     throw new ArgumentError(`${plan.corpus}: ${o.corpus.train.length} bytes are too few for a context of ${plan.config.context}`);
   const differ = saved ? differences(saved, plan) : [];
