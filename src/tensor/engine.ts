@@ -270,15 +270,16 @@ export class Engine {
 
   /** A job that could not start. Where memory was short, it is tried again: at once, and then when what runs has ended. */
   private failed(job: Queued, e: unknown): void {
-    if (!(e instanceof OutOfMemoryError)) return job.reject(e);
-    if (++job.starved > 2) return job.reject(new OutOfMemoryError(`${e.message}\n${memoryText()}`, { cause: e }));
-    job.ticket.started = false;
-    if (job.starved === 1) {
+    if (!(e instanceof OutOfMemoryError)) job.reject(e);
+    else if (++job.starved > 2) job.reject(new OutOfMemoryError(`${e.message}\n${memoryText()}`, { cause: e }));
+    else if (job.starved === 1) {
       collect();
-      return this.start(job);
+      this.start(job);
+    } else {
+      job.ticket.started = false;
+      this.queue.unshift(job);
+      this.drain();
     }
-    this.queue.unshift(job);
-    this.drain();
   }
 
   /** Fresh device memory for a storage. */

@@ -178,9 +178,9 @@ export function submit(engine: Engine, nodes: readonly Node[], replace: readonly
   if (kept.length) {
     submit(
       engine,
-      kept.map((c) => c.value),
+      kept.map((k) => k.node),
     );
-    for (const c of kept) settleCell(c);
+    for (const k of kept) settleCell(k.cell);
     return submit(engine, nodes, replace);
   }
   // A value that is also read under another name must survive.

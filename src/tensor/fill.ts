@@ -16,7 +16,7 @@ import type { Engine, Prepared } from "./engine.js";
 import { literalOf, Storage } from "./storage.js";
 
 /** How a value is made: the numbers that its program takes. */
-type Fill =
+export type Fill =
   | { readonly kind: "constant"; readonly value: number | bigint }
   | { readonly kind: "uniform" | "normal"; readonly state: readonly (number | bigint)[]; readonly scale: number; readonly shift: number };
 
@@ -27,7 +27,7 @@ export function markFill(n: Node, kind: "uniform" | "normal", state: Node, scale
   if (literal && literal.slot === undefined) fills.set(n, { kind, state: literal.values, scale, shift });
 }
 /** How a node's value is made, where it is made from nothing. */
-function fillOf(n: Node): Fill | undefined {
+export function fillOf(n: Node): Fill | undefined {
   const known = fills.get(n);
   if (known) return known;
   let x = n;

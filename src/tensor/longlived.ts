@@ -4,6 +4,7 @@
  */
 import type { Node } from "../ir/node.js";
 import type { Cell } from "./cell.js";
+import { fillOf } from "./fill.js";
 import { storageOf } from "./storage.js";
 
 const lasting = new WeakMap<Node, Cell>();
@@ -12,9 +13,10 @@ const lasting = new WeakMap<Node, Cell>();
 export function noteLasting(cell: Cell): void {
   lasting.set(cell.value, cell);
 }
-/** Those of the nodes, which are about to run, that are to be made real first. */
-export const toKeep = (order: readonly Node[], except: ReadonlySet<Node>): Cell[] =>
-  order.flatMap((n) => {
-    const cell = lasting.get(n);
-    return cell && cell.value === n && !cell.disposed && !except.has(n) && !storageOf(n) && n.inputs.length > 0 ? [cell] : [];
+/** Those of the nodes, which are about to run, that are to be made real first: also what variables began with, if nothing went into it. */
+export const toKeep = (order: readonly Node[], except: ReadonlySet<Node>): { readonly node: Node; readonly cell: Cell }[] =>
+  order.flatMap((node) => {
+    const cell = lasting.get(node);
+    if (!cell || except.has(node) || storageOf(node) || node.inputs.length === 0) return [];
+    return (cell.value === node && !cell.disposed) || fillOf(node) ? [{ node, cell }] : [];
   });
