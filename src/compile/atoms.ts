@@ -5,6 +5,7 @@ import { type Graph, roots, topo } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
 import { pick, pickOp } from "../ir/pick.js";
 import type { Codegen, Template } from "../kernel/codegen.js";
+import { type ScalarOp, scalarOps } from "../ops/scalar.js";
 import { claimOf } from "./passes/claim.js";
 import { isPrimitive } from "./passes/decompose.js";
 import { rowPattern, storageOf, viewOf } from "./views.js";
@@ -62,28 +63,9 @@ const longest = 600;
 /** Rank-0 values are computed in front of the loops. */
 const cheapScalar = 64;
 
-const heavy = new Set([
-  "exp",
-  "exp2",
-  "expm1",
-  "log",
-  "log2",
-  "log1p",
-  "sin",
-  "cos",
-  "tan",
-  "asin",
-  "acos",
-  "atan",
-  "atan2",
-  "sinh",
-  "cosh",
-  "tanh",
-]);
-for (const op of ["asinh", "acosh", "atanh", "erf", "erfc", "lgamma", "pow"]) heavy.add(op);
 /** Scalar operations that one element of a node takes, about. */
 const costOf = (n: Node): number =>
-  n.op.kind !== "elementwise" ? 0 : heavy.has(n.op.scalar!) ? 10 : n.op.scalar === "div" || n.op.scalar === "rem" ? 3 : 1;
+  n.op.kind !== "elementwise" ? 0 : scalarOps[n.op.scalar as ScalarOp].heavy ? 10 : n.op.scalar === "div" || n.op.scalar === "rem" ? 3 : 1;
 
 /** A leaf whose value comes from outside. */
 export const isSupplied = (n: Node): boolean => n.op.kind === "leaf" && !n.op.reference;
