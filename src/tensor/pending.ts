@@ -11,6 +11,7 @@ import { type Cell, clock } from "./cell.js";
 import { engineOf } from "./device.js";
 import type { Engine } from "./engine.js";
 import { type Replacement, submit } from "./evaluate.js";
+import { fillOf } from "./fill.js";
 import { noteLasting } from "./longlived.js";
 import { mode } from "./mode.js";
 import { setStorage, storageOf } from "./storage.js";
@@ -43,7 +44,7 @@ export function notePending(cell: Cell, changed = false): void {
   if (cell.keep) noteLasting(cell);
   const depth = depthOf(cell.value);
   const again = changed && cell.changed === clock.now;
-  if (changed) cell.changed = clock.now;
+  if (changed && !fillOf(cell.value)) cell.changed = clock.now; // what a variable begins with is no turn of a loop
   if (cells.length > pendingLimit || depth > pendingLimit) flush();
   else if (again && depth > turnDepth && (!anchor || anchor === cell)) {
     flush();
