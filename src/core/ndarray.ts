@@ -34,13 +34,5 @@ export class NdArray {
 export function hostData(dtype: DType, n: number): HostData {
   return dtype === "i64" ? new BigInt64Array(n) : dtype === "u64" ? new BigUint64Array(n) : new Float64Array(n);
 }
-export function unravel(i: number, shape: readonly number[]): number[] {
-  const out = new Array<number>(shape.length);
-  for (let d = shape.length - 1; d >= 0; d--) {
-    out[d] = i % shape[d]!;
-    i = Math.floor(i / shape[d]!);
-  }
-  return out;
-}
 export const ravel = (index: readonly number[], shape: readonly number[]): number => index.reduce((acc, x, d) => acc * shape[d]! + x, 0);
 export const byteLength = (dtype: DType, shape: readonly number[]): number => shape.reduce((a, b) => a * b, bytesOf(dtype));
