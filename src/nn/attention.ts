@@ -63,7 +63,7 @@ export class MultiheadAttention extends Module {
   private project(x: Tensor, i: 0 | 1 | 2): Tensor {
     const own = [this.qProjWeight, this.kProjWeight, this.vProjWeight][i];
     const w = own ?? this.inProjWeight!.narrow(0, i * this.embedDim, this.embedDim);
-    return F.linear(x, w, this.inProjBias && this.inProjBias.narrow(0, i * this.embedDim, this.embedDim));
+    return F.linear(x, w, this.inProjBias?.narrow(0, i * this.embedDim, this.embedDim) ?? null);
   }
   forward(query: Tensor, key: Tensor = query, value: Tensor = key, options: AttendOptions = {}): Tensor {
     const together = query === key && key === value && this.inProjWeight;

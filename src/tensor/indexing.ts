@@ -129,7 +129,7 @@ export function at(x: Tensor, ...index: readonly Index[]): Tensor {
   const n = view.read();
   const out = gatherAt(
     n,
-    tensors.map((t) => t && t.read(false)),
+    tensors.map((t) => t?.read(false) ?? null),
   );
   if (mode.grad && carries(n)) markCarrier(out);
   return newTensor(out);
@@ -161,7 +161,7 @@ export function setAt(x: Tensor, index: readonly Index[], value: Tensor | number
   const given = valueNode(x, value);
   const after = indexPut(
     before,
-    tensors.map((t) => t && t.read(false)),
+    tensors.map((t) => t?.read(false) ?? null),
     given,
   );
   if (mode.grad && (carries(before) || carries(given))) markCarrier(after);

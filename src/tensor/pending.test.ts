@@ -2,8 +2,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { useDevice } from "../../test/support/devices.js";
 import * as nn from "../nn/index.js";
-import { compile, currentDevice, engineCounters, memory, noGrad, ones, randn, ready, type Tensor, tensor, zeros } from "./index.js";
 import { engineOf } from "./device.js";
+import { compile, currentDevice, engineCounters, memory, noGrad, ones, randn, ready, type Tensor, tensor, zeros } from "./index.js";
 import { pendingCount } from "./pending.js";
 
 beforeAll(async () => {

@@ -3,7 +3,6 @@
  * that nothing else reads, variables that were changed, and values that an earlier program computed without keeping them.
  */
 
-import { bytesOf } from "../core/dtype.js";
 import { groupBy } from "../core/group-by.js";
 import type { Node } from "../ir/node.js";
 import { input, inputOp } from "../ops/source.js";
@@ -172,10 +171,6 @@ export function flushStep(changed: readonly Cell[], before: (c: Cell) => Node | 
     for (const c of list) settleCell(c, done.includes(c));
   }
 }
-/** Bytes that recorded cells would take if all of them were kept. */
-export const pendingBytes = (): number =>
-  cells.reduce((n, c) => n + c.type.shape.reduce<number>((a, d) => a * (d as number), bytesOf(c.type.dtype)), 0);
-
 /** A realised cell lets go of how it was computed, unless gradients may still want it. */
 export function settleCell(cell: Cell, release = false): void {
   const n = cell.value;
