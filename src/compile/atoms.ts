@@ -8,7 +8,7 @@ import type { Codegen, Template } from "../kernel/codegen.js";
 import { type ScalarOp, scalarOps } from "../ops/scalar.js";
 import { claimOf } from "./passes/claim.js";
 import { isPrimitive } from "./passes/decompose.js";
-import { rowPattern, storageOf, viewOf } from "./views.js";
+import { mappedFrom, rowPattern, storageOf, viewOf } from "./views.js";
 
 /**
  * How the elements that an atom reads relate to the elements it computes: `full` at the same row-major position, `row:P` at the row
@@ -115,7 +115,8 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
     if (k?.kind !== "host" && k?.kind !== "template") continue;
     n.inputs.forEach((x, i) => {
       const answer = k.template ? k.template.prologue(n, i, target) : "a host step reads it";
-      if (answer !== true) wanted.set(storageOf(x), k.template ? `${n.op.name} reads it from memory: ${answer}` : answer);
+      if (answer !== true)
+        wanted.set(k.template?.views ? mappedFrom(x) : storageOf(x), k.template ? `${n.op.name} reads it from memory: ${answer}` : answer);
     });
   }
 

@@ -67,3 +67,20 @@ export function rowPattern(shape: Shape, axes: readonly number[]): string {
   });
   return parts.map((p) => `${p.reduced ? "r" : "k"}${typeof p.size === "number" ? p.size : p.size.key}`).join("|");
 }
+
+/** The node whose elements `n` is made of by index maps alone, one source for each position: itself, or what is below its views. */
+export function mappedFrom(n: Node): Node {
+  let x = n;
+  while (isIndexMap(x)) x = x.inputs[0]!;
+  return x;
+}
+function isIndexMap(n: Node): boolean {
+  if (n.op.kind !== "movement" || n.inputs.length !== 1 || !n.op.source) return false;
+  let reads = false;
+  const index = n.type.shape.map((d, i) => indexOn(`i${i}`, d));
+  const sources = n.op.source(index, n, (_input, _index, _min, max) => {
+    reads = true;
+    return variable("read", 0, Math.max(0, hi(max)));
+  });
+  return !reads && sources.length === 1 && !sources[0]!.when?.length;
+}

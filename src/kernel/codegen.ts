@@ -69,6 +69,8 @@ export interface Template {
   match(node: Node, target: Target): true | string;
   /** Whether elementwise and movement producers of input `i` may be evaluated where the template reads it; a string is the reason why not. */
   prologue(node: Node, input: number, target: Target): true | string;
+  /** An operand that the prologue refuses may still be read through index maps: what they map lies in memory. */
+  readonly views?: true;
   /** Whether elementwise consumers may be evaluated where results leave; a string is the reason why not. */
   epilogue(node: Node, target: Target): true | string;
   /** Whether operand `input` is only read at the position where the result is then written, which may therefore be the same memory. */

@@ -1,8 +1,9 @@
-import { isFloat } from "../core/dtype.js";
+import { computeDType, isFloat } from "../core/dtype.js";
 import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
 import { type Dim, mul as times } from "../core/expr.js";
 import { type Shape, sameShape, showShape, showType } from "../core/type.js";
 import { make, type Node, type Op, op } from "../ir/node.js";
+import { pick, picks } from "../ir/pick.js";
 import { add, div, mul, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { eq, le, where } from "./comparison.js";
@@ -10,8 +11,9 @@ import { keepMax, keepSum, sumTo, widen } from "./composite.js";
 import { dot, swapLast } from "./matmul.js";
 import { expand, reshape } from "./movement.js";
 import { broadcastShapes } from "./promotion.js";
+import { sum } from "./reduce.js";
 import { iota } from "./source.js";
-import { exp } from "./transcendental.js";
+import { exp, log } from "./transcendental.js";
 
 type AttentionAttrs = { causal: boolean; scale: number; mask: boolean; dropout: boolean };
 type Options = {
@@ -53,7 +55,7 @@ export function scaledDotProductAttention(query: Node, key: Node, value: Node, a
     mask: !!attnMask,
     dropout: !!options.dropoutMask,
   };
-  return make(attentionOp, [to(query, batch), to(key, keyBatch), to(value, keyBatch), ...masks], attrs);
+  return pick(make(attentionOp, [to(query, batch), to(key, keyBatch), to(value, keyBatch), ...masks], attrs), 0);
 }
 /** A mask with every axis of the scores, size 1 where it broadcasts. */
 function fitMask(mask: Node, scores: Shape): Node {
@@ -61,7 +63,10 @@ function fitMask(mask: Node, scores: Shape): Node {
   return reshape(mask, [...scores.slice(mask.type.shape.length).map(() => 1), ...mask.type.shape]);
 }
 
-/** query, key, value, then the mask and the dropout mask that the attributes announce. */
+/**
+ * query, key, value, then the mask and the dropout mask that the attributes announce. The second result is the logarithm of each
+ * query's sum of exponentials, in at least f32 (0 where it sees no key): the derivative recomputes probabilities from it.
+ */
 export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
   name: "attention",
   kind: "composite",
@@ -79,30 +84,29 @@ export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
       throw new ShapeError(`attention: ${list} do not fit together`);
     if (rest.length !== Number(attrs.mask) + Number(attrs.dropout))
       throw new ArgumentError("attention: inputs and attributes differ in masks");
-    return { shape: [...a.shape.slice(0, -1), c.shape[r - 1]!], dtype: a.dtype };
+    return [
+      { shape: [...a.shape.slice(0, -1), c.shape[r - 1]!], dtype: a.dtype },
+      { shape: a.shape.slice(0, -1), dtype: computeDType(a.dtype) },
+    ];
   },
-  vjp: (ct, y) => {
-    const [q, k, v] = y.inputs.slice(0, 3).map(widen) as [Node, Node, Node];
-    const [mask, dropout] = [maskOf(y), dropoutOf(y)];
-    const g = widen(ct);
-    const p = probabilities(y);
-    const dp = product(g, swapLast(v));
-    const kept = dropout ? mul(dp, dropout) : dp;
-    // The rows of p * kept sum to those of g * y, which are shorter; a half float's y is rounded, though.
-    const exact = widen(y) === y;
-    const ds = mul(p, sub(kept, keepSum(exact ? mul(g, y) : mul(p, kept), [g.type.shape.length - 1])));
-    const dq = mul(product(ds, k), y.attrs.scale);
-    const dk = mul(dot(swapLast(folded(ds, k.type.shape)), folded(q, k.type.shape)), y.attrs.scale);
-    const dv = dot(swapLast(folded(dropout ? mul(p, dropout) : p, v.type.shape)), folded(g, v.type.shape));
-    const grads: (Node | null)[] = [dq, dk, dv];
-    if (mask) grads.push(mask.type.dtype === "bool" ? null : sumTo(ds, mask.type.shape));
-    if (dropout) grads.push(sumTo(mul(p, dp), dropout.type.shape));
-    return grads.map((x, i) => x && cast(x, y.inputs[i]!.type.dtype));
+  vjp: (_, y, [ct, ctRows]) => {
+    const mask = maskOf(y);
+    const dropout = dropoutOf(y);
+    const ofMask = !!mask && mask.type.dtype !== "bool";
+    const rest: null[] = y.inputs.slice(3).map(() => null);
+    // Each row's sum of p times its cotangent is that of result times cotangent, which is shorter; a half float's result is rounded.
+    const shares = ct ? sum(mul(widen(ct), widen(pick(y, 0))), [-1]) : null;
+    if (dropout || ctRows) return rounded(derivatives(y, y.inputs, ct ?? null, ctRows ?? null, shares), y.inputs);
+    const inputs = [...y.inputs.slice(0, 3), ...(mask ? [mask] : []), ct!, pick(y, 1), shares!];
+    const grads: (Node | null)[] = [...picks(make(attentionBackwardOp, inputs, y.attrs)), ...rest];
+    // Scores as wide as the mask cannot be avoided where its own derivative is asked for.
+    if (ofMask) grads[3] = rounded(derivatives(y, y.inputs, ct!, null, shares), y.inputs)[3]!;
+    return grads;
   },
   decompose: (y, [, , v]) => {
     const dropout = dropoutOf(y);
-    const p = probabilities(y);
-    return cast(product(dropout ? mul(p, dropout) : p, widen(v!)), y.type.dtype);
+    const { p, rows } = probabilities(y);
+    return [cast(product(dropout ? mul(p, dropout) : p, widen(v!)), y.type.dtype), rows()];
   },
   samples: [
     {
@@ -111,7 +115,7 @@ export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
         [2, 3, 6, 5],
         [2, 3, 6, 7],
       ],
-      call: (q, k, v) => scaledDotProductAttention(q!, k!, v!),
+      call: (q, k, v) => picks(scaledDotProductAttention(q!, k!, v!).inputs[0]!),
     },
     {
       shapes: [
@@ -144,6 +148,86 @@ export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
   ],
 });
 
+/**
+ * Derivatives of attention: query, key, value, perhaps a mask, then the cotangent of the result, the rows' logarithms of sums, and
+ * each row's sum of result times cotangent. Gives those of query, key and value; it needs no memory for scores where it is claimed.
+ */
+export const attentionBackwardOp: Op<readonly Node[], AttentionAttrs> = op({
+  name: "attentionBackward",
+  kind: "composite",
+  infer: ([q, k, v, ...rest], attrs) => {
+    const [ct, rows, shares] = rest.slice(-3);
+    if (rest.length !== 3 + Number(attrs.mask) || attrs.dropout)
+      throw new ArgumentError("attentionBackward: inputs and attributes differ in masks");
+    const shape = [...q!.shape.slice(0, -1), v!.shape.at(-1)!];
+    if (!sameShape(ct!.shape, shape) || !sameShape(rows!.shape, shape.slice(0, -1)) || !sameShape(shares!.shape, shape.slice(0, -1)))
+      throw new ShapeError(`attentionBackward: ${[ct!, rows!, shares!].map(showType).join(", ")} do not fit ${showShape(shape)}`);
+    return [q!, k!, v!];
+  },
+  decompose: (y, inputs) => {
+    const [ct, , shares] = inputs.slice(-3) as [Node, Node, Node];
+    return rounded(derivatives(y, inputs, ct, null, shares).slice(0, 3), y.inputs) as Node[];
+  },
+  samples: [
+    {
+      shapes: [
+        [2, 4, 5, 3],
+        [2, 2, 6, 3],
+        [2, 2, 6, 4],
+        [2, 4, 5, 4],
+      ],
+      call: (q, k, v, ct) => attentionDerivatives(q!, k!, v!, null, ct!, true),
+    },
+    {
+      shapes: [
+        [2, 3, 4],
+        [2, 5, 4],
+        [2, 5, 4],
+        [3, 5],
+        [2, 3, 4],
+      ],
+      dtypes: [null, null, null, "bool", null],
+      call: (q, k, v, m, ct) => attentionDerivatives(q!, k!, v!, m!, ct!, false),
+    },
+  ],
+});
+/** What the derivative of scaledDotProductAttention records. */
+const attentionDerivatives = (q: Node, k: Node, v: Node, mask: Node | null, ct: Node, isCausal: boolean): readonly Node[] => {
+  const y = scaledDotProductAttention(q, k, v, mask, { isCausal, enableGqa: true }).inputs[0]!;
+  return attentionOp.vjp!(ct, y as Node<AttentionAttrs>, [ct, null]).slice(0, 3) as Node[];
+};
+
+/** Cotangents of all inputs of attention, from those of its result and of its rows' logarithms, with whole matrices of scores. */
+function derivatives(
+  y: Node<AttentionAttrs>,
+  inputs: readonly Node[],
+  ct: Node | null,
+  ctRows: Node | null,
+  shares: Node | null,
+): (Node | null)[] {
+  const [q, k, v] = inputs.slice(0, 3).map(widen) as [Node, Node, Node];
+  const [mask, dropout] = [maskOf(y), dropoutOf(y)];
+  const { p } = probabilities(y);
+  const g = ct ? widen(ct) : undefined;
+  const dp = g && product(g, swapLast(v));
+  const kept = dp && (dropout ? mul(dp, dropout) : dp);
+  const column = (x: Node): Node => reshape(x, [...x.type.shape, 1]);
+  // A half float's result, and with it the given sums, is rounded: they are made again from what is exact.
+  const exact = ct && widen(ct) === ct;
+  const total = kept && (exact && shares ? column(shares) : keepSum(mul(p, kept), [p.type.shape.length - 1]));
+  const rest = [kept && sub(kept, total!), ctRows && expand(column(ctRows), p.type.shape)].filter((x) => !!x) as Node[];
+  const ds = mul(p, rest.length > 1 ? add(rest[0]!, rest[1]!) : rest[0]!);
+  const dq = mul(product(ds, k), y.attrs.scale);
+  const dk = mul(dot(swapLast(folded(ds, k.type.shape)), folded(q, k.type.shape)), y.attrs.scale);
+  const dv = g && dot(swapLast(folded(dropout ? mul(p, dropout) : p, v.type.shape)), folded(g, v.type.shape));
+  const grads: (Node | null)[] = [dq, dk, dv ?? null];
+  if (mask) grads.push(mask.type.dtype === "bool" ? null : sumTo(ds, mask.type.shape));
+  if (dropout) grads.push(dp ? sumTo(mul(p, dp), dropout.type.shape) : null);
+  return grads;
+}
+const rounded = (grads: readonly (Node | null)[], like: readonly Node[]): (Node | null)[] =>
+  grads.map((x, i) => x && cast(x, like[i]!.type.dtype));
+
 /** How many query heads share a key head; 0 where that is not a whole number. */
 function groups(q: Shape, k: Shape): number {
   const [a, b] = [q.at(-3), k.at(-3)];
@@ -163,8 +247,8 @@ function product(x: Node, y: Node): Node {
 const maskOf = (y: Node<AttentionAttrs>): Node | null => (y.attrs.mask ? y.inputs[3]! : null);
 const dropoutOf = (y: Node<AttentionAttrs>): Node | null => (y.attrs.dropout ? y.inputs.at(-1)! : null);
 
-/** softmax(query keyᵀ scale + masks): [..., heads, queries, keys], in at least f32. */
-function probabilities(y: Node<AttentionAttrs>): Node {
+/** softmax(query keyᵀ scale + masks): [..., heads, queries, keys], in at least f32, and the logarithms of its rows' sums. */
+function probabilities(y: Node<AttentionAttrs>): { readonly p: Node; rows(): Node } {
   const [q, k] = y.inputs.slice(0, 2).map(widen) as [Node, Node];
   const mask = maskOf(y);
   let s = mul(product(q, swapLast(k)), y.attrs.scale);
@@ -172,8 +256,15 @@ function probabilities(y: Node<AttentionAttrs>): Node {
   if (y.attrs.causal) s = where(le(iota(columns, "i32"), reshape(iota(rows, "i32"), [rows, 1])), s, -Infinity);
   if (mask) s = mask.type.dtype === "bool" ? where(mask, s, -Infinity) : add(s, cast(mask, s.type.dtype));
   const axis = s.type.shape.length - 1;
+  const blind = !!mask || columns === 0;
   const top = keepMax(s, [axis]);
-  const e = exp(sub(s, mask ? where(eq(top, -Infinity), 0, top) : top));
+  const base = blind ? where(eq(top, -Infinity), 0, top) : top;
+  const e = exp(sub(s, base));
   const total = keepSum(e, [axis]);
-  return div(e, mask ? where(eq(total, 0), 1, total) : total);
+  const whole = blind ? where(eq(total, 0), 1, total) : total;
+  const rowsOf = (): Node => {
+    const seen = add(where(eq(top, -Infinity), 0, top), log(where(eq(total, 0), 1, total)));
+    return reshape(seen, s.type.shape.slice(0, -1));
+  };
+  return { p: div(e, whole), rows: rowsOf };
 }

@@ -1,8 +1,16 @@
 import type { Template } from "../codegen.js";
+import { attentionBackwardTemplate, attentionTemplate } from "./attention/index.js";
 import { contractTemplate } from "./contract/index.js";
 import { scanTemplate } from "./scan.js";
 import { scatterTemplate } from "./scatter.js";
 import { sortTemplate } from "./sort.js";
 
 /** The templates that every generating backend claims with, best first. */
-export const templates: readonly Template[] = [contractTemplate, scanTemplate, scatterTemplate, sortTemplate];
+export const templates: readonly Template[] = [
+  attentionTemplate,
+  attentionBackwardTemplate,
+  contractTemplate,
+  scanTemplate,
+  scatterTemplate,
+  sortTemplate,
+];

@@ -1,0 +1,133 @@
+import { describe, expect, it } from "vitest";
+import { type Case, errorOf, lowerCase, runCases, tolerance } from "../../../../test/support/groups.js";
+import { hasCompiler } from "../../../../test/support/kernels-in-c.js";
+import { vjp } from "../../../autodiff/grad.js";
+import type { DType } from "../../../core/dtype.js";
+import { type Dim, variable } from "../../../core/expr.js";
+import type { Node } from "../../../ir/node.js";
+import { picks } from "../../../ir/pick.js";
+import { input, permute, reshape, scaledDotProductAttention, slice } from "../../../ops/index.js";
+import { verifyKernel } from "../../verify.js";
+import { attentionBackwardTemplate, attentionTemplate } from "./index.js";
+
+interface Shape {
+  readonly batch?: readonly Dim[];
+  readonly heads?: number;
+  readonly keyHeads?: number;
+  readonly queries: Dim;
+  readonly keys: Dim;
+  readonly depth: number;
+  readonly width?: number;
+  readonly isCausal?: boolean;
+  readonly mask?: "bool" | "float" | "keys";
+  readonly dtype?: DType;
+  readonly dims?: Readonly<Record<string, number>>;
+}
+function attention(s: Shape): Case {
+  const { batch = [2], heads = 2, keyHeads = heads, dtype = "f32" } = s;
+  const q = input({ shape: [...batch, heads, s.queries, s.depth], dtype });
+  const k = input({ shape: [...batch, keyHeads, s.keys, s.depth], dtype });
+  const v = input({ shape: [...batch, keyHeads, s.keys, s.width ?? s.depth], dtype });
+  const m = s.mask && input({ shape: s.mask === "keys" ? [1, s.keys] : [s.queries, s.keys], dtype: s.mask === "float" ? "f32" : "bool" });
+  const y = scaledDotProductAttention(q, k, v, m, { isCausal: s.isCausal ?? false, enableGqa: true }).inputs[0]!;
+  return {
+    name: JSON.stringify(s, (_, x: unknown) => (typeof x === "object" && x !== null && "key" in x ? x.key : x)),
+    inputs: [q, k, v, ...(m ? [m] : [])],
+    outputs: picks(y),
+    ...(s.dims && { dims: s.dims }),
+  };
+}
+/** The derivatives of a case, beside what it computes. */
+function derived(s: Shape): Case {
+  const c = attention(s);
+  const [y] = c.outputs as [Node];
+  const ct = input(y.type);
+  const grads = vjp([y], [ct], c.inputs.slice(0, 3)) as Node[];
+  return { ...c, name: `derivatives ${c.name}`, inputs: [...c.inputs, ct], outputs: [y, ...grads] };
+}
+function check(cases: readonly Case[]): void {
+  const lowered = cases.map((c) => lowerCase(c, [attentionTemplate, attentionBackwardTemplate]));
+  for (const l of lowered) {
+    const claimed = l.groups.filter((g) => g.group.kind === "claimed");
+    expect(claimed, l.case.name).toHaveLength(l.case.outputs.length > 2 ? 2 : 1);
+    for (const g of l.groups) for (const k of g.kernels) verifyKernel(k);
+  }
+  for (const { name, got, want, dtypes } of runCases(lowered))
+    got.forEach((g, i) => {
+      // The derivative of a softmax over one key is 0, and what is left is rounding.
+      const scale = Array.from(want[i]!.data, Number).reduce((s, x) => Math.max(s, Math.abs(x)), 1e-30);
+      expect(errorOf(g, want[i]!) * Math.min(1, scale), `${name} ${i}`).toBeLessThanOrEqual(tolerance(dtypes[i]!));
+    });
+}
+
+describe.skipIf(!hasCompiler())("attention template in C", () => {
+  it("any size, causal or not, whole tiles or not", () => {
+    check(
+      [
+        { queries: 128, keys: 128, depth: 32, isCausal: true },
+        { queries: 7, keys: 5, depth: 3, width: 5 },
+        { queries: 70, keys: 201, depth: 9, width: 20 },
+        { queries: 130, keys: 201, depth: 8, isCausal: true },
+      ].map(attention),
+    );
+  });
+  it("masks, and queries that see nothing", () => {
+    check(
+      [
+        { queries: 70, keys: 33, depth: 8, mask: "bool" as const },
+        { queries: 70, keys: 100, depth: 8, mask: "float" as const, isCausal: true },
+        { queries: 20, keys: 100, depth: 8, mask: "keys" as const },
+      ].map(attention),
+    );
+  });
+  it("grouped queries and every dtype", () => {
+    check(
+      (["f32", "f64", "bf16", "f16"] as const).map((dtype) =>
+        attention({ heads: 6, keyHeads: 2, queries: 33, keys: 40, depth: 12, dtype }),
+      ),
+    );
+  });
+  it("symbolic sizes", () => {
+    const [b, s, k] = [variable("b", 0, 8), variable("s", 0, 512), variable("k", 0, 512)];
+    check([
+      ...[0, 1, 2, 7, 33, 128].map((n) => attention({ batch: [b], queries: s, keys: s, depth: 8, isCausal: true, dims: { b: 2, s: n } })),
+      ...(
+        [
+          [5, 0],
+          [1, 9],
+          [65, 97],
+        ] as const
+      ).map(([n, m]) => attention({ batch: [b], queries: s, keys: k, depth: 8, dims: { b: 1, s: n, k: m } })),
+    ]);
+  });
+  it("reads heads out of one buffer", () => {
+    const [B, T, H, D] = [2, 70, 3, 8];
+    const qkv = input({ shape: [B, T, 3 * H * D], dtype: "f32" });
+    const head = (i: number): Node => permute(reshape(slice(qkv, [0, 0, i * H * D], [B, T, H * D]), [B, T, H, D]), [0, 2, 1, 3]);
+    const y = scaledDotProductAttention(head(0), head(1), head(2), null, { isCausal: true });
+    check([{ name: "fused qkv", inputs: [qkv], outputs: [y] }]);
+  });
+  it("derivatives: any size, masks, grouped queries, every dtype", () => {
+    check(
+      [
+        { queries: 128, keys: 128, depth: 32, isCausal: true },
+        { queries: 70, keys: 201, depth: 9, width: 20 },
+        { queries: 70, keys: 33, depth: 64, width: 48, mask: "bool" as const },
+        { queries: 5, keys: 100, depth: 8, mask: "float" as const, isCausal: true },
+        { heads: 6, keyHeads: 2, queries: 33, keys: 40, depth: 12, dtype: "f64" as const },
+      ].map(derived),
+    );
+  });
+  it("derivatives: symbolic sizes", () => {
+    const [b, s, k] = [variable("b", 0, 8), variable("s", 0, 512), variable("k", 0, 512)];
+    check([
+      ...[1, 2, 7, 33, 128].map((n) => derived({ batch: [b], queries: s, keys: s, depth: 8, isCausal: true, dims: { b: 2, s: n } })),
+      ...(
+        [
+          [5, 0],
+          [65, 97],
+        ] as const
+      ).map(([n, m]) => derived({ batch: [b], queries: s, keys: k, depth: 8, dims: { b: 1, s: n, k: m } })),
+    ]);
+  });
+});

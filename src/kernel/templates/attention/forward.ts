@@ -1,0 +1,125 @@
+/**
+ * Attention forward: a grid point is a tile of queries of one head. Queries are lanes, so running maxima and sums are vectors and
+ * nothing is reduced across lanes; keys and values are read where they lie and broadcast.
+ */
+import { add, ceilDiv, type Dim, div, divides, indexOn, lo, min, mod, mul, sub } from "../../../core/expr.js";
+import { numel } from "../../../core/type.js";
+import { flatten, unflatten } from "../../../ops/movement.js";
+import type { Target } from "../../codegen.js";
+import { type Group, hasElements } from "../../group.js";
+import { apply, at, axis, below, type Kernel, load, loops, type Stmt, store, type Value } from "../../kernel.js";
+import { emptyKernel, finishKernel } from "../../walk.js";
+import { given, keyBatch, lanes, position, product, scores, setUp, transposed } from "./setup.js";
+import { rowsOf } from "./tiling.js";
+
+export function lowerForward(group: Group, target: Target): Kernel {
+  if (!hasElements(group)) return emptyKernel(group.name);
+  const x = setUp(group, target);
+  const { t, lane } = x;
+  const root = group.root!;
+  const [q, , v] = root.inputs as [typeof root, typeof root, typeof root];
+  const W = t.queries;
+  const tiles = ceilDiv(x.queries, W);
+  const heads = numel(x.batch);
+  const grid = mul(heads, tiles);
+  const pid = indexOn("pid", grid);
+  const digits: Stmt[] = [];
+  const inHead = heads === 1 ? pid : mod(pid, tiles);
+  const head = position(x, "head", heads === 1 ? 0 : div(pid, tiles), heads, digits);
+  const index = unflatten(head, x.batch);
+  // The longest rows of a causal head first: what is left at the end is short.
+  const q0 = mul(position(x, "tile", x.causal ? sub(sub(tiles, 1), inHead) : inHead, tiles, digits), W);
+  const limit = x.causal ? min(x.keys, add(q0, W)) : x.keys;
+  const B = axis(x.name("b"), ceilDiv(limit, t.keys), "loop");
+  const named: Stmt[] = [];
+  const k0 = position(x, "k0", mul(at(B), t.keys), x.keys, named);
+  const count = min(t.keys, sub(limit, k0));
+
+  const [qT, pT, oT] = [x.scratch("qT", x.depth * W), x.scratch("pT", t.keys * W), x.scratch("oT", x.width * W)];
+  const [top, total] = [x.scratch("top", W), x.scratch("total", W)];
+  const [high, alpha, base, part] = [x.register("high", W), x.register("alpha", W), x.register("base", W), x.register("part", W)];
+  const none = x.number(Number.NEGATIVE_INFINITY);
+
+  const D = axis(x.name("od"), x.width, "loop");
+  const start: readonly Stmt[] = [
+    ...transposed(x, q, index, q0, x.depth, qT, x.scale),
+    ...loops([D], lanes(x, [store(oT, add(mul(at(D), W), lane), x.number(0))])),
+    ...lanes(x, [store(top, lane, none), store(total, lane, x.number(0))]),
+  ];
+
+  const E = axis(x.name("e"), count, "loop");
+  const p: Value = { kind: "ref", dtype: x.dtype, name: "p" };
+  const weights: readonly Stmt[] = [
+    ...lanes(x, [store(high, lane, load(top, lane))]),
+    ...loops([E], lanes(x, [store(high, lane, x.op("max", load(high, lane), load(pT, add(mul(at(E), W), lane))))])),
+    // A query that has seen nothing yet keeps a base that is a number, or differences of infinities would be none.
+    ...lanes(x, [
+      store(base, lane, x.op("where", apply("eq", "bool", load(high, lane), none), x.number(0), load(high, lane))),
+      store(alpha, lane, x.op("exp", x.op("sub", load(top, lane), load(base, lane)))),
+      store(top, lane, load(high, lane)),
+      store(part, lane, x.number(0)),
+    ]),
+    ...loops(
+      [E],
+      lanes(x, [
+        { kind: "let", name: "p", value: x.op("exp", x.op("sub", load(pT, add(mul(at(E), W), lane)), load(base, lane))) },
+        store(part, lane, x.op("add", load(part, lane), p)),
+        store(pT, add(mul(at(E), W), lane), p),
+      ]),
+    ),
+    ...lanes(x, [store(total, lane, x.op("fma", load(total, lane), load(alpha, lane), load(part, lane)))]),
+  ];
+  const K = axis(x.name("o_e"), count, "loop");
+  const from = keyBatch(x, index);
+  const values = product(x, {
+    stem: "o",
+    count: x.width,
+    rows: rowsOf(t, x.width),
+    J: x.J,
+    L: x.L,
+    vector: t.vector,
+    inner: K,
+    scalar: (row, into) => x.read(v, [...from, add(k0, at(K)), row], into),
+    row: (l) => load(pT, add(mul(at(K), W), l)),
+    start: (row, l) => x.op("mul", load(oT, add(mul(row, W), l)), load(alpha, l)),
+    finish: (_, each) => each((row, l, value) => [store(oT, add(mul(row, W), l), value)]),
+  });
+  const tile = [
+    ...named,
+    ...given(
+      0,
+      x.keys,
+      scores(x, { q: qT, index, q0, k0, count, step: t.rows, leave: (row, l, s) => [store(pT, add(mul(row, W), l), s)] }),
+    ),
+    ...weights,
+    ...(typeof x.keys === "number" ? values : given(add(k0, count, -1), x.keys, values)),
+  ];
+
+  const [out, rows] = group.outputs.length
+    ? [group.outputs.find((o) => o.attrs.index === 0), group.outputs.find((o) => o.attrs.index === 1)]
+    : [];
+  const blind = root.attrs.mask === true || lo(x.keys) === 0;
+  const whole = blind
+    ? x.op("where", apply("eq", "bool", load(total, lane), x.number(0)), x.number(1), load(total, lane))
+    : load(total, lane);
+  const foot = x.op("where", apply("eq", "bool", load(top, lane), none), x.number(0), load(top, lane));
+  const qi = axis(x.name("wi"), W, "loop");
+  const wd = axis(x.name("wd"), x.width, "loop");
+  const query = add(q0, at(qi));
+  const inside = (place: Dim, body: readonly Stmt[]): readonly Stmt[] =>
+    divides(W, x.queries) ? body : [{ kind: "if", test: below(place, x.queries), body }];
+  const shape = [...x.batch, x.queries];
+  const finish: Stmt[] = [...lanes(x, [store(total, lane, whole)])];
+  if (rows) {
+    const value = x.op("add", foot, x.op("log", load(total, lane)));
+    finish.push(...lanes(x, inside(add(q0, lane), [store(x.buffers.get(rows)!, flatten([...index, add(q0, lane)], shape), value)])));
+  }
+  finish.push(...lanes(x, [store(total, lane, x.op("div", x.number(1), load(total, lane)))]));
+  if (out) {
+    const value = x.op("mul", load(oT, add(mul(at(wd), W), at(qi))), load(total, at(qi)));
+    const to = flatten([...index, query, at(wd)], [...shape, x.width]);
+    finish.push(...loops([qi], inside(query, loops([wd], [store(x.buffers.get(out)!, to, value)]))));
+  }
+  const body = [...digits, ...given(0, x.queries, start), ...loops([B], tile), ...finish];
+  return finishKernel(group.name, [...x.buffers.values(), ...x.made()], grid, 1, body);
+}
