@@ -261,7 +261,7 @@ describe.skipIf(!hasCompiler())("the c device", () => {
 
 test("without a compiler the reason and the remedy are told", () => {
   const at = (file: string): string => JSON.stringify(`${import.meta.dirname}/${file}`);
-  const child = `import { openC } from ${at("device.ts")}; import { findCompiler } from ${at("cc.ts")}; import { tripled } from ${at("../../runtime/testing.ts")};
+  const child = `import { openC } from ${at("device.ts")}; import { findCompiler } from ${at("cc.ts")}; import { tripled } from ${at("../../../test/support/programs.ts")};
     const told = (e) => console.log(e.constructor.name, e.message);
     console.log(findCompiler());
     const device = await openC();
