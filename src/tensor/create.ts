@@ -1,5 +1,5 @@
 /** Tensors from values on the host, and from nothing. */
-import { toBytes } from "../core/convert.js";
+import { type NaturalArray, toBytes } from "../core/convert.js";
 import { type DType, dtypes, isWide } from "../core/dtype.js";
 import { ArgumentError, ShapeError } from "../core/errors.js";
 import type { Dim } from "../core/expr.js";
@@ -23,19 +23,8 @@ export interface CreateOptions {
   readonly requiresGrad?: boolean;
   readonly device?: string;
 }
-type Typed =
-  | Uint8Array
-  | Uint16Array
-  | Uint32Array
-  | BigUint64Array
-  | Int8Array
-  | Int16Array
-  | Int32Array
-  | BigInt64Array
-  | Float32Array
-  | Float64Array;
 /** Numbers, nested arrays of numbers, or a typed array. */
-export type NestedArray = number | bigint | boolean | Typed | readonly NestedArray[];
+export type NestedArray = number | bigint | boolean | NaturalArray | readonly NestedArray[];
 
 function made(n: Node, options: CreateOptions, constant = false): Tensor {
   const device = options.device ?? currentDevice();
@@ -44,7 +33,7 @@ function made(n: Node, options: CreateOptions, constant = false): Tensor {
   return options.requiresGrad ? t.requiresGrad_() : t;
 }
 
-const typedDTypes: readonly (readonly [new (n: number) => Typed, DType])[] = [
+const typedDTypes: readonly (readonly [new (n: number) => NaturalArray, DType])[] = [
   [Float32Array, "f32"],
   [Float64Array, "f64"],
   [Int32Array, "i32"],
@@ -56,7 +45,7 @@ const typedDTypes: readonly (readonly [new (n: number) => Typed, DType])[] = [
   [BigInt64Array, "i64"],
   [BigUint64Array, "u64"],
 ];
-const dtypeOfTyped = (a: Typed): DType => typedDTypes.find(([c]) => a instanceof c)![1];
+const dtypeOfTyped = (a: NaturalArray): DType => typedDTypes.find(([c]) => a instanceof c)![1];
 
 /**
  * A tensor of the given values (torch.tensor). The dtype is that of a typed array, the default float where a number has a
@@ -68,8 +57,8 @@ export function tensor(values: NestedArray, second?: readonly number[] | CreateO
   const options = (Array.isArray(second) ? third : (second as CreateOptions | undefined)) ?? {};
   let found: { readonly flat: ArrayLike<number | bigint | boolean>; readonly shape: readonly number[]; readonly dtype: DType };
   if (ArrayBuffer.isView(values))
-    found = { flat: values as Typed, shape: [(values as Typed).length], dtype: dtypeOfTyped(values as Typed) };
-  else found = flatten(values as Exclude<NestedArray, Typed>);
+    found = { flat: values as NaturalArray, shape: [(values as NaturalArray).length], dtype: dtypeOfTyped(values as NaturalArray) };
+  else found = flatten(values as Exclude<NestedArray, NaturalArray>);
   const dtype = options.dtype ?? found.dtype;
   const shape = Array.isArray(second) ? (second as readonly number[]) : found.shape;
   const n = shape.reduce((a, b) => a * b, 1);
@@ -87,7 +76,7 @@ export function fromBytes(bytes: Uint8Array, shape: readonly number[], options: 
 }
 
 /** Values of nested arrays, with their shape and the dtype that they suggest. */
-function flatten(values: Exclude<NestedArray, Typed>): { flat: (number | bigint | boolean)[]; shape: number[]; dtype: DType } {
+function flatten(values: Exclude<NestedArray, NaturalArray>): { flat: (number | bigint | boolean)[]; shape: number[]; dtype: DType } {
   const flat: (number | bigint | boolean)[] = [];
   const shape: number[] = [];
   let leafDepth = -1;
@@ -100,7 +89,7 @@ function flatten(values: Exclude<NestedArray, Typed>): { flat: (number | bigint 
         if (leafDepth >= 0) throw ragged(depth);
         shape.push(list.length);
       } else if (shape[depth] !== list.length) throw ragged(depth);
-      if (ArrayBuffer.isView(x)) inner = dtypeOfTyped(x as Typed);
+      if (ArrayBuffer.isView(x)) inner = dtypeOfTyped(x as NaturalArray);
       for (let i = 0; i < list.length; i++) walk(list[i]!, depth + 1);
       return;
     }

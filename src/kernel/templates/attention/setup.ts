@@ -1,6 +1,6 @@
 /** What attention's kernels share: sizes, operands, scratch, and the one loop nest that all their products are. */
 import { computeDType, type DType } from "../../../core/dtype.js";
-import { add, ceilDiv, type Dim, divides, div, indexOn, lo, min, mul, sub } from "../../../core/expr.js";
+import { add, ceilDiv, type Dim, div, divides, indexOn, lo, min, mul, sub } from "../../../core/expr.js";
 import type { Shape } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
 import type { Target } from "../../codegen.js";
