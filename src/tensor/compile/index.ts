@@ -76,9 +76,10 @@ export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOp
     try {
       recording = recordFor(args, flat.tensors, sizes);
     } catch (error) {
-      // Not every function can be recorded with sizes that are not numbers; with numbers it serves these sizes only.
-      if (!isSymbolic(sizes) || options.dynamic) throw error;
-      sizes = firstSizes(shapes);
+      if (!isSymbolic(sizes)) throw error;
+      // With declared axes, two of an argument may have to be equal (a square matrix). Otherwise, not every function can be recorded
+      // with sizes that are not numbers; with numbers it serves these sizes only.
+      sizes = options.dynamic ? firstSizes(shapes, options.dynamic, true) : firstSizes(shapes);
       recording = recordFor(args, flat.tensors, sizes);
     }
     const device = flat.tensors[0]?.cell.device || [...recording.trace.captured.keys()][0]?.device || currentDevice();

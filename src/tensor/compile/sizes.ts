@@ -19,11 +19,15 @@ export type Dynamic = readonly (readonly number[] | Readonly<Record<number, Rang
 const least = 1024;
 const roomFor = (size: number): number => Math.max(least, 2 ** Math.ceil(Math.log2(Math.max(1, size) * 16)));
 
-/** Sizes of the first call: literal, but for declared axes. Declared axes of one size are one symbolic size where their ranges agree. */
-export function firstSizes(shapes: readonly (readonly number[])[], dynamic: Dynamic = []): Sizes {
+/**
+ * Sizes of the first call: literal, but for declared axes. Declared axes of different arguments that have one size and range are one
+ * symbolic size, the same axis first; axes of one argument are different sizes, unless `merged` says that equal ones belong together.
+ */
+export function firstSizes(shapes: readonly (readonly number[])[], dynamic: Dynamic = [], merged: boolean = false): Sizes {
   const ranges = new Map<string, Range>();
-  const names = new Map<string, string>();
+  const names = new Map<string, { readonly name: string; readonly axis: number }[]>();
   const axes = shapes.map((shape, i) => {
+    const taken = new Set<string>();
     const declared = dynamic[i];
     if (!declared) return [...shape];
     const list: Readonly<Record<number, Range | undefined>> = Array.isArray(declared)
@@ -37,12 +41,14 @@ export function firstSizes(shapes: readonly (readonly number[])[], dynamic: Dyna
           `compile: axis ${axis} of argument ${i} has size ${size}, outside of its range [${range.min}, ${range.max}]`,
         );
       const key = `${size} ${range.min} ${range.max}`;
-      let name = names.get(key);
-      if (!name) {
+      const known = (names.get(key) ?? []).filter((n) => merged || !taken.has(n.name));
+      let name = (known.find((n) => n.axis === axis) ?? known[0])?.name;
+      if (name === undefined) {
         name = `s${ranges.size}`;
-        names.set(key, name);
+        names.set(key, [...(names.get(key) ?? []), { name, axis }]);
         ranges.set(name, range);
       }
+      taken.add(name);
       return name;
     });
   });
