@@ -22,6 +22,21 @@ export interface Prepared {
   loading: Promise<void> | undefined;
 }
 
+/** Programs that an engine remembers; older ones live on where a compiled function or a queued run holds them. */
+const mostPrograms = 1024;
+/** Unloads a program that nobody can run any more. */
+const forgotten = new FinalizationRegistry<Loaded>((loaded) => {
+  try {
+    loaded.unload();
+  } catch {
+    // The device was closed in the meantime, and took its programs with it.
+  }
+});
+function keepLoaded(p: Prepared, loaded: Loaded): void {
+  p.loaded = loaded;
+  forgotten.register(p, loaded);
+}
+
 /** One run: where inputs come from, and which storages it fills. */
 export interface Job {
   readonly prepared: Prepared;
@@ -98,11 +113,13 @@ export class Engine {
     const interned = intern(graph);
     const key = graphKey(interned);
     let p = this.programs.get(key);
-    if (!p) {
-      p = { graph: interned, program: undefined, loaded: undefined, loading: undefined };
-      this.programs.set(key, p);
-      if (this.codegen) this.compile(p);
-    }
+    const known = p !== undefined;
+    p ??= { graph: interned, program: undefined, loaded: undefined, loading: undefined };
+    // A Map keeps the order of insertion: the first is the one that was asked for longest ago.
+    this.programs.delete(key);
+    this.programs.set(key, p);
+    if (this.programs.size > mostPrograms) this.programs.delete(this.programs.keys().next().value!);
+    if (!known && this.codegen) this.compile(p);
     return p;
   }
   private compile(p: Prepared): Program {
@@ -119,7 +136,7 @@ export class Engine {
       .load(program, this.loadOptions())
       .then((l) => {
         if (p.loaded) l.unload();
-        else p.loaded = l;
+        else keepLoaded(p, l);
       })
       .finally(() => {
         p.loading = undefined;
@@ -127,7 +144,7 @@ export class Engine {
     await p.loading;
   }
   private loadSync(p: Prepared): void {
-    if (!p.loaded) p.loaded = this.opened().loadSync(this.compile(p), this.loadOptions());
+    if (!p.loaded) keepLoaded(p, this.opened().loadSync(this.compile(p), this.loadOptions()));
   }
   private loadOptions(): { host?: HostFunctions } {
     return this.opener.host ? { host: this.opener.host } : {};
