@@ -65,6 +65,27 @@ test("state that a step could not start for has one value: before the retry noth
   expect(((await reader.data()) as Float32Array)[0]).toBe(2.5);
   expect(((await w.data()) as Float32Array)[0]).toBe(3);
 });
+test("an abort while a program runs stops it between its kernels", async () => {
+  const stop = new AbortController();
+  const x = await keep(ones([400, 400]).mul(1e-3));
+  const long = compile(
+    (a: Tensor): Tensor => {
+      let y = a;
+      for (let i = 0; i < 200; i++) y = y.matmul(a).add(1e-6);
+      return y.sum();
+    },
+    { signal: stop.signal },
+  );
+  const running = long(x);
+  let aborted = false;
+  setTimeout(() => {
+    aborted = true;
+    stop.abort(new Error("enough"));
+  }, 5);
+  await expect(running.item()).rejects.toThrow("enough");
+  expect(aborted).toBe(true); // the event loop lived while the program ran
+  expect(await x.sum().item()).toBeCloseTo(160, 2);
+});
 test("an aborted call: nothing runs after the signal, and the reason reaches the caller", async () => {
   const stop = new AbortController();
   const step = compile((x: Tensor) => x.mul(2).sum(), { signal: stop.signal });
