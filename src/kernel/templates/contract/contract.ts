@@ -97,8 +97,6 @@ export interface Contract {
   readonly spills: boolean;
   readonly spilled: Buffer;
   readonly corners: Buffer;
-  readonly full: Buffer;
-  readonly empty: Buffer;
 }
 
 /** Works out what the parts of the lowering share. */
@@ -241,8 +239,6 @@ export function contract(group: Group, t: ContractTiling): Contract {
     spills: t.threads === 1 && !unit && epilogueLength(group) > shortEpilogue,
     spilled: { name: "spilled", dtype, space: "shared", size: mr * nr } as Buffer,
     corners: { name: "corners", dtype: "bf16", space: "shared", size: Math.ceil(t.threads / 32) * 16 * 72 } as Buffer,
-    full: { name: "full", dtype: "u32", space: "signal", size: t.depth } as Buffer,
-    empty: { name: "empty", dtype: "u32", space: "signal", size: t.depth } as Buffer,
   };
 }
 

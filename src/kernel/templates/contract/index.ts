@@ -4,17 +4,17 @@
  * an accumulator leaves its registers.
  */
 import { bytesOf } from "../../../core/dtype.js";
-import { add, ceilDiv, type Dim, divides, lo, max, min, mul, sub, variable, variables } from "../../../core/expr.js";
+import { add, ceilDiv, type Dim, divides, lo, max, min, mul, sub, variables } from "../../../core/expr.js";
 import { isStatic, numel } from "../../../core/type.js";
 import { is, type Node } from "../../../ir/node.js";
 import { dotOp } from "../../../ops/matmul.js";
 import type { Target, Template } from "../../codegen.js";
 import { type Group, groupBuffers } from "../../group.js";
-import { at, axis, below, type Kernel, loops, type MatrixUnit, ref, type Stmt } from "../../kernel.js";
+import type { Kernel, MatrixUnit, Stmt } from "../../kernel.js";
 import { accumulate } from "./accumulate.js";
 import { type Contract, contract, dotShape, type State, strides } from "./contract.js";
 import { micro } from "./micro.js";
-import { fedByWarp, pipelined, synchronous } from "./stage.js";
+import { pipelined, synchronous } from "./stage.js";
 import { type ContractTiling, type Problem, tileCpu, tileThreads, tileUnit } from "./tiling.js";
 
 /** Matrix products: CPUs, GPUs without matrix units, and GPUs with them. */
@@ -68,7 +68,6 @@ function copies(u: MatrixUnit, a: readonly [number, number] | undefined, b: read
 export function lowerContract(group: Group, t: ContractTiling): Kernel {
   const x = contract(group, t);
   const { total } = x;
-  let producer: readonly Stmt[] = [];
   const level = (i: number, st: State, slot: Dim): readonly Stmt[] =>
     i === t.accumulate ? accumulate(x, st, cut(i, st, slot)) : cut(i, st, slot);
   function cut(i: number, st: State, slot: Dim): readonly Stmt[] {
@@ -91,13 +90,10 @@ export function lowerContract(group: Group, t: ContractTiling): Kernel {
     const roles = (["a", "b"] as const).filter((r) => t[r]?.after === i + 1);
     const inner = (d: Dim, s: Dim): readonly Stmt[] => level(i + 1, advance(d), s);
     if (!roles.length || t.depth === 1) return synchronous(x, roles, loop, advance, inner, slot);
-    if (t.feed !== "warp") return pipelined(x, roles, loop, advance, inner);
-    const both = fedByWarp(x, roles, loop, advance, inner);
-    producer = both.producer;
-    return both.consumer;
+    return pipelined(x, roles, loop, advance, inner);
   }
   const body = level(0, { off: { m: 0, n: 0, k: 0 }, size: total }, 0);
-  return t.feed === "warp" ? withProducer(x, body, producer) : kernelOf(x, body);
+  return kernelOf(x, body);
 }
 
 function kernelOf(x: Contract, body: readonly Stmt[]): Kernel {
@@ -118,31 +114,5 @@ function kernelOf(x: Contract, body: readonly Stmt[]): Kernel {
     grid: x.points,
     threads: x.t.threads,
     body,
-  };
-}
-
-/** One more warp moves the tiles while the others multiply. */
-function withProducer(x: Contract, body: readonly Stmt[], producer: readonly Stmt[]): Kernel {
-  const { t } = x;
-  const kernel = kernelOf(x, body);
-  const thread = variable("tid", 0, t.threads + 31);
-  const slot = axis("slot", t.depth, "unroll");
-  const arm = loops(
-    [slot],
-    [
-      { kind: "signal", op: "arm", on: ref(x.full, at(slot)), amount: 1 },
-      { kind: "signal", op: "arm", on: ref(x.empty, at(slot)), amount: t.threads / 32 },
-    ],
-  );
-  const feed: Stmt = { kind: "if", test: { a: thread, op: "==", b: t.threads }, body: producer };
-  return {
-    ...kernel,
-    threads: t.threads + 32,
-    buffers: [...kernel.buffers, x.full, x.empty],
-    body: [
-      { kind: "if", test: below(thread, 1), body: arm },
-      { kind: "barrier" },
-      { kind: "if", test: below(thread, t.threads), body, else: [feed] },
-    ],
   };
 }

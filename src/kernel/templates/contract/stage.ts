@@ -1,6 +1,6 @@
-/** Operands on their way into shared storage: copied or computed, at once, in the background, or by a warp of their own. */
+/** Operands on their way into shared storage: copied or computed, at once or in the background. */
 import { bytesOf, isFloat } from "../../../core/dtype.js";
-import { add, ceilDiv, type Dim, div, divides, hi, mod, mul, sub } from "../../../core/expr.js";
+import { add, ceilDiv, type Dim, div, divides, hi, mod, mul } from "../../../core/expr.js";
 import { type Axis, at, axis, below, constant, loops, ref, type Stmt, store } from "../../kernel.js";
 import { across, type Contract, type State } from "./contract.js";
 import type { Role } from "./tiling.js";
@@ -86,56 +86,4 @@ export function pipelined(x: Contract, roles: readonly Role[], loop: Axis, advan
   const settle = (pending: number): readonly Stmt[] => (background ? [{ kind: "settle", unit, pending }] : []);
   const order = background ? [...use, ...fetch] : [...fetch, ...use];
   return [...first, ...loops([loop], [{ kind: "wait", pending: ahead - 1 }, { kind: "barrier" }, ...order, ...settle(1)]), ...settle(0)];
-}
-
-/** A warp of its own moves whole tiles; `full` and `empty` signals pass the slots back and forth. */
-export function fedByWarp(
-  x: Contract,
-  roles: readonly Role[],
-  loop: Axis,
-  advance: Advance,
-  inner: Inner,
-): { readonly consumer: readonly Stmt[]; readonly producer: readonly Stmt[] } {
-  const { t, full, empty } = x;
-  const unit = x.unit!;
-  const k = at(loop);
-  const slot = (i: Dim): Dim => mod(i, t.depth);
-  const turn = (i: Dim): Dim => mod(div(i, t.depth), 2);
-  const after = (n: number, body: readonly Stmt[]): Stmt => ({ kind: "if", test: below(n, k), body });
-  const tile = (r: Role): Stmt => ({
-    kind: "copyTile",
-    to: ref(x.stages.get(r)!.buffer, mul(slot(k), x.stages.get(r)!.size)),
-    from: x.address(r, 0, 0).buffer,
-    origin: [x.origin(r, across(r)), advance(k).off.k],
-    box: [x.tileOf(r, across(r)), x.tileOf(r, "k")],
-    signal: ref(full, slot(k)),
-  });
-  const bytes = roles.reduce((sum, r) => sum + x.stages.get(r)!.size * bytesOf(t[r]!.dtype), 0);
-  const release: Stmt = {
-    kind: "if",
-    test: below(mod(x.tid, 32), 1),
-    body: [{ kind: "signal", op: "arrive", on: ref(empty, slot(sub(k, 1))), amount: 1 }],
-  };
-  return {
-    producer: loops(
-      [loop],
-      [
-        after(t.depth - 1, [{ kind: "signal", op: "await", on: ref(empty, slot(k)), amount: turn(sub(k, t.depth)) }]),
-        { kind: "signal", op: "expect", on: ref(full, slot(k)), amount: bytes },
-        ...roles.map(tile),
-      ],
-    ),
-    consumer: [
-      ...loops(
-        [loop],
-        [
-          { kind: "signal", op: "await", on: ref(full, slot(k)), amount: turn(k) },
-          ...inner(k, slot(k)),
-          { kind: "settle", unit, pending: 1 },
-          after(0, [release]),
-        ],
-      ),
-      { kind: "settle", unit, pending: 0 },
-    ],
-  };
 }

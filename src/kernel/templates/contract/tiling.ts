@@ -46,8 +46,6 @@ export interface ContractTiling {
   readonly depth: number;
   readonly micro: { readonly m: number; readonly n: number; readonly k: number; readonly vector: number; readonly unit?: MatrixUnit };
   readonly threads: number;
-  /** Who fills the stages: the same threads, or one extra warp that moves whole tiles. */
-  readonly feed?: "threads" | "warp";
   /** How results leave a fragment: each lane stores what it holds, or a warp regroups them in shared memory for 16-byte stores. */
   readonly leave?: "direct" | "regrouped";
   /** Grid points that share an m band run together, for the L2 cache. */
