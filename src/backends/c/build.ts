@@ -2,11 +2,11 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { UnsupportedError } from "../../core/errors.js";
-import { clamp, roundUp } from "../../core/numbers.js";
+import { type Cache, cacheFor, sha256, unique } from "../../runtime/cache.js";
 import { cpu } from "../../runtime/cpu.js";
 import { ffi, type NativeLibrary } from "../../runtime/ffi.js";
 import type { Program } from "../../runtime/program.js";
-import { type Cache, openCache, sha256, unique } from "./cache.js";
+import { splitUnits, type Unit } from "../../runtime/units.js";
 import { type Compiler, compileAll, compileAllSync, findCompiler, flagsFor } from "./cc.js";
 import { instructionSets, systemFeature } from "./key.js";
 import { abiVersion, copyEntry, poolSource } from "./pool.js";
@@ -22,7 +22,6 @@ export interface Built {
   readonly compiled: number;
 }
 
-const caches = new Map<string, Cache>();
 const open = new Map<string, Entry>();
 
 /** A compilation unit's worth of source text: beyond it another file pays for another compiler process. */
@@ -30,42 +29,12 @@ const unitText = 64 * 1024;
 /** Source text that is worth a process of its own while a core is idle. */
 const leastText = 4 * 1024;
 
-/** What becomes one library: C text, or a library that was compiled already; and the kernels in it. */
-export interface Unit {
-  readonly source: string | Uint8Array;
-  readonly entries: readonly string[];
-}
-
-/** The kernels of a program as a few texts of about equal length; compiled kernels by the library they are in. */
-export function unitsOf(program: Program): readonly Unit[] {
-  const text = program.kernels.filter((k) => typeof k.source === "string");
-  const total = text.reduce((sum, k) => sum + k.source.length, 0);
-  const { cores } = cpu();
-  // Where there are more units than cores, every core gets equally many.
-  const wanted = total > cores * unitText ? roundUp(Math.ceil(total / unitText), cores) : Math.min(cores, Math.ceil(total / leastText));
-  const count = clamp(wanted, 1, text.length);
-  const units: { source: string; entries: string[] }[] = [];
-  let done = 0;
-  for (const k of text) {
-    if (!units.length || done >= (total * units.length) / count) units.push({ source: program.prelude, entries: [] });
-    const unit = units[units.length - 1]!;
-    unit.source += `\n${k.source}\n`;
-    unit.entries.push(k.entry);
-    done += k.source.length;
-  }
-  const binaries = new Map<Uint8Array, string[]>();
-  for (const k of program.kernels) {
-    if (typeof k.source === "string") continue;
-    const entries = binaries.get(k.source) ?? [];
-    binaries.set(k.source, entries);
-    entries.push(k.entry);
-  }
-  return [...units, ...[...binaries].map(([source, entries]) => ({ source, entries }))];
-}
+/** The kernels of a program as a few texts for this machine's cores. */
+export const unitsOf = (program: Program): readonly Unit[] => splitUnits(program, { cores: cpu().cores, unitText, leastText });
 
 /** The program with its kernels compiled for every machine that has the key's features and this operating system. */
 export async function toBinary(program: Program, signal?: AbortSignal): Promise<Program> {
-  const [compiler, cache] = [tool(), store()];
+  const [compiler, cache] = [tool(), cacheFor("so")];
   const target = { arch: program.key.arch, features: instructionSets(program.key.features) };
   const units = unitsOf(program).filter((u): u is Unit & { source: string } => typeof u.source === "string");
   const flags = flagsFor(target, false);
@@ -101,15 +70,6 @@ function tool(): Compiler {
   if (typeof compiler === "string") throw new UnsupportedError(`the c device needs a C compiler: ${compiler}, or use the js device`);
   return compiler;
 }
-function store(): Cache {
-  const where = process.env["TREEPIE_CACHE_DIR"] ?? "";
-  let cache = caches.get(where);
-  if (!cache) {
-    cache = openCache();
-    caches.set(where, cache);
-  }
-  return cache;
-}
 
 interface Plan {
   /** Undefined where nothing is text. */
@@ -128,7 +88,7 @@ interface Entry {
 }
 
 function plan(sources: readonly (string | Uint8Array)[]): Plan {
-  const cache = store();
+  const cache = cacheFor("so");
   const compiler = sources.some((s) => typeof s === "string") ? tool() : undefined;
   const flags = compiler ? flagsFor() : [];
   const { arch, model, features } = cpu();

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
-import { hasCompiler } from "../../../test/support/kernels-in-c.js";
+import { hasCompiler } from "../../test/support/kernels-in-c.js";
 import { openCache, sha256, unique } from "./cache.js";
 
 const root = mkdtempSync(join(tmpdir(), "treepie-test-"));
@@ -28,6 +28,19 @@ describe("the disk cache", () => {
     expect(openCache(folder).get(key)).toBe(path);
     expect(readFileSync(path, "utf8")).toBe("library");
     expect(readdirSync(folder).filter((f) => /build-|tmp/.test(f))).toEqual([]);
+  });
+
+  test("keeps contents of another kind beside them", () => {
+    const folder = fresh();
+    const cache = openCache(folder, "cubin");
+    expect(cache.read(key)).toBeUndefined();
+    cache.write(key, new Uint8Array([1, 2, 3]));
+    expect([...openCache(folder, "cubin").read(key)!]).toEqual([1, 2, 3]);
+    expect(openCache(folder, "so").read(key)).toBeUndefined();
+    const path = cache.get(key)!;
+    expect(path).toMatch(/\.cubin$/);
+    writeFileSync(path, "4");
+    expect(cache.read(key)).toBeUndefined();
   });
 
   test("a damaged, planted or foreign entry is a miss", () => {
@@ -89,7 +102,7 @@ describe("the disk cache", () => {
     const script = join(root, "child.mts");
     writeFileSync(
       script,
-      `import { buildSync } from ${JSON.stringify(join(import.meta.dirname, "build.ts"))};
+      `import { buildSync } from ${JSON.stringify(join(import.meta.dirname, "../backends/c/build.ts"))};
        const source = (i) => "int answer(void) { return " + i + "; }";
        for (let i = 0; i < 6; i++) {
          const { libraries } = buildSync([source(i), source(i + 3)]);

@@ -1,5 +1,5 @@
 /**
- * Compiled libraries on disk, by content. An entry is `<key>.json`, which names the library's SHA-256, and the library under that
+ * Compiled code on disk, by content. An entry is `<key>.json`, which names the code's SHA-256, and the code in a file under that
  * hash. Both are written aside, synced and renamed, so a reader in another process sees a whole entry or none. Whatever is not
  * exactly what was written (damaged, planted, a link, somebody else's file) is a miss.
  */
@@ -23,16 +23,20 @@ import {
 } from "node:fs";
 import { homedir, platform, tmpdir } from "node:os";
 import { join } from "node:path";
-import { warnOnce } from "../../runtime/warn.js";
+import { warnOnce } from "./warn.js";
 
 export interface Cache {
   /** Where work in progress is put: private to the user. */
   readonly folder: string;
-  /** Path of the library stored under the key. */
+  /** Path of the file stored under the key. */
   get(key: string): string | undefined;
-  /** Moves a built library into the cache and returns its new path. */
+  /** Contents of the file stored under the key. */
+  read(key: string): Uint8Array | undefined;
+  /** Moves a built file into the cache and returns its new path. */
   put(key: string, built: string): string;
-  /** Libraries live on after they are loaded; otherwise they are deleted then. */
+  /** Stores contents under the key. */
+  write(key: string, contents: Uint8Array): void;
+  /** Files live on after they are loaded; otherwise they are deleted then. */
   readonly lasting: boolean;
 }
 
@@ -46,10 +50,25 @@ function cacheFolder(): string {
   return join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "treepie");
 }
 
+/** What kind of code a file holds: shared libraries, or CUDA binaries. */
+export type CodeKind = "so" | "cubin";
+
+const opened = new Map<string, Cache>();
+/** The cache of a kind of code in this process' cache folder. */
+export function cacheFor(kind: CodeKind): Cache {
+  const where = `${kind} ${process.env["TREEPIE_CACHE_DIR"] ?? ""}`;
+  let cache = opened.get(where);
+  if (!cache) {
+    cache = openCache(undefined, kind);
+    opened.set(where, cache);
+  }
+  return cache;
+}
+
 /** The disk cache, or a folder of this process alone where the cache's folder cannot be trusted. */
-export function openCache(folder: string = cacheFolder()): Cache {
+export function openCache(folder: string = cacheFolder(), kind: CodeKind = "so"): Cache {
   const why = unsafe(folder);
-  if (!why) return diskCache(folder);
+  if (!why) return diskCache(folder, kind);
   warnOnce(
     `compiled kernels are not kept: ${why}; every process compiles them again (set TREEPIE_CACHE_DIR to a folder of your own with mode 0700)`,
   );
@@ -72,33 +91,40 @@ function unsafe(folder: string): string | undefined {
   }
 }
 
-function diskCache(folder: string): Cache {
+function diskCache(folder: string, kind: CodeKind): Cache {
   prune(folder);
   const index = (key: string): string => join(folder, `${key}.json`);
-  const library = (hash: string): string => join(folder, `${hash}.so`);
+  const code = (hash: string): string => join(folder, `${hash}.${kind}`);
+  const find = (key: string): { readonly path: string; readonly bytes: Uint8Array } | undefined => {
+    try {
+      const entry = JSON.parse(trusted(index(key)).toString("utf8")) as { key?: unknown; sha256?: unknown };
+      if (entry.key !== key || typeof entry.sha256 !== "string" || !/^[0-9a-f]{64}$/.test(entry.sha256)) return undefined;
+      const path = code(entry.sha256);
+      const bytes = trusted(path);
+      if (sha256(bytes) !== entry.sha256) return undefined;
+      utimesSync(index(key), new Date(), new Date());
+      return { path, bytes };
+    } catch {
+      return undefined;
+    }
+  };
+  const store = (key: string, bytes: Uint8Array): string => {
+    const hash = sha256(bytes);
+    save(code(hash), bytes);
+    save(index(key), Buffer.from(JSON.stringify({ key, sha256: hash, bytes: bytes.length })));
+    return code(hash);
+  };
   return {
     folder,
     lasting: true,
-    get(key) {
-      try {
-        const entry = JSON.parse(trusted(index(key)).toString("utf8")) as { key?: unknown; sha256?: unknown };
-        if (entry.key !== key || typeof entry.sha256 !== "string" || !/^[0-9a-f]{64}$/.test(entry.sha256)) return undefined;
-        const path = library(entry.sha256);
-        if (sha256(trusted(path)) !== entry.sha256) return undefined;
-        utimesSync(index(key), new Date(), new Date());
-        return path;
-      } catch {
-        return undefined;
-      }
-    },
+    get: (key) => find(key)?.path,
+    read: (key) => find(key)?.bytes,
     put(key, built) {
-      const bytes = readFileSync(built);
-      const hash = sha256(bytes);
-      save(library(hash), bytes);
-      save(index(key), Buffer.from(JSON.stringify({ key, sha256: hash, bytes: bytes.length })));
+      const path = store(key, readFileSync(built));
       rmSync(built, { force: true });
-      return library(hash);
+      return path;
     },
+    write: (key, contents) => void store(key, contents),
   };
 }
 /** Contents of a plain file that only this user can have written. */
@@ -150,7 +176,7 @@ function prune(folder: string): void {
     }
     for (const name of readdirSync(folder)) {
       const path = join(folder, name);
-      if (/^[0-9a-f]{64}\.so$/.test(name) && !used.has(name.slice(0, 64)) && now - lstatSync(path).mtimeMs > 86_400_000)
+      if (/^[0-9a-f]{64}\.(so|cubin)$/.test(name) && !used.has(name.slice(0, 64)) && now - lstatSync(path).mtimeMs > 86_400_000)
         rmSync(path, { force: true });
     }
   } catch {
@@ -161,5 +187,5 @@ function prune(folder: string): void {
 function scratchCache(): Cache {
   const folder = mkdtempSync(join(tmpdir(), "treepie-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-  return { folder, lasting: false, get: () => undefined, put: (_key, built) => built };
+  return { folder, lasting: false, get: () => undefined, read: () => undefined, put: (_key, built) => built, write: () => {} };
 }
