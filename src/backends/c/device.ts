@@ -12,6 +12,7 @@ import { cKey } from "./key.js";
 import { LateDevice } from "./late.js";
 import { type Native, native } from "./native.js";
 import { copyEntry } from "./pool.js";
+import { profile } from "./profile.js";
 import { type Places, Table, type Words } from "./table.js";
 
 /** Native memory. */
@@ -56,6 +57,7 @@ class CLoaded implements Loaded {
 const shortNs = 200_000;
 const guardBytes = 256;
 const guardMark = 0xa5;
+const profiled = profile();
 
 /** Opens the device. Compiles its native half on first use; without a compiler that comes with the first program. */
 export async function openC(key: TargetKey = cKey(), options: DeviceOptions = {}): Promise<Device> {
@@ -254,6 +256,7 @@ class CDevice implements Device {
         program,
         program.kernels.map((k) => where.get(k.entry)!),
         places,
+        profiled !== undefined,
       );
       return new CLoaded(this, program, table, host, give);
     } catch (error) {
@@ -282,6 +285,7 @@ class CDevice implements Device {
       this.counters.launches += this.#control.numbers[1]!;
       const ns = this.#control.numbers[2]!;
       loaded.expected = ns < loaded.expected ? ns : 0.8 * loaded.expected + 0.2 * ns;
+      profiled?.add(loaded.program, loaded.table.segments[at]!.step, ns, loaded.table.sizes);
       if (error) throw new DeviceError(`${loaded.program.name} could not run: ${error.message}`, { cause: error });
       if (result === 1) throw signal?.reason ?? new DeviceError(`${loaded.program.name} was stopped`);
       if (result === 2)
@@ -309,7 +313,9 @@ class CDevice implements Device {
         const segment = segments[at];
         if (!segment) return "done";
         if (segment.kind === "host") {
-          this.#host(loaded, segment.step);
+          const since = performance.now();
+          this.#host(loaded, segment.call);
+          profiled?.add(loaded.program, segment.step, (performance.now() - since) * 1e6, loaded.table.sizes);
           at++;
           signal?.throwIfAborted();
           return "more";

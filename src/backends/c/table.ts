@@ -18,8 +18,9 @@ export interface Words {
   readonly view: BigInt64Array;
 }
 export type Segment =
-  | { readonly kind: "native"; readonly at: number; readonly words: number }
-  | { readonly kind: "host"; readonly step: HostStep };
+  /** `step` is the first of the program's steps that it runs. */
+  | { readonly kind: "native"; readonly at: number; readonly words: number; readonly step: number }
+  | { readonly kind: "host"; readonly call: HostStep; readonly step: number };
 
 const copyBlock = 1 << 18;
 
@@ -27,6 +28,8 @@ export class Table {
   readonly #program: Program;
   readonly #functions: readonly bigint[];
   readonly #constants: readonly (bigint | undefined)[];
+  /** A segment for each step, whose times are wanted. */
+  readonly #apart: boolean;
   #dims: readonly number[] | undefined;
   #last: (Allocation | undefined)[] = [];
   #arena = 0n;
@@ -40,10 +43,11 @@ export class Table {
   arenaBytes = 0;
   scratchBytes = 0;
 
-  constructor(program: Program, functions: readonly bigint[], constants: readonly (bigint | undefined)[]) {
+  constructor(program: Program, functions: readonly bigint[], constants: readonly (bigint | undefined)[], apart: boolean) {
     this.#program = program;
     this.#functions = functions;
     this.#constants = constants;
+    this.#apart = apart;
   }
 
   /** Address of a buffer of the call that was prepared last. */
@@ -112,9 +116,11 @@ export class Table {
     const segments: Segment[] = [];
     this.#uses = p.buffers.map(() => []);
     let begin = 0;
-    const close = (): void => {
-      if (words.length > begin) segments.push({ kind: "native", at: begin, words: words.length - begin });
+    let first = 0;
+    const close = (next: number): void => {
+      if (words.length > begin) segments.push({ kind: "native", at: begin, words: words.length - begin, step: first });
       begin = words.length;
+      first = next;
     };
     const record = (f: bigint, grid: number, dims: readonly number[], buffers: readonly number[]): void => {
       words.push(4 + dims.length + buffers.length, f, grid, dims.length, ...dims);
@@ -123,7 +129,8 @@ export class Table {
         words.push(this.address(b, places));
       }
     };
-    for (const step of p.steps) {
+    for (const [i, step] of p.steps.entries()) {
+      if (this.#apart) close(i);
       switch (step.kind) {
         case "launch": {
           const grid = valueOf(step.grid, this.sizes, `the grid of ${p.kernels[step.kernel]!.entry}`);
@@ -142,14 +149,14 @@ export class Table {
           break;
         }
         case "host":
-          close();
-          segments.push({ kind: "host", step });
+          close(i + 1);
+          segments.push({ kind: "host", call: step, step: i });
           break;
         default:
           step satisfies never;
       }
     }
-    close();
+    close(p.steps.length);
     this.words = places.words(Math.max(1, words.length), this.words);
     const view = this.words.view;
     for (let i = 0; i < words.length; i++) view[i] = BigInt(words[i]!);
