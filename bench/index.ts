@@ -1,42 +1,74 @@
-/** `npm run bench -- --suite NAME [--only ROW] [--json FILE]`: runs a suite, prints its rows, and writes them as JSON. */
-import { writeFileSync } from "node:fs";
+/**
+ * `npm run bench -- --suite NAME [--only ROW] [--json FILE] [--report FILE]`: runs a suite, prints its rows, writes them as JSON, and as
+ * a table in Markdown. A row that fails is a row with an error; the suite goes on.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import type { Case, Row } from "./row.js";
+import { report } from "./report.js";
+import { type Case, failedRow, type Row } from "./row.js";
 
 /** Suites by name, loaded when asked for. */
-const suites: Readonly<Record<string, () => Promise<{ readonly cases: readonly Case[] }>>> = {
+const suites: Readonly<Record<string, () => Promise<{ readonly cases: readonly Case[]; readonly close?: () => Promise<void> }>>> = {
   spine: () => import("./spine/index.js"),
+  cpu: () => import("./cpu/index.js"),
 };
 
 const { values } = parseArgs({
-  options: { suite: { type: "string" }, only: { type: "string" }, json: { type: "string" }, help: { type: "boolean" } },
+  options: {
+    suite: { type: "string" },
+    only: { type: "string" },
+    json: { type: "string" },
+    merge: { type: "boolean" },
+    report: { type: "string" },
+    help: { type: "boolean" },
+  },
 });
-const load = suites[values.suite ?? ""];
+const name = values.suite ?? "";
+const load = suites[name];
 if (values.help || !load) {
-  console.error(`usage: npm run bench -- --suite ${Object.keys(suites).join("|")} [--only ROW] [--json FILE]`);
+  console.error(`usage: npm run bench -- --suite ${Object.keys(suites).join("|")} [--only ROW[,ROW]] [--json FILE [--merge]] [--report FILE]
+--only runs some rows. --merge keeps the rows of FILE that this run does not measure. --report writes all rows of FILE as Markdown.`);
   process.exit(values.help ? 0 : 2);
 }
-const { cases } = await load();
-const chosen = cases.filter((c) => !values.only || c.name === values.only);
-if (!chosen.length) {
-  console.error(`no row named ${values.only}; rows: ${cases.map((c) => c.name).join(", ")}`);
+const { cases, close } = await load();
+const rowsOf = (c: Case): readonly string[] => [c.name, ...(c.rows ?? [])];
+const wanted = values.only?.split(",") ?? [];
+const unknown = wanted.filter((w) => w !== "none" && !cases.some((c) => rowsOf(c).includes(w)));
+if (unknown.length) {
+  console.error(`no row named ${unknown.join(", ")}; rows: ${[...new Set(cases.flatMap(rowsOf))].join(", ")}`);
   process.exit(2);
 }
 const rows: Row[] = [];
-let failed = false;
 const number = (x: number | null): string => (x === null ? "-" : x.toPrecision(4));
-for (const c of chosen) {
+function show(r: Row): void {
+  const peer = r.peer === null ? "" : `  peer ${number(r.peer)} (${r.peerName})  ratio ${number(r.ratio)}`;
+  const limit = r.limit === null ? "" : `  limit ${number(r.limit)}  fraction ${number(r.limitFraction)}`;
+  const bar = r.bar ? `  ${r.met ? "met" : "MISSED"} (${Object.values(r.bar).join(", ")})` : "";
+  const what = r.error ? `FAILED: ${r.error}` : `${number(r.ours)} ${r.unit} (${r.metric})${peer}${limit}${bar}`;
+  console.log(`${r.name.padEnd(32)} ${what}${r.note ? `  [${r.note}]` : ""}`);
+}
+for (const c of cases) {
+  const only = wanted.find((w) => rowsOf(c).includes(w));
+  if (values.only && !only) continue;
+  let measured: readonly Row[];
   try {
-    for (const r of await c.run()) {
-      rows.push(r);
-      const peer = r.peer === null ? "" : `  peer ${number(r.peer)} (${r.peerName})  ratio ${number(r.ratio)}`;
-      const limit = r.limit === null ? "" : `  limit ${number(r.limit)}  fraction ${number(r.limitFraction)}`;
-      console.log(`${r.name.padEnd(28)} ${number(r.ours)} ${r.unit} (${r.metric})${peer}${limit}${r.note ? `  [${r.note}]` : ""}`);
-    }
+    measured = await c.run(only);
   } catch (error) {
-    failed = true;
-    console.error(`${c.name}: ${error instanceof Error ? error.stack : error}`);
+    measured = (c.rows ?? [c.name]).map((row) => failedRow({ suite: name, name: row, metric: "", unit: "" }, error));
+    console.error(error);
+  }
+  for (const r of measured) {
+    rows.push(r);
+    show(r);
   }
 }
-if (values.json) writeFileSync(values.json, `${JSON.stringify(rows, null, 1)}\n`);
-process.exit(failed ? 1 : 0);
+await close?.();
+if (values.json) {
+  const before = values.merge ? (JSON.parse(readFileSync(values.json, "utf8")) as Row[]) : [];
+  const order = new Map([...new Set(cases.flatMap((c) => c.rows ?? [c.name]))].map((n, i) => [n, i]));
+  const all = [...before.filter((b) => !rows.some((r) => r.name === b.name)), ...rows];
+  all.sort((a, b) => (order.get(a.name) ?? 1e9) - (order.get(b.name) ?? 1e9));
+  writeFileSync(values.json, `${JSON.stringify(all, null, 1)}\n`);
+  if (values.report) writeFileSync(values.report, report(name, all));
+} else if (values.report) writeFileSync(values.report, report(name, rows));
+process.exit(rows.some((r) => r.error) ? 1 : 0);

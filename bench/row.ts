@@ -1,23 +1,38 @@
-/** One line of a benchmark's result. `ratio` > 1 means that ours is better; `limitFraction` 1 means the hardware's limit is reached. */
+/**
+ * One line of a benchmark's result. `ratio` > 1 means that ours is better; `limitFraction` 1 means the hardware's limit is reached. What
+ * was not measured is null: `ours` where the row failed (`error` says how), `peer` where there is none here.
+ */
 export interface Row {
   readonly suite: string;
   readonly name: string;
   readonly metric: string;
   readonly unit: string;
-  readonly ours: number;
+  readonly ours: number | null;
   readonly peer: number | null;
   readonly peerName: string | null;
   readonly ratio: number | null;
   readonly limit: number | null;
   readonly limitFraction: number | null;
+  /** What the row has to reach, and whether it does. */
+  readonly bar?: Bar;
+  readonly met?: boolean;
   /** Why something is missing, or what was compared. */
   readonly note?: string;
+  readonly error?: string;
+}
+/** The least ratio and the least fraction of the limit that a row has to reach. */
+export interface Bar {
+  readonly ratio?: number;
+  readonly limitFraction?: number;
 }
 
 /** A named measurement of a suite. */
 export interface Case {
   readonly name: string;
-  run(): Promise<readonly Row[]>;
+  /** Names of its rows, where they are not just the case's own. `--only` takes either. */
+  readonly rows?: readonly string[];
+  /** `only`: the one row that is wanted; others of the case may be left out then. */
+  run(only?: string): Promise<readonly Row[]>;
 }
 
 export interface Peer {
@@ -25,9 +40,17 @@ export interface Peer {
   readonly value: number;
 }
 
+/** Where a row belongs and what it measures. */
+export interface RowHead {
+  readonly suite: string;
+  readonly name: string;
+  readonly metric: string;
+  readonly unit: string;
+}
+
 /** Builds a row; the best of the peers is the peer, and a missing peer is named in the note. */
 export function row(
-  at: { readonly suite: string; readonly name: string; readonly metric: string; readonly unit: string },
+  at: RowHead,
   ours: number,
   options: {
     readonly peers?: readonly Peer[];
@@ -35,6 +58,7 @@ export function row(
     readonly lowerIsBetter?: boolean;
     readonly limit?: number;
     readonly note?: string;
+    readonly bar?: Bar | undefined;
   } = {},
 ): Row {
   const lower = options.lowerIsBetter ?? false;
@@ -43,18 +67,40 @@ export function row(
   const better = (a: number, b: number): number => (lower ? b / a : a / b);
   const notes = [
     ...(options.note ? [options.note] : []),
-    ...(options.missing ?? []).map((m) => `not installed: ${m}`),
-    ...sorted.map((p) => `${p.name}: ${p.value.toPrecision(4)}`),
+    ...(options.missing ?? []).map((m) => `missing: ${m}`),
+    ...(sorted.length > 1 ? sorted.map((p) => `${p.name}: ${p.value.toPrecision(4)}`) : []),
   ];
+  const ratio = best ? better(ours, best.value) : null;
+  const limitFraction = options.limit ? better(ours, options.limit) : null;
+  const { bar } = options;
   return {
     ...at,
     ours,
     peer: best?.value ?? null,
     peerName: best?.name ?? null,
-    ratio: best ? better(ours, best.value) : null,
+    ratio,
     limit: options.limit ?? null,
-    limitFraction: options.limit ? better(ours, options.limit) : null,
+    limitFraction,
+    ...(bar && { bar, met: reaches(bar.ratio, ratio) && reaches(bar.limitFraction, limitFraction) }),
     ...(notes.length && { note: notes.join("; ") }),
+  };
+}
+/** What was measured, in two decimals as it is shown, is at least what is asked. */
+const reaches = (least: number | undefined, has: number | null): boolean => least === undefined || (has !== null && has >= least - 0.005);
+
+/** The row of a measurement that failed. */
+export function failedRow(at: RowHead, error: unknown, bar?: Bar): Row {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return {
+    ...at,
+    ours: null,
+    peer: null,
+    peerName: null,
+    ratio: null,
+    limit: null,
+    limitFraction: null,
+    ...(bar && { bar, met: false }),
+    error: text.slice(0, 600),
   };
 }
 

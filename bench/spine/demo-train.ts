@@ -4,7 +4,7 @@ import { manualSeed, ready, setDefaultBackend, tensor } from "#treepie/index.js"
 import { GPT } from "#treepie/models/gpt/index.js";
 import { typescriptLibraries } from "#treepie/train/corpus.js";
 import { batchAt, demoBatch, demoModel, demoOptimizer, demoStep } from "#treepie/train/demo.js";
-import { type PythonPeer, startPeer } from "../peer.js";
+import { type PeerProcess, startPeer } from "../peer.js";
 import { type Case, median, row } from "../row.js";
 
 const rounds = 7;
@@ -18,13 +18,13 @@ export const demoTrain: Case = {
       ["eager", "compile"].map(async (mode) => [mode, await startPeer("demo_train.py", [mode, shape])] as const),
     );
     const missing = started.flatMap(([mode, p]) => (typeof p === "string" ? [`PyTorch ${mode} (${p})`] : []));
-    const peers = started.filter((x): x is readonly [string, PythonPeer] => typeof x[1] !== "string");
+    const peers = started.filter((x): x is readonly [string, PeerProcess] => typeof x[1] !== "string");
     const ours = await trainer();
     const times: Record<string, number[]> = { ours: [] };
     try {
       for (let r = 0; r < rounds; r++) {
         times["ours"]!.push(await ours(stepsPerRound));
-        for (const [mode, peer] of peers) (times[mode] ??= []).push(Number((await peer.ask({ steps: stepsPerRound })).seconds));
+        for (const [mode, peer] of peers) (times[mode] ??= []).push(Number((await peer.ask({ steps: stepsPerRound }))["seconds"]));
       }
     } finally {
       for (const [, peer] of peers) peer.close();

@@ -1,0 +1,230 @@
+/** One row and its peers: all do the same work, their results are compared first, and then they are timed in turn. */
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { closeDevices, ready, setDefaultBackend } from "#treepie/index.js";
+import { type PeerProcess, startPeer, startScript } from "../peer.js";
+import { type Case, failedRow, median, type Row, type RowHead, row } from "../row.js";
+import { bars } from "./bars.js";
+import { benchPath } from "./folder.js";
+import type { Input } from "./inputs.js";
+import { better, type Machine, measureMachine } from "./machine.js";
+
+/** Our side, ready to run. */
+export interface Runner {
+  /** What is compared with the peers' values. Called once, before anything is timed. */
+  values(): Promise<Float32Array>;
+  /** Does the work some times, and waits for it. */
+  run(calls: number): Promise<void>;
+}
+/** Peers in JavaScript; each has a row of its own. */
+export type ScriptPeer = "jax-js" | "tfjs-wasm" | "onnxruntime";
+
+export interface Contest {
+  readonly name: string;
+  readonly metric: string;
+  readonly unit: string;
+  /** What one call does, in the unit's numerator: the row shows work per second. */
+  readonly work: number;
+  /** Work per second that the machine allows. */
+  readonly limit?: (m: Machine) => number;
+  /** What the limit is. */
+  readonly limitNote?: string;
+  /** The greatest difference between two results, as a part of the largest magnitude. */
+  readonly tolerance: number;
+  /** What peers are told to do: see bench/peers. */
+  readonly job: { readonly kind: string; readonly spec?: Readonly<Record<string, unknown>>; readonly inputs: () => readonly Input[] };
+  /** Variants of PyTorch; the best of them is the peer. */
+  readonly variants: readonly ("eager" | "compile" | "freeze")[];
+  readonly scripts?: readonly ScriptPeer[];
+  ours(inputs: readonly Input[]): Promise<Runner>;
+  readonly note?: string;
+}
+
+/** Seconds that each side is timed, and the numbers of its turns. */
+const budget = { seconds: 1.5, turn: 0.06, least: 3, most: 21 };
+const quick = process.env["BENCH_ROUNDS"] ? Number(process.env["BENCH_ROUNDS"]) : undefined;
+const pause = (ms: number): Promise<void> => new Promise((r) => setTimeout(r, ms));
+
+const processes = new Map<string, Promise<PeerProcess | string>>();
+/** PyTorch keeps large blocks and huge pages, as our own pool does: its allocator's defaults cost it a page fault per page and call. */
+const torchEnv = {
+  MALLOC_MMAP_THRESHOLD_: String(2 ** 32),
+  MALLOC_TRIM_THRESHOLD_: String(2 ** 34),
+  MALLOC_TOP_PAD_: String(2 ** 26),
+  THP_MEM_ALLOC_ENABLE: "1",
+  TOKENIZERS_PARALLELISM: "false",
+};
+function processOf(name: "PyTorch" | ScriptPeer): Promise<PeerProcess | string> {
+  let p = processes.get(name);
+  if (!p) {
+    const cache = { TORCHINDUCTOR_CACHE_DIR: benchPath("inductor", ".").replace(/\.$/, "") };
+    p =
+      name === "PyTorch"
+        ? startPeer("cpu.py", [JSON.stringify({ threads: availableParallelism() })], { ...torchEnv, ...cache })
+        : startScript(`${name}.mjs`);
+    processes.set(name, p);
+  }
+  return p;
+}
+/** Ends a peer's process; the next contest starts another. */
+async function drop(name: string): Promise<void> {
+  const p = await processes.get(name);
+  processes.delete(name);
+  if (p && typeof p !== "string") p.close();
+}
+/** Ends all peers. */
+export async function closePeers(): Promise<void> {
+  for (const name of [...processes.keys()]) await drop(name);
+}
+
+/** Someone who takes part. */
+interface Side {
+  readonly name: string;
+  /** The row it belongs to. */
+  readonly row: string;
+  /** Seconds a call. */
+  time(calls: number): Promise<number>;
+  readonly seconds: number[];
+  calls: number;
+  spent: number;
+}
+const rowName = (c: Contest, peer?: ScriptPeer): string => (peer ? `${c.name}@${peer}` : c.name);
+
+/** A contest as a case of the suite. */
+export const contest = (c: Contest): Case => ({
+  name: c.name,
+  rows: [rowName(c), ...(c.scripts ?? []).map((p) => rowName(c, p))],
+  run: (only) => hold(c, only),
+});
+
+async function hold(c: Contest, only?: string): Promise<readonly Row[]> {
+  const head = (name: string): RowHead => ({ suite: "cpu", name, metric: c.metric, unit: c.unit });
+  const before = measureMachine();
+  const inputs = c.job.inputs();
+  const scripts = (c.scripts ?? []).filter((p) => !only || only === c.name || only === rowName(c, p));
+  const withTorch = !only || only === c.name;
+  const wanted = [...(withTorch ? [rowName(c)] : []), ...scripts.map((p) => rowName(c, p))];
+  const rows: Row[] = [];
+  setDefaultBackend("c");
+  await ready();
+  const used: ("PyTorch" | ScriptPeer)[] = [...(withTorch ? (["PyTorch"] as const) : []), ...scripts];
+  try {
+    const runner = await c.ours(inputs);
+    const values = await runner.values();
+    const ours: Side = side("ours", "", async (calls) => {
+      const start = performance.now();
+      await runner.run(calls);
+      return (performance.now() - start) / 1000 / calls;
+    });
+    const missing = new Map<string, string[]>(wanted.map((w) => [w, []]));
+    const wrong = new Map<string, string>();
+    const sides: Side[] = [];
+    for (const name of used) {
+      const of = name === "PyTorch" ? rowName(c) : rowName(c, name);
+      for (const x of await join(c, name, inputs, values)) {
+        if (x.side) sides.push({ ...x.side, row: of });
+        else if (x.differs) wrong.set(of, x.differs);
+        else missing.get(of)!.push(x.missing!);
+      }
+    }
+    await race([ours, ...sides]);
+    const after = better(before, measureMachine());
+    const rate = (s: Side): number => c.work / median(s.seconds);
+    for (const name of wanted) {
+      const differs = wrong.get(name);
+      if (differs) {
+        rows.push(failedRow(head(name), differs, bars[name]));
+        continue;
+      }
+      const notes = [...(c.note ? [c.note] : []), ...(c.limitNote ? [`limit: ${c.limitNote}`] : [])];
+      rows.push(
+        row(head(name), rate(ours), {
+          peers: sides.filter((s) => s.row === name).map((s) => ({ name: s.name, value: rate(s) })),
+          missing: missing.get(name)!,
+          ...(c.limit && { limit: c.limit(after) }),
+          ...(notes.length && { note: notes.join("; ") }),
+          bar: bars[name],
+        }),
+      );
+    }
+  } catch (error) {
+    for (const name of wanted) if (!rows.some((r) => r.name === name)) rows.push(failedRow(head(name), error, bars[name]));
+  } finally {
+    for (const name of used) {
+      const p = await processes.get(name);
+      if (p && typeof p !== "string") await p.ask({ close: 1 }).catch(() => drop(name));
+    }
+    await closeDevices();
+  }
+  return rows;
+}
+const side = (name: string, of: string, time: Side["time"]): Side => ({ name, row: of, time, seconds: [], calls: 1, spent: 0 });
+
+/** Opens the job at a peer and compares its results with ours. */
+async function join(
+  c: Contest,
+  name: "PyTorch" | ScriptPeer,
+  inputs: readonly Input[],
+  ours: Float32Array,
+): Promise<readonly { readonly side?: Side; readonly missing?: string; readonly differs?: string }[]> {
+  const p = await processOf(name);
+  if (typeof p === "string") return [{ missing: `${name} (${p})` }];
+  const variants = name === "PyTorch" ? c.variants : ["run"];
+  const label = (v: string): string => (name === "PyTorch" ? `PyTorch ${v}` : name);
+  try {
+    const opened = await p.ask({ open: c.job.kind, spec: c.job.spec ?? {}, inputs, variants });
+    const out: { side?: Side; missing?: string; differs?: string }[] = [];
+    for (const [v, why] of Object.entries((opened["failed"] ?? {}) as Record<string, string>))
+      out.push({ missing: `${label(v)} (${why})` });
+    for (const v of opened["variants"] as string[]) {
+      const file = benchPath("values.f32");
+      try {
+        await p.ask({ values: v, file });
+      } catch (error) {
+        out.push({ missing: `${label(v)} (${(error as Error).message})` });
+        continue;
+      }
+      const bytes = readFileSync(file);
+      const d = difference(ours, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4));
+      if (!(d <= c.tolerance)) out.push({ differs: `results differ from ${label(v)} by ${d} of the largest magnitude` });
+      else out.push({ side: side(label(v), "", async (calls) => Number((await p.ask({ time: v, calls }))["seconds"])) });
+    }
+    return out;
+  } catch (error) {
+    await drop(name);
+    return [{ missing: `${name} (${(error as Error).message})` }];
+  }
+}
+/** The greatest difference as a part of the largest magnitude. */
+function difference(a: Float32Array, b: Float32Array): number {
+  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
+  let [most, largest] = [0, 0];
+  for (let i = 0; i < a.length; i++) {
+    const d = Math.abs(a[i]! - b[i]!);
+    if (!(d <= most)) most = Number.isNaN(d) ? Number.POSITIVE_INFINITY : d;
+    largest = Math.max(largest, Math.abs(b[i]!));
+  }
+  return most / Math.max(largest, 1e-30);
+}
+
+/** Times everyone in turn, until each has had its time. */
+async function race(sides: readonly Side[]): Promise<void> {
+  for (const s of sides) {
+    const once = await s.time(1);
+    s.calls = Math.max(1, Math.min(64, Math.round(budget.turn / once)));
+    await pause(10);
+  }
+  const rounds = (s: Side): number => s.seconds.length;
+  const wants = (s: Side): boolean =>
+    quick !== undefined ? rounds(s) < quick : rounds(s) < budget.least || (s.spent < budget.seconds && rounds(s) < budget.most);
+  while (sides.some(wants)) {
+    for (const s of sides) {
+      if (!wants(s)) continue;
+      const seconds = await s.time(s.calls);
+      s.seconds.push(seconds);
+      s.spent += seconds * s.calls;
+      // Threads of the last one spin for a moment before they sleep.
+      await pause(10);
+    }
+  }
+}

@@ -1,0 +1,153 @@
+/* What this machine can do: copy and read bandwidth over 512 MiB, and peak rates of multiply-add in f32 and bf16, on all cores.
+   Prints one JSON line. The best of several runs counts: these are limits, not averages. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(__AMX_BF16__) && defined(__linux__)
+#include <sys/syscall.h>
+#endif
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define BYTES (256ll << 20) /* of each of two buffers */
+typedef float vec __attribute__((vector_size(64)));
+typedef void (*work_t)(int part, int parts);
+static char *a, *b;
+static volatile float sink;
+static long long flops; /* of one part of the last rate */
+
+static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + t.tv_nsec * 1e-9; }
+
+static void copy(int part, int parts) {
+  long long n = BYTES / parts / 4096 * 4096, from = part * n;
+#if defined(__AVX512F__)
+  for (long long i = from; i < from + n; i += 64) _mm512_stream_si512((__m512i*)(b + i), _mm512_load_si512((const __m512i*)(a + i)));
+  _mm_sfence();
+#elif defined(__AVX2__)
+  for (long long i = from; i < from + n; i += 32) _mm256_stream_si256((__m256i*)(b + i), _mm256_load_si256((const __m256i*)(a + i)));
+  _mm_sfence();
+#else
+  memcpy(b + from, a + from, n);
+#endif
+}
+static void read_all(int part, int parts) {
+  long long n = BYTES / parts / 4096 * 4096, from = part * n;
+  vec s[8];
+  memset(s, 0, sizeof s);
+  for (int k = 0; k < 2; k++) {
+    const char* p = (k ? b : a) + from;
+    for (long long i = 0; i < n; i += 512)
+      for (int j = 0; j < 8; j++) s[j] += *(const vec*)(p + i + j * 64);
+  }
+  for (int j = 1; j < 8; j++) s[0] += s[j];
+  sink = s[0][0];
+}
+/* Sixteen independent chains of multiply-adds hide the latency of every core so far; each is a variable, so that it stays in a register. */
+#define CHAINS 16
+#define EACH(f) f(0) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10) f(11) f(12) f(13) f(14) f(15)
+static void peak_f32(int part, int parts) {
+  (void)part, (void)parts;
+  const long long steps = 4 << 20;
+  vec x, y;
+  for (int l = 0; l < 16; l++) { x[l] = 1 - 1e-6f * l; y[l] = 1e-7f; }
+#define START(j) vec s##j = y * j;
+#define STEP(j) s##j = s##j * x + y;
+#define SUM(j) x += s##j;
+  EACH(START)
+  for (long long i = 0; i < steps; i++) { EACH(STEP) }
+  EACH(SUM)
+  sink = x[0];
+  flops = steps * CHAINS * 16 * 2;
+}
+static const char* bf16_unit = "none";
+#if defined(__AMX_BF16__)
+static void peak_bf16(int part, int parts) {
+  (void)part, (void)parts;
+  const long long steps = 1 << 20;
+  _Alignas(64) uint8_t config[64] = { 1 };
+  for (int t = 0; t < 8; t++) { config[48 + t] = 16; ((uint16_t*)(config + 16))[t] = 64; }
+  _tile_loadconfig(config);
+  _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3); _tile_zero(4); _tile_zero(5); _tile_zero(6); _tile_zero(7);
+  for (long long i = 0; i < steps; i++) {
+    _tile_dpbf16ps(0, 4, 6); _tile_dpbf16ps(1, 4, 7); _tile_dpbf16ps(2, 5, 6); _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_release();
+  flops = steps * 4 * 16 * 16 * 32 * 2;
+  bf16_unit = "amx";
+}
+#elif defined(__AVX512BF16__)
+static void peak_bf16(int part, int parts) {
+  (void)part, (void)parts;
+  const long long steps = 4 << 20;
+  __m512 sum = _mm512_setzero_ps();
+  __m512bh x = _mm512_cvtne2ps_pbh(_mm512_set1_ps(0.5f), _mm512_set1_ps(0.5f)), y = x;
+#define START16(j) __m512 s##j = _mm512_set1_ps(j);
+#define STEP16(j) s##j = _mm512_dpbf16_ps(s##j, x, y);
+#define SUM16(j) sum = _mm512_add_ps(sum, s##j);
+  EACH(START16)
+  for (long long i = 0; i < steps; i++) { EACH(STEP16) }
+  EACH(SUM16)
+  sink = _mm512_cvtss_f32(sum);
+  flops = steps * CHAINS * 32 * 2;
+  bf16_unit = "avx512_bf16";
+}
+#else
+/* No instruction for bf16: its rate is that of f32. */
+static void peak_bf16(int part, int parts) { peak_f32(part, parts); }
+#endif
+
+typedef struct { work_t work; int part, parts, rounds; pthread_barrier_t* barrier; double best; } job_t;
+static void* run(void* arg) {
+  job_t* j = arg;
+  for (int r = 0; r < j->rounds; r++) {
+    pthread_barrier_wait(j->barrier);
+    double start = now();
+    j->work(j->part, j->parts);
+    pthread_barrier_wait(j->barrier);
+    double seconds = now() - start;
+    if (r == 0 || seconds < j->best) j->best = seconds;
+  }
+  return 0;
+}
+static double best(work_t work, int parts, int rounds) {
+  pthread_t threads[256];
+  job_t jobs[256];
+  pthread_barrier_t barrier;
+  pthread_barrier_init(&barrier, 0, parts);
+  for (int i = 0; i < parts; i++) {
+    jobs[i] = (job_t){ work, i, parts, rounds, &barrier, 0 };
+    if (i) pthread_create(&threads[i], 0, run, &jobs[i]);
+  }
+  run(&jobs[0]);
+  for (int i = 1; i < parts; i++) pthread_join(threads[i], 0);
+  pthread_barrier_destroy(&barrier);
+  return jobs[0].best;
+}
+int main(int argc, char** argv) {
+  int cores = argc > 1 ? atoi(argv[1]) : 1;
+  if (cores < 1 || cores > 256) return 2;
+  if (posix_memalign((void**)&a, 2 << 20, BYTES) || posix_memalign((void**)&b, 2 << 20, BYTES)) return 1;
+#if defined(MADV_HUGEPAGE)
+  madvise(a, BYTES, MADV_HUGEPAGE);
+  madvise(b, BYTES, MADV_HUGEPAGE);
+#endif
+  memset(a, 0, BYTES);
+  memset(b, 0, BYTES);
+#if defined(__AMX_BF16__) && defined(__linux__)
+  syscall(SYS_arch_prctl, 0x1023, 18); /* asks for the matrix tiles */
+#endif
+  double c = best(copy, cores, 8), r = best(read_all, cores, 6);
+  double f = best(peak_f32, cores, 3);
+  double f32 = flops * (double)cores / f;
+  double h = best(peak_bf16, cores, 3);
+  double bf16 = flops * (double)cores / h;
+  printf("{\"copy\":%.4g,\"read\":%.4g,\"f32\":%.4g,\"bf16\":%.4g,\"bf16Unit\":\"%s\"}\n", 2 * BYTES / c, 2 * BYTES / r, f32, bf16, bf16_unit);
+  return 0;
+}
