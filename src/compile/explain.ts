@@ -1,14 +1,16 @@
 import { type Dim, show } from "../core/expr.js";
 import { showType } from "../core/type.js";
 import type { Program, Step } from "../runtime/program.js";
+import { regionsOf } from "../runtime/steps.js";
 
 /** What a program does, for people: each step with its tier, what was fused into it and why not more, bytes moved, memory, copies. */
 export function explain(p: Program): string {
   const count = (kind: Step["kind"]): number => p.steps.filter((s) => s.kind === kind).length;
+  const regions = regionsOf(p.steps).filter(([from]) => p.steps[from]!.kind !== "host").length;
   const ports = (list: Program["inputs"]): string => list.map((x) => `${x.name}: ${showType(x.type)}`).join(", ") || "nothing";
   const lines = [
     `program ${p.name} for ${[p.key.backend, p.key.arch, ...p.key.features].join(" ")}`,
-    `  ${count("launch")} kernels (${p.kernels.length} distinct), ${count("copy")} copies, ${count("host")} host steps; arena ${showBytes(p.arena)}`,
+    `  ${count("launch")} kernels (${p.kernels.length} distinct), ${count("copy")} copies, side by side in ${regions} launches, ${count("host")} host steps; arena ${showBytes(p.arena)}`,
     `  in:    ${ports(p.inputs)}`,
     `  state: ${ports(p.state)}`,
     `  out:   ${ports(p.outputs)}`,
@@ -17,7 +19,9 @@ export function explain(p: Program): string {
     const { note } = s;
     const what =
       s.kind === "launch" ? `kernel ${p.kernels[s.kernel]!.entry}, grid ${show(s.grid)}` : s.kind === "copy" ? "copy" : `host ${s.call}`;
-    lines.push(`${`${i}`.padStart(4)} ${note?.label ?? ""} [${note?.tier ?? "?"}] ${what}, ${showBytes(note?.bytes ?? 0)}`);
+    lines.push(
+      `${`${i}`.padStart(4)}${s.kind !== "host" && s.beside ? " |" : ""} ${note?.label ?? ""} [${note?.tier ?? "?"}] ${what}, ${showBytes(note?.bytes ?? 0)}`,
+    );
     if (note?.ops.length) lines.push(`       ${countOps(note.ops)}`);
     for (const w of note?.why ?? []) lines.push(`       - ${w}`);
   });

@@ -107,7 +107,7 @@ describe("explain", () => {
     const [x, w, s] = [leaf("x", [64, 32]), leaf("w", [32, 48]), leaf("s", [4])];
     const y = softmax(add(matmul(x, w), 1), 1);
     const text = explain(compile(graph([x, w], [y, y], { state: [s], updates: [{ state: s, value: neg(s) }] }), codegen));
-    expect(text).toContain("3 kernels (3 distinct), 1 copies, 0 host steps; arena 12.0 KiB");
+    expect(text).toContain("3 kernels (3 distinct), 1 copies, side by side in 3 launches, 0 host steps; arena 12.0 KiB");
     expect(text).toMatch(/dot \[claimed\] kernel k[0-9a-f]+/);
     expect(text).toContain("the rows of");
     expect(text).toContain("output 1 is a copy: it is another output too");

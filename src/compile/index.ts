@@ -17,6 +17,7 @@ import { decompose } from "./passes/decompose.js";
 import { transposedProducts } from "./passes/products.js";
 import { narrowCats } from "./passes/wide.js";
 import { plan } from "./plan.js";
+import { regionsOf } from "./regions.js";
 
 /** What a caller may choose. */
 export interface CompileOptions extends Omit<LinkOptions, "onKernel"> {
@@ -49,7 +50,10 @@ export function compile(graph: Graph, codegen: Codegen, options: CompileOptions 
   const fusion = fuse(g, codegen);
   dump.schedule(fusion);
   const placed = plan(g, fusion);
-  const program = link(g, placed, orderTasks(placed), codegen, verify ? verified : lower, { ...options, onKernel: dump.kernel });
+  const program = link(g, placed, regionsOf(placed, orderTasks(placed)), codegen, verify ? verified : lower, {
+    ...options,
+    onKernel: dump.kernel,
+  });
   dump.program(program);
   return program;
 }

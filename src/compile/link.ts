@@ -13,6 +13,7 @@ import { kernelText } from "../kernel/save.js";
 import type { BufferPlan, DimRange, KernelCode, Port, Program, Step, StepNote } from "../runtime/program.js";
 import { planMemory } from "./memory.js";
 import { type Plan, type Slot, slotBytes, type Task } from "./plan.js";
+import type { Region } from "./regions.js";
 import { donate, lifetimes } from "./storage.js";
 
 /** Names of what crosses the program's border. */
@@ -29,48 +30,58 @@ export interface LinkOptions {
 export function link(
   g: Graph,
   p: Plan,
-  order: readonly Task[],
+  regions: readonly Region[],
   codegen: Codegen,
   lower: (group: Group, target: Target) => readonly Kernel[],
   options: LinkOptions = {},
 ): Program {
-  const sharing = donate(p, order);
-  const lives = lifetimes(p, order, sharing.home);
+  const sharing = donate(p, regions);
+  const lives = lifetimes(p, regions, sharing.home);
   const kernels = new KernelTable(codegen, lower, options.onKernel);
   const lowered = new Map<Task, readonly Lowered[]>();
-  const scratch: { slot: Slot; step: number }[] = [];
-  order.forEach((t, step) => {
-    if (!t.group || t.group.kind === "host") return;
-    const pairs = sharing.inPlace.get(t.group);
-    const group = pairs ? { ...t.group, inPlace: pairs } : t.group;
-    lowered.set(t, kernels.of(group));
-    for (const slot of scratchOf(lowered.get(t)!, group)) scratch.push({ slot, step });
+  const scratch: { slot: Slot; task: Task; at: number }[] = [];
+  regions.forEach((region, at) => {
+    for (const task of region) {
+      if (!task.group || task.group.kind === "host") continue;
+      const pairs = sharing.inPlace.get(task.group);
+      const group = pairs ? { ...task.group, inPlace: pairs } : task.group;
+      lowered.set(task, kernels.of(group));
+      for (const slot of scratchOf(lowered.get(task)!, group)) scratch.push({ slot, task, at });
+    }
   });
 
   const homes = [...lives.keys()];
-  const memory = planMemory([...lives.values(), ...scratch.map(({ slot, step }) => ({ bytes: slotBytes(slot), first: step, last: step }))]);
+  const memory = planMemory([...lives.values(), ...scratch.map(({ slot, at }) => ({ bytes: slotBytes(slot), first: at, last: at }))]);
   const offsets = new Map<Slot, Dim>();
   for (const [i, h] of homes.entries()) offsets.set(h, memory.offsets[i]!);
   for (const [i, { slot }] of scratch.entries()) offsets.set(slot, memory.offsets[homes.length + i]!);
 
   const table = new BufferTable((s) => offsets.get(sharing.home(s)) ?? 0);
   for (const s of [...p.inputs, ...p.state, ...p.outputs, ...p.constants]) table.add(s);
-  const scratchAt = new Map<number, Map<string, Slot>>();
-  for (const { slot, step } of scratch) {
-    const names = scratchAt.get(step) ?? new Map<string, Slot>();
+  const scratchAt = new Map<Task, Map<string, Slot>>();
+  for (const { slot, task } of scratch) {
+    const names = scratchAt.get(task) ?? new Map<string, Slot>();
     names.set(String(slot.node.attrs.name), slot);
-    scratchAt.set(step, names);
+    scratchAt.set(task, names);
   }
-  const steps = order.flatMap((t, step): Step[] => {
-    if (!t.group) return [copyStep(t, table)];
-    if (t.group.kind === "host") return [hostStep(t.group, p, table)];
+  /** What a task does in its turn `part`: most tasks have one. */
+  const stepOf = (t: Task, part: number): Step | undefined => {
+    if (!t.group) return part === 0 ? copyStep(t, table) : undefined;
+    if (t.group.kind === "host") return part === 0 ? hostStep(t.group, p, table) : undefined;
     const group = t.group;
-    return lowered.get(t)!.map(({ index, kernel }, part) => {
-      const buffers = kernel.buffers
-        .filter((b) => b.space === "global")
-        .map((b) => table.add(bound(b.name, group, p) ?? scratchAt.get(step)!.get(b.name)!));
-      return { kind: "launch", kernel: index, buffers, dims: kernel.dims, grid: kernel.grid, note: noteOf(group, part) };
-    });
+    const made = lowered.get(t)![part];
+    if (!made) return undefined;
+    const { index, kernel } = made;
+    const buffers = kernel.buffers
+      .filter((b) => b.space === "global")
+      .map((b) => table.add(bound(b.name, group, p) ?? scratchAt.get(t)!.get(b.name)!));
+    return { kind: "launch", kernel: index, buffers, dims: kernel.dims, grid: kernel.grid, note: noteOf(group, part) };
+  };
+  const steps = regions.flatMap((region): Step[] => {
+    const turns = Math.max(1, ...region.map((t) => lowered.get(t)?.length ?? 1));
+    return Array.from({ length: turns }, (_, part) =>
+      region.flatMap((t) => stepOf(t, part) ?? []).map((s, i): Step => (i > 0 && s.kind !== "host" ? { ...s, beside: true } : s)),
+    ).flat();
   });
   return {
     version: 1,

@@ -2,7 +2,8 @@ import { numel } from "../core/type.js";
 import type { Donation, Group } from "../kernel/group.js";
 import type { Lifetime } from "./memory.js";
 import { slotsOf } from "./order.js";
-import { type Plan, readsInStep, type Slot, slotBytes, type Task } from "./plan.js";
+import { type Plan, readsInStep, type Slot, slotBytes } from "./plan.js";
+import type { Region } from "./regions.js";
 
 /** Which temporaries share memory because one is written over another, and what each group writes in place. */
 export interface Sharing {
@@ -11,19 +12,21 @@ export interface Sharing {
   readonly home: (s: Slot) => Slot;
 }
 
-/** The step that reads or writes a temporary last. */
-function lastUses(p: Plan, order: readonly Task[]): Map<Slot, number> {
+/** The region that reads or writes a temporary last. */
+function lastUses(p: Plan, regions: readonly Region[]): Map<Slot, number> {
   const last = new Map<Slot, number>();
-  order.forEach((t, i) => {
-    const { reads, writes } = slotsOf(p, t);
-    for (const s of [...reads, ...writes]) if (s.role === "temp") last.set(s, i);
+  regions.forEach((region, i) => {
+    for (const t of region) {
+      const { reads, writes } = slotsOf(p, t);
+      for (const s of [...reads, ...writes]) if (s.role === "temp") last.set(s, i);
+    }
   });
   return last;
 }
 
 /** Pairs each output with an operand of equal size that dies in its step, or that is the state it replaces. */
-export function donate(p: Plan, order: readonly Task[]): Sharing {
-  const last = lastUses(p, order);
+export function donate(p: Plan, regions: readonly Region[]): Sharing {
+  const last = lastUses(p, regions);
   const homes = new Map<Slot, Slot>();
   const home = (s: Slot): Slot => {
     let x = s;
@@ -31,7 +34,7 @@ export function donate(p: Plan, order: readonly Task[]): Sharing {
     return x;
   };
   const inPlace = new Map<Group, Donation[]>();
-  order.forEach(({ group }, i) => {
+  const pair = ({ group }: Region[number], i: number, shared: ReadonlySet<Slot>): void => {
     if (!group || group.kind === "host") return;
     const pairs: Donation[] = [];
     const given = new Set<Slot>();
@@ -45,7 +48,7 @@ export function donate(p: Plan, order: readonly Task[]): Sharing {
       if (s.role !== "temp") continue;
       const input = group.inputs.find((x) => {
         const from = p.slotOf.get(x)!;
-        const dies = from.role === "temp" && last.get(from) === i && !given.has(from);
+        const dies = from.role === "temp" && last.get(from) === i && !shared.has(from) && !given.has(from);
         return dies && numel(x.type.shape) === s.size && readsInStep(p.fusion, group, x, output);
       });
       if (!input) continue;
@@ -55,22 +58,34 @@ export function donate(p: Plan, order: readonly Task[]): Sharing {
       pairs.push({ output, input });
     }
     if (pairs.length) inPlace.set(group, pairs);
+  };
+  regions.forEach((region, i) => {
+    const shared = readTwice(p, region);
+    for (const t of region) pair(t, i, shared);
   });
   return { inPlace, home };
 }
 
+/** What several tasks of a region read: none of them may write over it. */
+function readTwice(p: Plan, region: Region): ReadonlySet<Slot> {
+  const once = new Set<Slot>();
+  const twice = new Set<Slot>();
+  for (const t of region) for (const s of new Set(slotsOf(p, t).reads)) (once.has(s) ? twice : once).add(s);
+  return twice;
+}
+
 /** How long each home slot must be kept, from its first writer to the last reader of anything that shares it. */
-export function lifetimes(p: Plan, order: readonly Task[], home: Sharing["home"]): Map<Slot, Lifetime> {
+export function lifetimes(p: Plan, regions: readonly Region[], home: Sharing["home"]): Map<Slot, Lifetime> {
   const out = new Map<Slot, { bytes: Lifetime["bytes"]; first: number; last: number }>();
-  order.forEach((t, i) => {
-    const { reads, writes } = slotsOf(p, t);
-    for (const s of [...reads, ...writes]) {
-      if (s.role !== "temp") continue;
-      const h = home(s);
-      const known = out.get(h);
-      if (known) known.last = i;
-      else out.set(h, { bytes: slotBytes(h), first: i, last: i });
-    }
+  regions.forEach((region, i) => {
+    for (const { reads, writes } of region.map((t) => slotsOf(p, t)))
+      for (const s of [...reads, ...writes]) {
+        if (s.role !== "temp") continue;
+        const h = home(s);
+        const known = out.get(h);
+        if (known) known.last = i;
+        else out.set(h, { bytes: slotBytes(h), first: i, last: i });
+      }
   });
   return out;
 }

@@ -1,24 +1,8 @@
 import { bytesOf } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
 import { type Dim, evaluate, variables } from "../core/expr.js";
-import type { Program, Step } from "./program.js";
-
-/** Buffers that a step reads, and those that it writes. */
-function stepBuffers(p: Program, s: Step): { readonly reads: readonly number[]; readonly writes: readonly number[] } {
-  switch (s.kind) {
-    case "copy":
-      return { reads: [s.from], writes: [s.to] };
-    case "host":
-      return { reads: s.inputs, writes: s.outputs };
-    case "launch": {
-      const { writes } = p.kernels[s.kernel]!;
-      // A buffer that is written may be read too.
-      return { reads: s.buffers, writes: s.buffers.filter((_, i) => writes[i]) };
-    }
-    default:
-      return s satisfies never;
-  }
-}
+import type { Program } from "./program.js";
+import { regionsOf, stepBuffers } from "./steps.js";
 
 interface Live {
   readonly buffer: number;
@@ -38,15 +22,17 @@ export function checkArena(p: Program, dims: readonly number[]): void {
   const value = (d: Dim): number => evaluate(d, values);
   const first = new Map<number, number>();
   const last = new Map<number, number>();
-  p.steps.forEach((s, i) => {
-    const { reads, writes } = stepBuffers(p, s);
-    for (const b of [...reads, ...writes]) {
-      if (p.buffers[b]!.role !== "temp" || value(p.buffers[b]!.size) === 0) continue;
-      if (!first.has(b)) {
-        if (!writes.includes(b)) throw new InternalError(`${p.name}: step ${i} reads temporary ${b}, which no step has written`);
-        first.set(b, i);
+  regionsOf(p.steps).forEach(([from, to], at) => {
+    for (let i = from; i < to; i++) {
+      const { reads, writes } = stepBuffers(p, p.steps[i]!);
+      for (const b of [...reads, ...writes]) {
+        if (p.buffers[b]!.role !== "temp" || value(p.buffers[b]!.size) === 0) continue;
+        if (!first.has(b)) {
+          if (!writes.includes(b)) throw new InternalError(`${p.name}: step ${i} reads temporary ${b}, which no step has written`);
+          first.set(b, at);
+        }
+        last.set(b, at);
       }
-      last.set(b, i);
     }
   });
   const arena = value(p.arena);
@@ -66,7 +52,9 @@ export function checkArena(p: Program, dims: readonly number[]): void {
       const apart = a.end <= x.start || x.end <= a.start;
       const handedOver = a.last === x.first && a.start === x.start && a.end === x.end && a.first < x.first;
       if (!apart && !handedOver && x.end > x.start && a.end > a.start) {
-        throw new InternalError(`${p.name}: temporaries ${a.buffer} and ${x.buffer} overlap while steps ${x.first} to ${a.last} need both`);
+        throw new InternalError(
+          `${p.name}: temporaries ${a.buffer} and ${x.buffer} overlap while regions ${x.first} to ${a.last} need both`,
+        );
       }
     }
     alive.push(x);

@@ -16,6 +16,7 @@ export type LoadBlob = (index: number) => Uint8Array;
 export function writeProgram(p: Program, store: StoreBlob): Json {
   const note = (n: StepNote | undefined): Json =>
     n ? { note: { tier: n.tier, label: n.label, ops: n.ops, why: n.why, bytes: writeDimText(n.bytes) } } : {};
+  const beside = (s: { readonly beside?: true }): Json => (s.beside ? { beside: true } : {});
   const dims = (list: readonly Dim[]): unknown[] => list.map(writeDimText);
   return {
     version: p.version,
@@ -45,9 +46,17 @@ export function writeProgram(p: Program, store: StoreBlob): Json {
     steps: p.steps.map((s): Json => {
       switch (s.kind) {
         case "launch":
-          return { kind: s.kind, kernel: s.kernel, buffers: s.buffers, dims: dims(s.dims), grid: writeDimText(s.grid), ...note(s.note) };
+          return {
+            kind: s.kind,
+            kernel: s.kernel,
+            buffers: s.buffers,
+            dims: dims(s.dims),
+            grid: writeDimText(s.grid),
+            ...beside(s),
+            ...note(s.note),
+          };
         case "copy":
-          return { kind: s.kind, from: s.from, to: s.to, ...note(s.note) };
+          return { kind: s.kind, from: s.from, to: s.to, ...beside(s), ...note(s.note) };
         case "host":
           return {
             kind: s.kind,
@@ -71,8 +80,8 @@ const writePort = (p: Port): Json => ({ name: p.name, ...writeType(p.type), buff
 
 const names = {
   program: ["version", "name", "key", "dims", "inputs", "outputs", "state", "buffers", "arena", "prelude", "kernels", "steps"],
-  launch: ["kind", "kernel", "buffers", "dims", "grid", "note"],
-  copy: ["kind", "from", "to", "note"],
+  launch: ["kind", "kernel", "buffers", "dims", "grid", "beside", "note"],
+  copy: ["kind", "from", "to", "beside", "note"],
   host: ["kind", "call", "payload", "inputs", "outputs", "inputTypes", "outputTypes", "note"],
 };
 const mostText = 1 << 26;
@@ -157,6 +166,8 @@ export function readProgram(json: unknown, load: LoadBlob, what: string): Progra
         throw new FormatError(`${label} of ${what} is of the kind ${JSON.stringify(kind)?.slice(0, 40)}`);
       onlyNames(s, names[kind], `${label} of ${what}`);
       const note = readNote(s["note"], label);
+      if (s["beside"] !== undefined && s["beside"] !== true) throw new FormatError(`${label} of ${what} has a wrong mark "beside"`);
+      const beside: { readonly beside?: true } = s["beside"] ? { beside: true } : {};
       switch (kind) {
         case "launch":
           return {
@@ -165,10 +176,11 @@ export function readProgram(json: unknown, load: LoadBlob, what: string): Progra
             buffers: numbers(s["buffers"]),
             dims: list(s["dims"], label, dim),
             grid: dim(s["grid"], label),
+            ...beside,
             ...note,
           };
         case "copy":
-          return { kind, from: index(s["from"], label), to: index(s["to"], label), ...note };
+          return { kind, from: index(s["from"], label), to: index(s["to"], label), ...beside, ...note };
         case "host":
           return {
             kind,

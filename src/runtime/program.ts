@@ -64,6 +64,7 @@ export interface KernelCode {
   /** Tiles that a launcher describes to the device when buffers are bound. */
   readonly tiles?: readonly { readonly buffer: number; readonly box: readonly [number, number] }[];
 }
+/** `beside`: it needs nothing of the steps before it back to the last one without this mark, so all of them may run at once. */
 export type Step =
   | {
       readonly kind: "launch";
@@ -71,10 +72,11 @@ export type Step =
       readonly buffers: readonly number[];
       readonly dims: readonly Dim[];
       readonly grid: Dim;
+      readonly beside?: true;
       /** What it computes and why it is one kernel, for `explain`. */
       readonly note?: StepNote;
     }
-  | { readonly kind: "copy"; readonly from: number; readonly to: number; readonly note?: StepNote }
+  | { readonly kind: "copy"; readonly from: number; readonly to: number; readonly beside?: true; readonly note?: StepNote }
   /** The reference implementation, on the host: `call` names the op, `payload` holds its attributes in canonical form. */
   | {
       readonly kind: "host";

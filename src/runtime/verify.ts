@@ -4,6 +4,7 @@ import { FormatError } from "../core/errors.js";
 import { type Dim, evaluate, hi, lo, mul, show, variables } from "../core/expr.js";
 import { numel } from "../core/type.js";
 import type { BufferPlan, Program, Step } from "./program.js";
+import { regionsOf, stepBuffers } from "./steps.js";
 
 /** Most bytes that a size may come to: beyond it the numbers are lies. */
 const mostBytes = 2 ** 48;
@@ -140,20 +141,38 @@ function verifyStep(
 function verifyMemory(p: Program, fail: (why: string) => never): void {
   const first = new Map<number, number>();
   const last = new Map<number, number>();
-  p.steps.forEach((s, i) => {
-    const reads =
-      s.kind === "launch" ? s.buffers.filter((_, j) => !p.kernels[s.kernel]!.writes[j]) : s.kind === "copy" ? [s.from] : s.inputs;
-    const writes =
-      s.kind === "launch" ? s.buffers.filter((_, j) => p.kernels[s.kernel]!.writes[j]) : s.kind === "copy" ? [s.to] : s.outputs;
-    for (const b of [...reads, ...writes]) {
-      if (p.buffers[b]!.role !== "temp") continue;
-      if (!first.has(b)) {
-        if (!writes.includes(b)) fail(`step ${i} reads temporary ${b}, which nothing has written`);
-        first.set(b, i);
+  const regions = regionsOf(p.steps);
+  for (const [at, [from, to]] of regions.entries()) {
+    const writtenBy = new Map<number, number>();
+    for (let i = from; i < to; i++) {
+      const { reads, writes } = stepBuffers(p, p.steps[i]!);
+      for (const b of writes) {
+        if (writtenBy.has(b)) fail(`step ${i} runs beside step ${writtenBy.get(b)}, and both write buffer ${b}`);
+        writtenBy.set(b, i);
       }
-      last.set(b, i);
+      for (const b of [...reads, ...writes]) {
+        if (p.buffers[b]!.role !== "temp") continue;
+        if (!first.has(b)) {
+          if (!writes.includes(b)) fail(`step ${i} reads temporary ${b}, which nothing has written`);
+          first.set(b, at);
+        }
+        last.set(b, at);
+      }
     }
-  });
+    for (let i = from; i < to; i++)
+      for (const b of stepBuffers(p, p.steps[i]!).reads)
+        if ((writtenBy.get(b) ?? i) !== i) fail(`step ${i} runs beside step ${writtenBy.get(b)}, which writes buffer ${b} that it reads`);
+  }
+  /** Steps of a region that touch a buffer. */
+  const usersIn = (at: number, b: number): number[] => {
+    const [from, to] = regions[at]!;
+    const found: number[] = [];
+    for (let i = from; i < to; i++) {
+      const { reads, writes } = stepBuffers(p, p.steps[i]!);
+      if (reads.includes(b) || writes.includes(b)) found.push(i);
+    }
+    return found;
+  };
   // A plan over symbolic dims is looked at where all of them are least, greatest and in between; the device checks the bounds again on each call.
   const points = p.dims.length
     ? [
@@ -180,10 +199,15 @@ function verifyMemory(p: Program, fail: (why: string) => never): void {
       for (let j = i + 1; j < placed.length && placed[j]!.from < a.to; j++) {
         const b = placed[j]!;
         if (a.first > b.last || b.first > a.last) continue;
-        // The last reader of a value may write its result over it, element by element.
-        const inPlace = a.from === b.from && (a.last === b.first || b.last === a.first);
+        // The only last reader of a value may write its result over it, element by element.
+        const [old, young] = a.last === b.first ? [a, b] : [b, a];
+        const inPlace =
+          a.from === b.from && old.last === young.first && sameStep(usersIn(old.last, old.buffer), usersIn(young.first, young.buffer));
         if (!inPlace) fail(`temporaries ${a.buffer} and ${b.buffer} overlap while both are in use`);
       }
     });
   }
 }
+
+/** Both lists name one step, the same. */
+const sameStep = (a: readonly number[], b: readonly number[]): boolean => a.length === 1 && b.length === 1 && a[0] === b[0];

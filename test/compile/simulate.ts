@@ -5,6 +5,7 @@ import { fuse } from "../../src/compile/fuse.js";
 import { standardPasses } from "../../src/compile/index.js";
 import { orderTasks } from "../../src/compile/order.js";
 import { type Plan, plan, type Slot, type Task } from "../../src/compile/plan.js";
+import { type Region, regionsOf } from "../../src/compile/regions.js";
 import { donate, lifetimes } from "../../src/compile/storage.js";
 import { NdArray } from "../../src/core/ndarray.js";
 import type { Graph } from "../../src/ir/graph.js";
@@ -17,13 +18,15 @@ export interface Scheduled {
   readonly graph: Graph;
   readonly plan: Plan;
   readonly order: readonly Task[];
+  readonly regions: readonly Region[];
 }
 
 /** Everything of `compile` before lowering. */
 export function schedule(g: Graph, codegen: Codegen): Scheduled {
   const graph = runPasses(g, standardPasses(codegen), { verify: true });
   const p = plan(graph, fuse(graph, codegen));
-  return { graph, plan: p, order: orderTasks(p) };
+  const order = orderTasks(p);
+  return { graph, plan: p, order, regions: regionsOf(p, order) };
 }
 
 /** One line for each step: its label, its inputs and its outputs. */
@@ -31,8 +34,8 @@ export const labels = (s: Scheduled): string[] => s.order.map((t) => t.group?.na
 
 /** Values of the outputs and of the state after the call. Temporaries that share memory overwrite each other, as on a device. */
 export function simulate(s: Scheduled, feeds: ReadonlyMap<Node, NdArray>): { outputs: NdArray[]; state: NdArray[] } {
-  const { plan: p, order } = s;
-  const { home, inPlace } = donate(p, order);
+  const { plan: p, regions } = s;
+  const { home, inPlace } = donate(p, regions);
   const memory = new Map<Slot, NdArray>();
   for (const x of [...p.inputs, ...p.state]) memory.set(x, feeds.get(x.node)!);
   for (const c of p.constants) memory.set(c, interpret([c.node], new Map())[0]!);
@@ -46,7 +49,8 @@ export function simulate(s: Scheduled, feeds: ReadonlyMap<Node, NdArray>): { out
     if (!v) throw new Error(`${n.op.name} is read before it is written`);
     return new NdArray(v.dtype, n.type.shape as readonly number[], v.data);
   };
-  for (const t of order) {
+  // Backwards within a region: side by side means in any order.
+  for (const t of regions.flatMap((r) => r.toReversed())) {
     if (!t.group) {
       memory.set(home(t.to!), memory.get(home(t.from!))!);
       continue;
@@ -57,7 +61,7 @@ export function simulate(s: Scheduled, feeds: ReadonlyMap<Node, NdArray>): { out
     const values = interpret(t.group.outputs, inputs);
     for (const [i, o] of t.group.outputs.entries()) memory.set(home(p.slotOf.get(o)!), values[i]!);
   }
-  const live = lifetimes(p, order, home);
+  const live = lifetimes(p, regions, home);
   for (const [slot, life] of live) if (home(slot) !== slot || life.last < life.first) throw new Error("a lifetime is wrong");
   const shaped = (slot: Slot): NdArray =>
     new NdArray(slot.dtype, slot.node.type.shape as readonly number[], (memory.get(slot) ?? NdArray.of(slot.dtype, [0], () => 0)).data);

@@ -2,9 +2,11 @@
  * The native half of the device, as C text: memory, the thread pool, and the loop that walks a program's steps. It is compiled once
  * and cached like the kernels.
  *
- * A program is a table of 64-bit words, one record per launch: [words, kernel, grid, count of dims, dims..., argument addresses...].
- * The threads share the points of a launch: each takes a share of what is left, never less than one, so tails balance. A thread that
- * sleeps or was never scheduled takes nothing and is not waited for.
+ * A program is a table of 64-bit words, one record per launch: [words, kernel, grid, beside, count of dims, dims..., argument
+ * addresses...]. Launches marked `beside` run side by side with those before them: together they are one region, after which all
+ * threads meet. A region's points are handed out as tickets, runs of points of about equal number in each launch. Each thread takes a
+ * share of the tickets that are left, never less than one, so tails balance and the next launch fills them. A thread that sleeps or was
+ * never scheduled takes nothing and is not waited for.
  */
 export const poolSource = `#define _GNU_SOURCE
 #include <pthread.h>
@@ -29,13 +31,13 @@ export const poolSource = `#define _GNU_SOURCE
 #endif
 
 typedef void (*kernel_t)(void* const* args, const long long* dims, long long begin, long long end, char* scratch);
-typedef struct { kernel_t kernel; void* const* args; const long long* dims; long long grid; } job_t;
+typedef struct { const int64_t* first; long long tickets; } job_t;   /* the records of a region, and their tickets together */
 typedef struct pool pool_t;
 typedef struct { pool_t* pool; char* scratch; long long scratch_bytes; pthread_t thread; } worker_t;
 struct pool {
   job_t job;
-  _Alignas(128) _Atomic long long left;      /* points of the current launch that nobody has taken */
-  _Alignas(128) _Atomic long long finished;  /* points of it that have run */
+  _Alignas(128) _Atomic long long left;      /* tickets of the current region that nobody has taken */
+  _Alignas(128) _Atomic long long finished;  /* tickets of it that have run */
   _Alignas(128) _Atomic int sleepers;
   _Atomic int stop, busy;
   _Atomic long long completed;               /* ticket of the last program that ended */
@@ -79,7 +81,11 @@ static int scratch_for(worker_t* w) {
   w->scratch_bytes = w->scratch ? w->pool->scratch_bytes : 0;
   return w->scratch != 0;
 }
-/* Takes points until none are left. Thread 0 also looks at the abort flag, and then drops what nobody has taken. */
+static long long tickets_of(const pool_t* p, const int64_t* step) { long long most = p->threads * 64; return step[2] < most ? step[2] : most; }
+static void run_points(const int64_t* step, long long begin, long long end, char* scratch) {
+  ((kernel_t)(intptr_t)step[1])((void* const*)(step + 5 + step[4]), (const long long*)(step + 5), begin, end, scratch);
+}
+/* Takes tickets until none are left. Thread 0 also looks at the abort flag, and then drops what nobody has taken. */
 static void take(worker_t* w, int first) {
   pool_t* p = w->pool;
   long long left = atomic_load_explicit(&p->left, memory_order_acquire);
@@ -88,10 +94,17 @@ static void take(worker_t* w, int first) {
     long long n = left / (p->threads * 8);
     if (n < 1) n = 1;
     if (!atomic_compare_exchange_weak_explicit(&p->left, &left, left - n, memory_order_acq_rel, memory_order_acquire)) continue;
-    job_t job = p->job;
-    long long begin = job.grid - left;
-    if (scratch_for(w)) job.kernel(job.args, job.dims, begin, begin + n, w->scratch);
-    else { atomic_store(&p->failed, 1); *p->abort_flag = 1; }
+    /* From here on the region stays until these tickets have run. */
+    const int64_t* step = p->job.first;
+    long long at = p->job.tickets - left, of = tickets_of(p, step);
+    for (long long todo = n; todo > 0;) {
+      while (at >= of) { at -= of; step += step[0]; of = tickets_of(p, step); }
+      long long some = of - at < todo ? of - at : todo;
+      if (scratch_for(w)) run_points(step, at * step[2] / of, (at + some) * step[2] / of, w->scratch);
+      else { atomic_store(&p->failed, 1); *p->abort_flag = 1; }
+      at += some;
+      todo -= some;
+    }
     atomic_fetch_add_explicit(&p->finished, n, memory_order_release);
     left = atomic_load_explicit(&p->left, memory_order_acquire);
   }
@@ -153,27 +166,30 @@ void tp_close(pool_t* p) {
   free(p);
 }
 
-static void launch(pool_t* p, const int64_t* step) {
+/* Runs the region that begins at a record and returns the record after it. */
+static const int64_t* launch(pool_t* p, const int64_t* first, const int64_t* end) {
   worker_t* self = &p->workers[0];
-  kernel_t f = (kernel_t)(intptr_t)step[1];
-  const long long* dims = (const long long*)(step + 4);
-  void* const* args = (void* const*)(step + 4 + step[3]);
-  long long grid = step[2];
-  if (grid == 1 || p->threads == 1) {
-    long long n = p->threads == 1 && grid > 16 ? grid / 16 : 1;
-    for (long long at = 0; at < grid && !*p->abort_flag; at += n) f(args, dims, at, at + n < grid ? at + n : grid, self->scratch);
-    return;
+  const int64_t* next = first;
+  long long tickets = 0;
+  do { tickets += tickets_of(p, next); next += next[0]; } while (next < end && next[3]);
+  if (tickets == 1 || p->threads == 1) {
+    for (const int64_t* step = first; step < next; step += step[0]) {
+      long long grid = step[2], n = grid > 16 ? grid / 16 : 1;
+      for (long long at = 0; at < grid && !*p->abort_flag; at += n) run_points(step, at, at + n < grid ? at + n : grid, self->scratch);
+    }
+    return next;
   }
-  p->job = (job_t){ f, args, dims, grid };
+  p->job = (job_t){ first, tickets };
   atomic_store_explicit(&p->finished, 0, memory_order_relaxed);
-  atomic_store(&p->left, grid);
+  atomic_store(&p->left, tickets);
   if (atomic_load(&p->sleepers) > 0) {
     pthread_mutex_lock(&p->lock);
     pthread_cond_broadcast(&p->work);
     pthread_mutex_unlock(&p->lock);
   }
   take(self, 1);
-  for (int i = 1; atomic_load_explicit(&p->finished, memory_order_acquire) != grid; i++) { PAUSE(); if (i % 4096 == 0) sched_yield(); }
+  for (int i = 1; atomic_load_explicit(&p->finished, memory_order_acquire) != tickets; i++) { PAUSE(); if (i % 4096 == 0) sched_yield(); }
+  return next;
 }
 /* Runs the records of [table, table + words). 0: done; 1: aborted; 2: no memory for scratch. */
 int32_t tp_run(pool_t* p, const int64_t* table, int64_t words, int64_t scratch, int64_t ticket) {
@@ -183,10 +199,9 @@ int32_t tp_run(pool_t* p, const int64_t* table, int64_t words, int64_t scratch, 
   int64_t since = now_ns();
   double launches = 0;
   int result = scratch_for(&p->workers[0]) ? 0 : 2;
-  for (const int64_t* step = table; result == 0 && step < table + words; step += step[0]) {
+  for (const int64_t* step = table; result == 0 && step < table + words; launches++) {
     if (*p->abort_flag) { result = 1; break; }
-    launch(p, step);
-    launches++;
+    step = launch(p, step, table + words);
   }
   if (result == 0 && *p->abort_flag) result = 1;
   if (atomic_load(&p->failed)) result = 2;
@@ -210,4 +225,4 @@ void tp_wait(pool_t* p, int64_t ticket) {
 /** The kernel that copies. A binary program lists it, and its library is the whole native half. */
 export const copyEntry = "tp_copy";
 /** Changes when the way that kernels are called changes. Part of every cache key. */
-export const abiVersion = 1;
+export const abiVersion = 2;

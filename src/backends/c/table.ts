@@ -122,8 +122,11 @@ export class Table {
       begin = words.length;
       first = next;
     };
+    // A launch without points has no record: the next one of its region begins it.
+    let begun = false;
     const record = (f: bigint, grid: number, dims: readonly number[], buffers: readonly number[]): void => {
-      words.push(4 + dims.length + buffers.length, f, grid, dims.length, ...dims);
+      words.push(5 + dims.length + buffers.length, f, grid, begun ? 1 : 0, dims.length, ...dims);
+      begun = true;
       for (const b of buffers) {
         this.#uses[b]!.push(words.length);
         words.push(this.address(b, places));
@@ -131,6 +134,7 @@ export class Table {
     };
     for (const [i, step] of p.steps.entries()) {
       if (this.#apart) close(i);
+      if (step.kind === "host" || !step.beside) begun = false;
       switch (step.kind) {
         case "launch": {
           const grid = valueOf(step.grid, this.sizes, `the grid of ${p.kernels[step.kernel]!.entry}`);
