@@ -50,6 +50,8 @@ export interface Atoms {
 /** Where a node's elements are used, views looked through. */
 interface Site {
   readonly user: Node;
+  /** The operand of `user`: the node, or the last view of it. */
+  readonly operand: Node;
   /** How many times each element is read, about. */
   readonly repeat: number;
 }
@@ -124,17 +126,15 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
   const sitesOf = (n: Node): readonly Site[] => sites.get(n) ?? [];
   const isView = (n: Node): boolean => n.op.kind === "movement" && !kinds.has(n) && !wanted.has(n) && !rootSet.has(n);
   for (const n of order.toReversed()) {
-    const found = new Map<Node, number>();
+    const found = new Map<Node, Site>();
     for (const u of users.get(n) ?? []) {
       if (isView(u)) {
         const times = Math.max(1, hi(numel(u.type.shape)) / Math.max(1, hi(numel(n.type.shape))));
-        for (const s of sitesOf(u)) found.set(s.user, Math.max(found.get(s.user) ?? 0, s.repeat * times));
-      } else if (!found.has(u)) found.set(u, 1);
+        for (const s of sitesOf(u))
+          if ((found.get(s.user)?.repeat ?? 0) < s.repeat * times) found.set(s.user, { ...s, repeat: s.repeat * times });
+      } else if (!found.has(u)) found.set(u, { user: u, operand: n, repeat: 1 });
     }
-    sites.set(
-      n,
-      [...found].map(([user, repeat]) => ({ user, repeat })),
-    );
+    sites.set(n, [...found.values()]);
   }
 
   // Costs of what is computed where it is read, and from it the values that are worth an identity.
@@ -236,7 +236,13 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
     if (c > longest) return `its expression of ${c} operations is long enough`;
     if (below.size > target.maxBuffers - 2) return `it reads ${below.size} buffers`;
     const large = [...below].filter((r) => 2 * hi(numel(r.type.shape)) > size);
-    const template = at.find((s) => kinds.get(s.user)?.kind === "template");
+    const template = at.find(({ user, operand }) => {
+      const { template: t } = kinds.get(user) ?? {};
+      if (!t?.readsOnce) return t;
+      // What the template writes over must not be read on the way to another operand.
+      const once = user.inputs.every((x, i) => x !== operand || t.readsOnce!(user, i));
+      return !once || user.inputs.some((x, i) => t.overwrites?.(user, i) && below.has(storageOf(x)));
+    });
     if (template && (c > 2 || large.length > 1)) return `${template.user.op.name} reads it more than once`;
     const repeat = Math.max(1, ...at.map((s) => s.repeat));
     if (repeat >= 4 && c >= 8) return `its ${c} operations would be repeated ${repeat} times`;
@@ -244,9 +250,16 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
     if (c > (large.length ? cheap : cheapGenerated)) return `${at.length} readers share its ${c} operations`;
     if (large.length > 1) return `${at.length} readers share its ${large.length} operands`;
     // One large operand that nobody else reads: this value is kept instead of it.
-    if (large.length === 1 && !isSupplied(large[0]!) && sitesOf(large[0]!).length < 2 && !rootSet.has(large[0]!))
+    if (large.length === 1 && !isSupplied(large[0]!) && sitesOf(large[0]!).length < 2 && !rootSet.has(large[0]!) && inStep(n, large[0]!))
       return `${at.length} readers share it`;
     return undefined;
+  }
+
+  /** Whether an expression reads a value only at its own row-major position, so that the value's group can compute it. */
+  function inStep(n: Node, value: Node): boolean {
+    return n.inputs.every(
+      (x) => x === value || !reads.get(x)?.has(value) || ((x.op.kind !== "movement" || viewOf(x).kind === "flat") && inStep(x, value)),
+    );
   }
 
   const list: Atom[] = [];

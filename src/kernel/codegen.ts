@@ -73,6 +73,8 @@ export interface Template {
   readonly views?: true;
   /** Whether elementwise consumers may be evaluated where results leave; a string is the reason why not. */
   epilogue(node: Node, target: Target): true | string;
+  /** Whether each element of operand `input` is read at most once, so that computing it there costs nothing. */
+  readsOnce?(node: Node, input: number): boolean;
   /** Whether operand `input` is only read at the position where the result is then written, which may therefore be the same memory. */
   overwrites?(node: Node, input: number): boolean;
   /** The group's kernels, in order. Several share `scratch` buffers that the group declares. */

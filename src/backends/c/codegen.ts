@@ -10,6 +10,7 @@ import { spellIndex } from "../../kernel/spell.js";
 import type { ScalarOp } from "../../ops/scalar.js";
 import type { KernelCode } from "../../runtime/program.js";
 import { amxWords, tilePrelude, usesTiles } from "./amx.js";
+import { abiVersion } from "./pool.js";
 import { hasHelper, helpersFor, word } from "./prelude.js";
 import { type CpuTarget, cTarget } from "./target.js";
 
@@ -17,7 +18,7 @@ import { type CpuTarget, cTarget } from "./target.js";
 export function cCodegen(cpu: CpuTarget, claims: readonly Template[] = []): Codegen {
   return {
     name: "c",
-    key: { backend: "c", arch: cpu.arch, features: [...cpu.features].sort(), format: 1 },
+    key: { backend: "c", arch: cpu.arch, features: [...cpu.features].sort(), format: abiVersion },
     target: cTarget(cpu),
     prelude: (kernels) => {
       const text = kernels.map((k) => k.source).join("\n");

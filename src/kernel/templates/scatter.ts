@@ -42,6 +42,7 @@ export const scatterTemplate: Template = {
   prologue: (_node, input) => input !== 1 || "every part of the result reads the whole index",
   epilogue: () => true,
   overwrites: (_node, input) => input === 0,
+  readsOnce: (_node, input) => input === 2,
   lower: (group, target) => [lowerScatter(group, target)],
 };
 
