@@ -32,7 +32,7 @@ export const activations: Readonly<Record<Activation, (x: Tensor) => Tensor>> = 
 export type Activation = "gelu" | "gelu_new" | "gelu_pytorch_tanh" | "relu" | "silu" | "tanh";
 export const activationNames: readonly Activation[] = ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "tanh"];
 
-/** Keys and values of one layer, [positions, heads, width of a head] each. */
+/** Keys and values of one layer, [heads, positions, width of a head] each. */
 export interface CacheLayer {
   readonly key: Tensor;
   readonly value: Tensor;
@@ -58,28 +58,21 @@ const plain = (options: Parameters<Attend>[4]): { scale?: number; dropout?: () =
 /** Every position sees itself and those before it. */
 export const causalAttention: Attend = (_, q, k, v, options) => attend(q, k, v, { ...plain(options), isCausal: true, enableGqa: true });
 
-/** Writes rows of keys or values [1, heads, time, width] where `positions` [time] says. */
+/** Writes keys or values [1, heads, time, width] where `positions` [time] says. */
 function write(rows: Tensor, positions: Tensor, x: Tensor): void {
-  rows.copy_(F.indexCopy(rows, 0, positions, x.at(0).transpose(0, 1).to(rows.dtype)));
+  rows.copy_(F.indexCopy(rows, 1, positions, x.at(0).to(rows.dtype)));
 }
-/** The same for the first positions of a sequence, which the cache then holds. */
-export function prefillAttention(cache: KVCache, positions: Tensor): Attend {
+/**
+ * Positions that go on with what a cache holds up to `first` (rank 0, read on the device), or that start a sequence. Their keys and
+ * values go into the cache, and each sees what the cache then holds up to it; the rest of the cache is not read.
+ */
+export function cachedAttention(cache: KVCache, positions: Tensor, first?: Tensor): Attend {
   return (layer, q, k, v, options) => {
     const { key, value } = cache.layers[layer]!;
     write(key, positions, k);
     write(value, positions, v);
-    return causalAttention(layer, q, k, v, options);
-  };
-}
-/** One more position, which sees what the cache holds up to it. */
-export function decodeAttention(cache: KVCache, position: Tensor): Attend {
-  const seen = arange(cache.length, { dtype: "i64" }).le(position).reshape([1, 1, 1, cache.length]);
-  return (layer, q, k, v, options) => {
-    const { key, value } = cache.layers[layer]!;
-    write(key, position.reshape([1]), k);
-    write(value, position.reshape([1]), v);
-    const [keys, values] = [key, value].map((x) => x.transpose(0, 1).unsqueeze(0).to(q.dtype)) as [Tensor, Tensor];
-    return attend(q, keys, values, { ...plain(options), mask: seen, enableGqa: true });
+    const [keys, values] = [key, value].map((x) => x.unsqueeze(0).to(q.dtype)) as [Tensor, Tensor];
+    return attend(q, keys, values, { ...plain(options), isCausal: true, enableGqa: true, ...(first && { offset: first }) });
   };
 }
 
@@ -113,18 +106,19 @@ export abstract class CausalModel extends PretrainedModel {
     if (!(Number.isSafeInteger(length) && length > 0)) throw new ArgumentError(`makeCache: a length of ${length}`);
     if (length > this.context) throw new ArgumentError(`makeCache: ${length} positions; this model has ${this.context}`);
     const { layers, heads, width } = this.cacheShape;
-    const rows = (): Tensor => zeros([length, heads, width], { dtype: this.dtype }).clone();
+    const rows = (): Tensor => zeros([heads, length, width], { dtype: this.dtype }).clone();
     return { length, layers: Array.from({ length: layers }, () => ({ key: rows(), value: rows() })) };
   }
   /** Logits [1, vocabulary] after the prompt [1, time], whose keys and values the cache then holds. */
   prefill(tokens: Tensor, cache: KVCache): Tensor {
     const positions = this.positions(tokens);
-    const x = this.hidden(tokens, positions, prefillAttention(cache, positions));
+    const x = this.hidden(tokens, positions, cachedAttention(cache, positions));
     return this.logits(x.at(":", -1));
   }
   /** Logits [1, vocabulary] after one more token [1], which stands at `position` (rank 0). */
   decode(token: Tensor, position: Tensor, cache: KVCache): Tensor {
-    const x = this.hidden(token.reshape([1, 1]), position.reshape([1]), decodeAttention(cache, position));
+    const at = position.reshape([1]);
+    const x = this.hidden(token.reshape([1, 1]), at, cachedAttention(cache, at, position));
     return this.logits(x.at(":", 0));
   }
   private positions(tokens: Tensor): Tensor {

@@ -88,7 +88,13 @@ export function attend(
   q: Tensor,
   k: Tensor,
   v: Tensor,
-  options: AttendOptions & { readonly dropout?: () => number; readonly scale?: number; readonly enableGqa?: boolean } = {},
+  options: AttendOptions & {
+    readonly dropout?: () => number;
+    readonly scale?: number;
+    readonly enableGqa?: boolean;
+    /** With `isCausal`: where the first query stands among the keys. */
+    readonly offset?: Tensor;
+  } = {},
 ): Tensor {
   const mask = options.dropout && dropoutMask([...q.shape.slice(0, -1), k.size(-2)], options.dropout, q.dtype);
   return F.scaledDotProductAttention(q, k, v, options.mask ?? null, {
@@ -96,6 +102,7 @@ export function attend(
     ...(options.scale !== undefined && { scale: options.scale }),
     ...(options.enableGqa !== undefined && { enableGqa: options.enableGqa }),
     ...(mask && { dropoutMask: mask }),
+    ...(options.offset && { offset: options.offset }),
   });
 }
 

@@ -1,24 +1,29 @@
-import { computeDType, isFloat } from "../core/dtype.js";
+import { bytesOf, computeDType, dtypes, isFloat, isInt } from "../core/dtype.js";
 import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
 import { type Dim, mul as times } from "../core/expr.js";
 import { type Shape, sameShape, showShape, showType } from "../core/type.js";
 import { make, type Node, type Op, op } from "../ir/node.js";
 import { pick, picks } from "../ir/pick.js";
-import { add, div, mul, sub } from "./arithmetic.js";
+import { add, clamp, div, mul, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { eq, le, where } from "./comparison.js";
 import { keepMax, keepSum, sumTo, widen } from "./composite.js";
 import { dot, swapLast } from "./matmul.js";
 import { expand, reshape } from "./movement.js";
-import { broadcastShapes } from "./promotion.js";
+import { broadcastShapes, toNode } from "./promotion.js";
 import { sum } from "./reduce.js";
 import { iota } from "./source.js";
 import { exp, log } from "./transcendental.js";
 
-type AttentionAttrs = { causal: boolean; scale: number; mask: boolean; dropout: boolean };
+type AttentionAttrs = { causal: boolean; scale: number; mask: boolean; dropout: boolean; offset: boolean };
 type Options = {
   /** Query i sees keys 0 to i only. Nothing is materialised: the test is computed from positions. */
   readonly isCausal?: boolean;
+  /**
+   * With `isCausal`: query i sees keys 0 to offset + i, so keys and values may be a cache of fixed size of which the device knows how
+   * much is filled. An integer, or a tensor of them that broadcasts to [batch]; what lies behind is not even read.
+   */
+  readonly offset?: Node | number;
   /** Default: 1 / sqrt(size of the last axis). */
   readonly scale?: number;
   /** Key heads may be fewer than query heads: each serves a run of them. */
@@ -54,8 +59,21 @@ export function scaledDotProductAttention(query: Node, key: Node, value: Node, a
     scale: options.scale ?? 1 / Math.sqrt(size as number),
     mask: !!attnMask,
     dropout: !!options.dropoutMask,
+    offset: options.offset !== undefined,
   };
-  return pick(make(attentionOp, [to(query, batch), to(key, keyBatch), to(value, keyBatch), ...masks], attrs), 0);
+  const start = options.offset === undefined ? [] : [fitOffset(options.offset, batch, attrs.causal)];
+  return pick(make(attentionOp, [to(query, batch), to(key, keyBatch), to(value, keyBatch), ...masks, ...start], attrs), 0);
+}
+/** An offset with every axis in front of the heads, size 1 where it broadcasts. */
+function fitOffset(offset: Node | number, heads: Shape, causal: boolean): Node {
+  const batch = heads.slice(0, -1);
+  const name = "scaledDotProductAttention";
+  if (!causal) throw new ArgumentError(`${name}: an offset says where causal queries stand; pass isCausal, too`);
+  const at = toNode(offset, "i32");
+  if (!isInt(at.type.dtype)) throw new DTypeError(`${name}: an offset of ${showType(at.type)}; it is a whole number`);
+  if (!sameShape(broadcastShapes(name, at.type.shape, batch), batch))
+    throw new ShapeError(`${name}: an offset of ${showType(at.type)} does not broadcast to ${showShape(batch)}`);
+  return reshape(at, [...batch.slice(at.type.shape.length).map(() => 1), ...at.type.shape]);
 }
 /** A mask with every axis of the scores, size 1 where it broadcasts. */
 function fitMask(mask: Node, scores: Shape): Node {
@@ -64,7 +82,7 @@ function fitMask(mask: Node, scores: Shape): Node {
 }
 
 /**
- * query, key, value, then the mask and the dropout mask that the attributes announce. The second result is the logarithm of each
+ * query, key, value, then the mask, the dropout mask and the offset that the attributes announce. The second result is the logarithm of each
  * query's sum of exponentials, in at least f32 (0 where it sees no key): the derivative recomputes probabilities from it.
  */
 export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
@@ -82,8 +100,10 @@ export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
       sameShape(a.shape.slice(0, -3), b.shape.slice(0, -3));
     if (!front || a.shape[r - 1] !== b.shape[r - 1] || b.shape[r - 2] !== c.shape[r - 2] || !groups(a.shape, b.shape))
       throw new ShapeError(`attention: ${list} do not fit together`);
-    if (rest.length !== Number(attrs.mask) + Number(attrs.dropout))
+    if (rest.length !== Number(attrs.mask) + Number(attrs.dropout) + Number(attrs.offset ?? false))
       throw new ArgumentError("attention: inputs and attributes differ in masks");
+    if (attrs.offset && !(attrs.causal && isInt(rest.at(-1)!.dtype) && rest.at(-1)!.shape.length === Math.max(0, r - 3)))
+      throw new ArgumentError(`attention: ${showType(rest.at(-1)!)} says where no queries stand`);
     return [
       { shape: [...a.shape.slice(0, -1), c.shape[r - 1]!], dtype: a.dtype },
       { shape: a.shape.slice(0, -1), dtype: computeDType(a.dtype) },
@@ -96,7 +116,7 @@ export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
     const rest: null[] = y.inputs.slice(3).map(() => null);
     // Each row's sum of p times its cotangent is that of result times cotangent, which is shorter; a half float's result is rounded.
     const shares = ct ? sum(mul(widen(ct), widen(pick(y, 0))), [-1]) : null;
-    if (dropout || ctRows) return rounded(derivatives(y, y.inputs, ct ?? null, ctRows ?? null, shares), y.inputs);
+    if (dropout || ctRows || y.attrs.offset) return rounded(derivatives(y, y.inputs, ct ?? null, ctRows ?? null, shares), y.inputs);
     const inputs = [...y.inputs.slice(0, 3), ...(mask ? [mask] : []), ct!, pick(y, 1), shares!];
     const grads: (Node | null)[] = [...picks(make(attentionBackwardOp, inputs, y.attrs)), ...rest];
     // Scores as wide as the mask cannot be avoided where its own derivative is asked for.
@@ -109,6 +129,29 @@ export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
     return [cast(product(dropout ? mul(p, dropout) : p, widen(v!)), y.type.dtype), rows()];
   },
   samples: [
+    {
+      shapes: [[2, 4, 3, 8], [2, 2, 9, 8], [2, 2, 9, 8], [2]],
+      dtypes: [null, null, null, "i64"],
+      range: [
+        [-2, 2],
+        [-2, 2],
+        [-2, 2],
+        [-2, 9],
+      ],
+      call: (q, k, v, at) =>
+        picks(scaledDotProductAttention(q!, k!, v!, null, { isCausal: true, enableGqa: true, offset: at! }).inputs[0]!),
+    },
+    {
+      shapes: [[1, 2, 1, 4], [1, 2, 40, 4], [1, 2, 40, 4], []],
+      dtypes: [null, null, null, "i32"],
+      range: [
+        [-2, 2],
+        [-2, 2],
+        [-2, 2],
+        [20, 30],
+      ],
+      call: (q, k, v, at) => scaledDotProductAttention(q!, k!, v!, null, { isCausal: true, offset: at! }),
+    },
     {
       shapes: [
         [2, 3, 4, 5],
@@ -223,6 +266,7 @@ function derivatives(
   const grads: (Node | null)[] = [dq, dk, dv ?? null];
   if (mask) grads.push(mask.type.dtype === "bool" ? null : sumTo(ds, mask.type.shape));
   if (dropout) grads.push(dp ? sumTo(mul(p, dp), dropout.type.shape) : null);
+  if (y.attrs.offset) grads.push(null);
   return grads;
 }
 const rounded = (grads: readonly (Node | null)[], like: readonly Node[]): (Node | null)[] =>
@@ -245,7 +289,8 @@ function product(x: Node, y: Node): Node {
   return reshape(dot(folded(x, y.type.shape), y), [...x.type.shape.slice(0, -1), y.type.shape.at(-1)!]);
 }
 const maskOf = (y: Node<AttentionAttrs>): Node | null => (y.attrs.mask ? y.inputs[3]! : null);
-const dropoutOf = (y: Node<AttentionAttrs>): Node | null => (y.attrs.dropout ? y.inputs.at(-1)! : null);
+const dropoutOf = (y: Node<AttentionAttrs>): Node | null => (y.attrs.dropout ? y.inputs[3 + Number(y.attrs.mask)]! : null);
+const offsetOf = (y: Node<AttentionAttrs>): Node | null => (y.attrs.offset ? y.inputs.at(-1)! : null);
 
 /** softmax(query keyᵀ scale + masks): [..., heads, queries, keys], in at least f32, and the logarithms of its rows' sums. */
 function probabilities(y: Node<AttentionAttrs>): { readonly p: Node; rows(): Node } {
@@ -253,10 +298,11 @@ function probabilities(y: Node<AttentionAttrs>): { readonly p: Node; rows(): Nod
   const mask = maskOf(y);
   let s = mul(product(q, swapLast(k)), y.attrs.scale);
   const [rows, columns] = s.type.shape.slice(-2) as [Dim, Dim];
-  if (y.attrs.causal) s = where(le(iota(columns, "i32"), reshape(iota(rows, "i32"), [rows, 1])), s, -Infinity);
+  const offset = offsetOf(y);
+  if (y.attrs.causal) s = where(le(iota(columns, "i32"), positions(rows, offset, s.type.shape.length)), s, -Infinity);
   if (mask) s = mask.type.dtype === "bool" ? where(mask, s, -Infinity) : add(s, cast(mask, s.type.dtype));
   const axis = s.type.shape.length - 1;
-  const blind = !!mask || columns === 0;
+  const blind = !!mask || !!offset || columns === 0;
   const top = keepMax(s, [axis]);
   const base = blind ? where(eq(top, -Infinity), 0, top) : top;
   const e = exp(sub(s, base));
@@ -267,4 +313,13 @@ function probabilities(y: Node<AttentionAttrs>): { readonly p: Node; rows(): Nod
     return reshape(seen, s.type.shape.slice(0, -1));
   };
   return { p: div(e, whole), rows: rowsOf };
+}
+/** Where queries stand among the keys, in i32: [queries, 1] behind the axes of an offset. */
+function positions(rows: Dim, offset: Node | null, rank: number): Node {
+  const own = reshape(iota(rows, "i32"), [rows, 1]);
+  if (!offset) return own;
+  const { dtype, shape } = offset.type;
+  // Far away is far away: the sum cannot overflow.
+  const near = bytesOf(dtype) < 4 ? offset : clamp(offset, dtypes[dtype].kind === "int" ? -(2 ** 30) : null, 2 ** 30);
+  return add(reshape(cast(near, "i32"), [...shape, ...Array.from({ length: rank - shape.length }, () => 1)]), own);
 }

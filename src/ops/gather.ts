@@ -363,8 +363,12 @@ export function indexSelect(x: Node, dim: number, index: Node): Node {
 }
 function indexWrite(name: string, x: Node, dim: number, index: Node, source: Node, combine: ScatterCombine): Node {
   const r = rows(name, x, dim, index);
-  if (!x.type.shape.length) return reshape(scatterInto(r.x, r.index, reshape(source, [1]), 0, combine), []);
-  return permute(scatterInto(r.x, r.index, permute(source, r.axes), 0, combine), inverse(r.axes));
+  const { shape } = x.type;
+  if (!shape.length) return reshape(scatterInto(r.x, r.index, reshape(source, [1]), 0, combine), []);
+  const axis = normalizeDim(dim, shape.length, name);
+  // The same index for every position of the axes in front: nothing changes places, so the result may be written over x.
+  const everywhere = expand(r.index, [...shape.slice(0, axis), ...r.index.type.shape]);
+  return scatterInto(x, everywhere, source, axis, combine);
 }
 /** x with alpha * source added to the slices that `index` names (torch.index_add). */
 export const indexAdd = (x: Node, dim: number, index: Node, source: Node, { alpha = 1 }: { alpha?: number } = {}): Node =>

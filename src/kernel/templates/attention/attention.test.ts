@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { type Case, errorOf, lowerCase, runCases, tolerance } from "../../../../test/support/groups.js";
+import { type Case, errorOf, fill, lowerCase, runCases, tolerance } from "../../../../test/support/groups.js";
 import { hasCompiler } from "../../../../test/support/kernels-in-c.js";
 import { vjp } from "../../../autodiff/grad.js";
 import type { DType } from "../../../core/dtype.js";
 import { type Dim, variable } from "../../../core/expr.js";
+import { NdArray } from "../../../core/ndarray.js";
 import type { Node } from "../../../ir/node.js";
 import { picks } from "../../../ir/pick.js";
 import { input, permute, reshape, scaledDotProductAttention, slice } from "../../../ops/index.js";
@@ -21,6 +22,8 @@ interface Shape {
   readonly isCausal?: boolean;
   readonly mask?: "bool" | "float" | "keys";
   readonly dtype?: DType;
+  /** Where the queries of each batch stand. */
+  readonly offset?: number | readonly number[];
   readonly dims?: Readonly<Record<string, number>>;
 }
 function attention(s: Shape): Case {
@@ -29,10 +32,13 @@ function attention(s: Shape): Case {
   const k = input({ shape: [...batch, keyHeads, s.keys, s.depth], dtype });
   const v = input({ shape: [...batch, keyHeads, s.keys, s.width ?? s.depth], dtype });
   const m = s.mask && input({ shape: s.mask === "keys" ? [1, s.keys] : [s.queries, s.keys], dtype: s.mask === "float" ? "f32" : "bool" });
-  const y = scaledDotProductAttention(q, k, v, m, { isCausal: s.isCausal ?? false, enableGqa: true }).inputs[0]!;
+  const offset = s.offset === undefined ? undefined : input({ shape: typeof s.offset === "number" ? [] : [s.offset.length], dtype: "i64" });
+  const options = { isCausal: s.isCausal ?? offset !== undefined, enableGqa: true, ...(offset && { offset }) };
+  const y = scaledDotProductAttention(q, k, v, m, options).inputs[0]!;
   return {
     name: JSON.stringify(s, (_, x: unknown) => (typeof x === "object" && x !== null && "key" in x ? x.key : x)),
-    inputs: [q, k, v, ...(m ? [m] : [])],
+    inputs: [q, k, v, ...(m ? [m] : []), ...(offset ? [offset] : [])],
+    fill: (n, shape) => (n === offset ? NdArray.of("i64", shape, (at) => BigInt([s.offset!].flat()[at.at(-1) ?? 0]!)) : fill(n, shape)),
     outputs: picks(y),
     ...(s.dims && { dims: s.dims }),
   };
@@ -106,6 +112,42 @@ describe.skipIf(!hasCompiler())("attention template in C", () => {
     const head = (i: number): Node => permute(reshape(slice(qkv, [0, 0, i * H * D], [B, T, H * D]), [B, T, H, D]), [0, 2, 1, 3]);
     const y = scaledDotProductAttention(head(0), head(1), head(2), null, { isCausal: true });
     check([{ name: "fused qkv", inputs: [qkv], outputs: [y] }]);
+  });
+  it("few queries: a grid point is a head of keys", () => {
+    check(
+      [
+        { queries: 1, keys: 1, depth: 8 },
+        { queries: 1, keys: 300, depth: 64 },
+        { queries: 3, keys: 77, depth: 9, width: 20, isCausal: true },
+        { heads: 6, keyHeads: 2, queries: 2, keys: 530, depth: 80, width: 48, mask: "float" as const },
+        { heads: 4, keyHeads: 4, queries: 2, keys: 100, depth: 24, mask: "bool" as const },
+        { heads: 8, keyHeads: 1, batch: [3], queries: 4, keys: 40, depth: 16, mask: "keys" as const },
+        { queries: 2, keys: variable("k", 0, 512), depth: 8, dims: { k: 0 } },
+        { queries: 2, keys: variable("k", 0, 512), depth: 8, isCausal: true, dims: { k: 401 } },
+        ...(["f64", "bf16", "f16"] as const).map((dtype) => ({ heads: 4, keyHeads: 2, queries: 1, keys: 200, depth: 32, dtype })),
+      ].map(attention),
+    );
+  });
+  it("a cache of which the device knows how much is filled: tokens one by one, a few, and prompts", () => {
+    const s = variable("s", 1, 128);
+    check([
+      ...[-3, 0, 1, 254, 255, 256, 299, 1000].map((offset) =>
+        attention({ heads: 4, keyHeads: 2, queries: 1, keys: 300, depth: 16, offset }),
+      ),
+      ...([0, 299, 600] as const).map((at) => attention({ heads: 4, queries: 3, keys: 600, depth: 16, offset: [at, 7] })),
+      ...[-2, 0, 150, 590].map((offset) => attention({ heads: 4, keyHeads: 2, queries: 40, keys: 600, depth: 16, offset })),
+      ...[1, 33, 100].map((n) => attention({ queries: s, keys: 200, depth: 8, offset: [5, 100], dims: { s: n } })),
+      attention({ batch: [1], heads: 2, keyHeads: 1, queries: 1, keys: 300, depth: 8, dtype: "bf16", offset: [120], mask: "float" }),
+      attention({ batch: [1], heads: 2, queries: 64, keys: 384, depth: 8, offset: [120], mask: "bool" }),
+    ]);
+  });
+  it("shares out the keys of long caches where there are few heads of keys", () => {
+    const cases = [0, 255, 256, 1500, 4095].map((offset) =>
+      attention({ batch: [1], heads: 4, keyHeads: 1, queries: 1, keys: 4096, depth: 16, offset }),
+    );
+    const lowered = cases.map((c) => lowerCase(c, [attentionTemplate]));
+    expect(lowered.map((l) => l.groups.map((g) => g.kernels.map((k) => k.grid)))).toEqual(cases.map(() => [[2, 1]]));
+    check([...cases, attention({ batch: [1], heads: 3, queries: 2, keys: 2048, depth: 8, mask: "bool" })]);
   });
   it("derivatives: any size, masks, grouped queries, every dtype", () => {
     check(

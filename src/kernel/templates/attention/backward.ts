@@ -115,6 +115,7 @@ export function lowerBackward(group: Group, target: Target): Kernel {
         q: qT,
         index,
         q0,
+        start: 0,
         k0,
         count: full,
         step,

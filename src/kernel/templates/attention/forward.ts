@@ -9,7 +9,7 @@ import type { Target } from "../../codegen.js";
 import { type Group, hasElements } from "../../group.js";
 import { apply, at, axis, below, type Kernel, load, loops, type Stmt, store, type Value } from "../../kernel.js";
 import { emptyKernel, finishKernel } from "../../walk.js";
-import { given, keyBatch, lanes, position, product, scores, setUp, transposed } from "./setup.js";
+import { given, keyBatch, lanes, named, position, product, scores, seen, setUp, standing, transposed } from "./setup.js";
 import { rowsOf } from "./tiling.js";
 
 export function lowerForward(group: Group, target: Target): Kernel {
@@ -29,10 +29,11 @@ export function lowerForward(group: Group, target: Target): Kernel {
   const index = unflatten(head, x.batch);
   // The longest rows of a causal head first: what is left at the end is short.
   const q0 = mul(position(x, "tile", x.causal ? sub(sub(tiles, 1), inHead) : inHead, tiles, digits), W);
-  const limit = x.causal ? min(x.keys, add(q0, W)) : x.keys;
+  const start = standing(x, index, digits);
+  const limit = root.attrs.offset ? named(x, "limit", seen(x, start, add(q0, W)), x.keys, digits) : seen(x, 0, add(q0, W));
   const B = axis(x.name("b"), ceilDiv(limit, t.keys), "loop");
-  const named: Stmt[] = [];
-  const k0 = position(x, "k0", mul(at(B), t.keys), x.keys, named);
+  const before: Stmt[] = [];
+  const k0 = position(x, "k0", mul(at(B), t.keys), x.keys, before);
   const count = min(t.keys, sub(limit, k0));
 
   const [qT, pT, oT] = [x.scratch("qT", x.depth * W), x.scratch("pT", t.keys * W), x.scratch("oT", x.width * W)];
@@ -41,7 +42,7 @@ export function lowerForward(group: Group, target: Target): Kernel {
   const none = x.number(Number.NEGATIVE_INFINITY);
 
   const D = axis(x.name("od"), x.width, "loop");
-  const start: readonly Stmt[] = [
+  const first: readonly Stmt[] = [
     ...transposed(x, q, index, q0, x.depth, qT, x.scale),
     ...loops([D], lanes(x, [store(oT, add(mul(at(D), W), lane), x.number(0))])),
     ...lanes(x, [store(top, lane, none), store(total, lane, x.number(0))]),
@@ -85,11 +86,11 @@ export function lowerForward(group: Group, target: Target): Kernel {
     finish: (_, each) => each((row, l, value) => [store(oT, add(mul(row, W), l), value)]),
   });
   const tile = [
-    ...named,
+    ...before,
     ...given(
       0,
       x.keys,
-      scores(x, { q: qT, index, q0, k0, count, step: t.rows, leave: (row, l, s) => [store(pT, add(mul(row, W), l), s)] }),
+      scores(x, { q: qT, index, q0, start, k0, count, step: t.rows, leave: (row, l, s) => [store(pT, add(mul(row, W), l), s)] }),
     ),
     ...weights,
     ...(typeof x.keys === "number" ? values : given(add(k0, count, -1), x.keys, values)),
@@ -98,7 +99,7 @@ export function lowerForward(group: Group, target: Target): Kernel {
   const [out, rows] = group.outputs.length
     ? [group.outputs.find((o) => o.attrs.index === 0), group.outputs.find((o) => o.attrs.index === 1)]
     : [];
-  const blind = root.attrs.mask === true || lo(x.keys) === 0;
+  const blind = root.attrs.mask === true || root.attrs.offset === true || lo(x.keys) === 0;
   const whole = blind
     ? x.op("where", apply("eq", "bool", load(total, lane), x.number(0)), x.number(1), load(total, lane))
     : load(total, lane);
@@ -120,6 +121,6 @@ export function lowerForward(group: Group, target: Target): Kernel {
     const to = flatten([...index, query, at(wd)], [...shape, x.width]);
     finish.push(...loops([qi], inside(query, loops([wd], [store(x.buffers.get(out)!, to, value)]))));
   }
-  const body = [...digits, ...given(0, x.queries, start), ...loops([B], tile), ...finish];
+  const body = [...digits, ...given(0, x.queries, first), ...loops([B], tile), ...finish];
   return finishKernel(group.name, [...x.buffers.values(), ...x.made()], grid, 1, body);
 }

@@ -1,28 +1,27 @@
 /** Attention in tiles on CPUs: memory for scores is that of a tile, whatever the lengths are. */
-import { bytesOf, computeDType } from "../../../core/dtype.js";
+import { bytesOf, computeDType, isHalf } from "../../../core/dtype.js";
 import { type Dim, div } from "../../../core/expr.js";
 import { numel } from "../../../core/type.js";
 import { is, type Node } from "../../../ir/node.js";
 import { attentionBackwardOp, attentionOp } from "../../../ops/attention.js";
 import type { Target, Template } from "../../codegen.js";
 import { fitsScratch, lowerBackward } from "./backward.js";
+import { isDecoding, lowerDecode } from "./decode.js";
 import { lowerForward } from "./forward.js";
 import { sizesOf } from "./setup.js";
 import { tileAttention } from "./tiling.js";
 
-const isMask = (node: Node, input: number): boolean => node.attrs.mask === true && input === 3;
-const common: Pick<Template, "prologue" | "views" | "epilogue"> = {
-  prologue: (node, input) => isMask(node, input) || "each element is read once for every tile",
-  views: true,
-  epilogue: () => "it has several results",
-};
+const common: Pick<Template, "views" | "epilogue"> = { views: true, epilogue: () => "it has several results" };
+const tiled = "each element is read once for every tile";
 
-/** Forward: a running softmax over tiles of keys. */
+/** Forward: a running softmax over tiles of keys, for tiles of queries or for few of them. */
 export const attentionTemplate: Template = {
   name: "attention",
   match: (node, target) => (is(node, attentionOp) ? (whyNot(node, target) ?? true) : "not attention"),
   ...common,
-  lower: (group, target) => [lowerForward(group, target)],
+  // Few queries read each key and value once; masks and offsets are read where they are used.
+  prologue: (node, input) => input > 2 || isDecoding(node) || isWidening(node.inputs[input]!) || tiled,
+  lower: (group, target) => (isDecoding(group.root!) ? lowerDecode(group, target) : [lowerForward(group, target)]),
 };
 
 /** Backward: probabilities are computed again, tile by tile. */
@@ -31,15 +30,21 @@ export const attentionBackwardTemplate: Template = {
   match: (node, target) =>
     is(node, attentionBackwardOp) ? (whyNot(node, target) ?? whyNotBackward(node, target) ?? true) : "not the derivative of attention",
   ...common,
+  prologue: (node, input) => (node.attrs.mask === true && input === 3) || isWidening(node.inputs[input]!) || tiled,
   lower: (group, target) => [lowerBackward(group, target)],
 };
 
+/** Half floats that are read as f32: that is what reading them takes anyway. */
+function isWidening(x: Node): boolean {
+  let from = x;
+  while (from.op.kind === "movement" && from.inputs.length === 1) from = from.inputs[0]!;
+  return from.op.name === "cast" && from.type.dtype === "f32" && isHalf(from.inputs[0]!.type.dtype);
+}
 function whyNot(node: Node, target: Target): string | undefined {
   if (target.threads !== 1 || target.vectors !== "native") return "it is written for processors with vector registers";
   if (node.attrs.dropout) return "dropped probabilities are computed whole";
-  const { depth, width, queries } = sizesOf(node);
+  const { depth, width } = sizesOf(node);
   if (typeof depth !== "number" || typeof width !== "number" || depth < 1 || width < 1) return "the size of a head is not fixed";
-  if (queries === 1) return "one query is a matrix-vector product";
   const missing = node.inputs.find((x) => !target.dtypes.has(x.type.dtype));
   return missing && `the target has no ${missing.type.dtype}`;
 }

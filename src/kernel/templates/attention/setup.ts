@@ -1,6 +1,6 @@
 /** What attention's kernels share: sizes, operands, scratch, and the one loop nest that all their products are. */
 import { computeDType, type DType } from "../../../core/dtype.js";
-import { add, ceilDiv, type Dim, div, divides, indexOn, lo, min, mul, sub } from "../../../core/expr.js";
+import { add, ceilDiv, type Dim, div, divides, hi, indexOn, lo, max, min, mul, sub, variable } from "../../../core/expr.js";
 import type { Shape } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
 import type { Target } from "../../codegen.js";
@@ -50,6 +50,8 @@ export interface Attention {
   made(): readonly Buffer[];
   /** An element of an operand, widened. */
   read(node: Node, index: readonly Dim[], into: Stmt[]): Value;
+  /** An element of an operand as it is. */
+  plain(node: Node, index: readonly Dim[], into: Stmt[]): Value;
   op(op: Parameters<typeof apply>[0], ...args: readonly Value[]): Value;
   number(value: number): Value;
 }
@@ -106,6 +108,7 @@ export function setUp(group: Group, target: Target): Attention {
       const v = evaluator.scope().value(node, index, into);
       return v.dtype === dtype || v.dtype === "bool" ? v : apply("cast", dtype, v);
     },
+    plain: (node, index, into) => evaluator.scope().value(node, index, into),
     op: (op, ...args) => apply(op, dtype, ...args),
     number: (value) => constant(value, dtype),
   };
@@ -118,6 +121,27 @@ export function position(x: Attention, stem: string, value: Dim, size: Dim, into
   into.push({ kind: "letIndex", name: label, value: indexValue(value, "i64"), min: 0, max: sub(size, 1) });
   return indexOn(label, size);
 }
+/** A name for an integer of 0 to `most`. */
+export function named(x: Attention, stem: string, value: Dim, most: Dim, into: Stmt[]): Dim {
+  if (typeof value === "number") return value;
+  const label = x.name(stem);
+  into.push({ kind: "letIndex", name: label, value: indexValue(value, "i64"), min: 0, max: most });
+  return indexOn(label, add(most, 1));
+}
+/** Where the first query stands among the keys: 0, or what the device says, if it is not so far away that nothing or everything is seen. */
+export function standing(x: Attention, index: readonly Dim[], into: Stmt[]): Dim {
+  const root = x.group.root!;
+  if (!root.attrs.offset) return 0;
+  const offset = root.inputs.at(-1)!;
+  const place = offset.type.shape.map((d, i) => (d === 1 ? 0 : index[i]!));
+  const label = x.name("offset");
+  const least = -Math.min(hi(x.queries), 2 ** 30);
+  into.push({ kind: "letIndex", name: label, value: apply("cast", "i64", x.plain(offset, place, into)), min: least, max: x.keys });
+  return variable(label, least, hi(x.keys));
+}
+/** Keys that the queries before `end` see. */
+export const seen = (x: Attention, start: Dim, end: Dim): Dim => (x.causal ? max(0, min(x.keys, add(start, end))) : x.keys);
+
 /** Statements that run where `a < b`, which is known, so that indices inside can be shown to be in bounds. */
 export const given = (a: Dim, b: Dim, body: readonly Stmt[]): readonly Stmt[] =>
   lo(sub(b, a)) > 0 ? body : [{ kind: "if", test: below(a, b), body }];
@@ -125,7 +149,8 @@ export const given = (a: Dim, b: Dim, body: readonly Stmt[]): readonly Stmt[] =>
 export const keyBatch = (x: Attention, index: readonly Dim[]): Dim[] =>
   x.shared === 1 ? [...index] : [...index.slice(0, -1), div(index.at(-1)!, x.shared)];
 /** A position that is never beyond the last one: lanes and rows past the edge repeat it. */
-export const clamped = (position: Dim, tile: number, size: Dim): Dim => (divides(tile, size) ? position : min(position, sub(size, 1)));
+export const clamped = (position: Dim, tile: number, size: Dim): Dim =>
+  tile > 0 && divides(tile, size) ? position : min(position, sub(size, 1));
 /** Statements for every query of a tile. */
 export const lanes = (x: Attention, body: readonly Stmt[]): readonly Stmt[] => loops([x.J, x.L], body);
 
@@ -141,7 +166,7 @@ export interface Product {
   readonly inner: Axis;
   scalar(row: Dim, into: Stmt[]): Value;
   /** The vector at `lane`. */
-  row(lane: Dim): Value;
+  row(lane: Dim, into: Stmt[]): Value;
   start(row: Dim, lane: Dim): Value;
   /** What becomes of the sums of `rows` rows from `first` on. `each` makes statements for every cell. */
   finish(first: Dim, each: (body: (row: Dim, lane: Dim, value: Value) => readonly Stmt[]) => readonly Stmt[]): readonly Stmt[];
@@ -170,6 +195,8 @@ function blocks(x: Attention, p: Product, count: Dim, rows: number, from: number
   const column = x.register(`${stem}_column`, rows);
   const read: Stmt[] = [];
   const value = p.scalar(row, read);
+  const beside: Stmt[] = [];
+  const vector = p.row(lane, beside);
   const update = store(acc, cell, x.op("fma", load(column, at(I)), load(wide, lane), load(acc, cell)));
   return loops(
     [T],
@@ -178,7 +205,7 @@ function blocks(x: Attention, p: Product, count: Dim, rows: number, from: number
       ...loops(
         [p.inner],
         [
-          ...loops([J, L], [store(wide, lane, p.row(lane))]),
+          ...loops([J, L], [...beside, store(wide, lane, vector)]),
           ...loops([I], [...read, store(column, at(I), value), ...loops([J, L], [update])]),
         ],
       ),
@@ -187,11 +214,11 @@ function blocks(x: Attention, p: Product, count: Dim, rows: number, from: number
   );
 }
 
-/** A score with its masks: scaled already. `query` may differ from lane to lane. */
-export function masked(x: Attention, s: Value, index: readonly Dim[], query: Dim, key: Dim, diagonal: boolean, into: Stmt[]): Value {
+/** A score with its masks: scaled already. `query` may differ from lane to lane; it sees keys up to `last`. */
+function masked(x: Attention, s: Value, index: readonly Dim[], query: Dim, key: Dim, last: Dim | undefined, into: Stmt[]): Value {
   const none = x.number(Number.NEGATIVE_INFINITY);
   let v = s;
-  if (diagonal) v = x.op("where", apply("le", "bool", indexValue(key, "i32"), indexValue(query, "i32")), v, none);
+  if (last !== undefined) v = x.op("where", apply("le", "bool", indexValue(key, "i32"), indexValue(last, "i32")), v, none);
   if (!x.group.root!.attrs.mask) return v;
   const mask = x.group.root!.inputs[3]!;
   const shape = mask.type.shape;
@@ -207,6 +234,8 @@ export function scores(
     readonly q: Buffer;
     readonly index: readonly Dim[];
     readonly q0: Dim;
+    /** Where the first query of all stands. */
+    readonly start: Dim;
     readonly k0: Dim;
     readonly count: Dim;
     /** `count` is a multiple of it, or ends with the keys. */
@@ -218,6 +247,8 @@ export function scores(
   const inner = axis(x.name("s_d"), x.depth, "loop");
   const key = x.group.root!.inputs[1]!;
   const from = keyBatch(x, o.index);
+  // Where the device says how many keys are seen, bounds do not tell that whole blocks of rows end with them.
+  const place = (row: Dim): Dim => clamped(add(o.k0, row), x.group.root!.attrs.offset ? 0 : o.step, x.keys);
   return product(x, {
     stem: "s",
     count: o.count,
@@ -226,18 +257,18 @@ export function scores(
     L: x.L,
     vector: t.vector,
     inner,
-    scalar: (row, into) => x.read(key, [...from, clamped(add(o.k0, row), o.step, x.keys), at(inner)], into),
+    scalar: (row, into) => x.read(key, [...from, place(row), at(inner)], into),
     row: (lane) => load(o.q, add(mul(at(inner), t.queries), lane)),
     start: () => x.number(0),
     finish: (first, each) => {
       const make = (diagonal: boolean): readonly Stmt[] =>
         each((row, lane, s) => {
           const into: Stmt[] = [];
-          const v = masked(x, s, o.index, add(o.q0, lane), add(o.k0, row), diagonal, into);
+          const v = masked(x, s, o.index, add(o.q0, lane), add(o.k0, row), diagonal ? add(o.start, o.q0, lane) : undefined, into);
           return [...into, ...o.leave(row, lane, v)];
         });
       const body: readonly Stmt[] = x.causal
-        ? [{ kind: "if", test: below(o.q0, add(o.k0, first, t.rows - 1)), body: make(true), else: make(false) }]
+        ? [{ kind: "if", test: below(add(o.start, o.q0), add(o.k0, first, t.rows - 1)), body: make(true), else: make(false) }]
         : make(false);
       return body;
     },
