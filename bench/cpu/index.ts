@@ -1,8 +1,10 @@
 /** `--suite cpu`: the c backend against PyTorch, JavaScript peers and the machine's limits. */
 import { type Case, row } from "../row.js";
+import { generation, llamaRows } from "./generation.js";
 import { kernels } from "./kernels.js";
 import { measureMachine } from "./machine.js";
 import { mlpTrain } from "./mlp.js";
+import { training } from "./training.js";
 
 const machine: Case = {
   name: "machine",
@@ -25,5 +27,5 @@ const machine: Case = {
   },
 };
 
-export const cases: readonly Case[] = [machine, ...kernels, mlpTrain];
+export const cases: readonly Case[] = [machine, ...kernels, mlpTrain, ...generation, ...training, ...llamaRows];
 export { closePeers as close } from "./contest.js";
