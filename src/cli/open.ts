@@ -4,8 +4,8 @@ import { hostFunctions } from "../backends/interp/host.js";
 import { ArgumentError, UnsupportedError } from "../core/errors.js";
 import { backends, preference } from "../devices.js";
 import { compileMethod } from "../export.js";
-import type { Backend, Codegen } from "../kernel/codegen.js";
-import type { Device } from "../runtime/device.js";
+import { type Backend, backendFor, type Codegen } from "../kernel/codegen.js";
+import { type Device, deviceName } from "../runtime/device.js";
 import { Session } from "../runtime/index.js";
 
 /** The first of `names` that works on this machine, opened. Where one name alone is asked for, programs that need no compiling will do. */
@@ -15,9 +15,9 @@ export async function openBackend(
 ): Promise<{ readonly device: Device; readonly codegen: Codegen | undefined }> {
   const reasons: string[] = [];
   for (const name of names) {
-    const load = known[name];
+    const load = known[deviceName(name)[0]];
     if (!load) throw new ArgumentError(`there is no device ${name}; known are ${Object.keys(known).join(", ")}`);
-    const backend = await load();
+    const backend = backendFor(name, await load());
     const why = backend.unavailable();
     if (!why || names.length === 1) return { device: await backend.open(), codegen: why ? undefined : backend.codegen() };
     reasons.push(`${name}: ${why}`);

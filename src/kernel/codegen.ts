@@ -1,6 +1,6 @@
 import type { DType } from "../core/dtype.js";
 import type { Node } from "../ir/node.js";
-import type { Device, DeviceOptions } from "../runtime/device.js";
+import { type Device, type DeviceOptions, deviceName } from "../runtime/device.js";
 import type { KernelCode, Program, TargetKey } from "../runtime/program.js";
 import type { Group } from "./group.js";
 import type { Kernel, MatrixUnit } from "./kernel.js";
@@ -12,6 +12,18 @@ export interface Backend {
   unavailable(): string | undefined;
   codegen(options?: DeviceOptions): Codegen;
   open(options?: DeviceOptions): Promise<Device>;
+}
+
+/** The backend of a device's name: `cuda:1` is the backend cuda on its second device. */
+export function backendFor(name: string, backend: Backend): Backend {
+  const [, index] = deviceName(name);
+  if (index === undefined) return backend;
+  return {
+    ...backend,
+    name,
+    codegen: (options) => backend.codegen({ ...options, index }),
+    open: (options) => backend.open({ ...options, index }),
+  };
 }
 
 /** The compile-time half of a backend: pure, needs no device, testable on any machine. */

@@ -9,6 +9,12 @@ export interface DeviceOptions {
   readonly guard?: boolean;
 }
 
+/** A device's kind and which of several it is: `cuda:1` is ["cuda", 1], `cuda` is ["cuda"]. */
+export function deviceName(name: string): readonly [kind: string, index?: number] {
+  const [, kind, index] = /^([^:]+):(\d+)$/.exec(name) ?? [];
+  return kind ? [kind, Number(index)] : [name];
+}
+
 /** Memory on a device. Opaque; freed once by `Device.free`. */
 export interface Allocation {
   readonly bytes: number;

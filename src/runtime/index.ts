@@ -1,6 +1,6 @@
 /** `treepie/runtime`: runs program files. It loads nothing of the compiler. */
 import { ArgumentError } from "../core/errors.js";
-import type { Device, DeviceOptions } from "./device.js";
+import { type Device, type DeviceOptions, deviceName } from "./device.js";
 
 export type { NaturalArray } from "../core/convert.js";
 export type { DType } from "../core/dtype.js";
@@ -25,14 +25,20 @@ export {
 export { type CompileMethod, type RunOptions, Session, type SessionOptions } from "./session.js";
 export { HostTensor, type HostValue } from "./tensor.js";
 
-/** Opens a device by name: "c" (which needs a C compiler, unless the first program that is loaded is a binary), or "js", which works everywhere. */
+/**
+ * Opens a device by name: "c" (which needs a C compiler, unless the first program that is loaded is a binary), "cuda" or "cuda:1", or
+ * "js", which works everywhere.
+ */
 export async function openDevice(name: string, options?: DeviceOptions): Promise<Device> {
-  switch (name) {
+  const [kind, index] = deviceName(name);
+  switch (kind) {
+    case "cuda":
+      return (await import("../backends/cuda/device.js")).openCuda({ ...options, ...(index !== undefined && { index }) });
     case "c":
       return (await import("../backends/c/device.js")).openC(undefined, options);
     case "js":
       return (await import("../backends/js/device.js")).openJs(undefined, options);
     default:
-      throw new ArgumentError(`there is no device ${name}; known are c and js`);
+      throw new ArgumentError(`there is no device ${name}; known are c, cuda and js`);
   }
 }

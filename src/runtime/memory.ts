@@ -7,6 +7,8 @@ import type { Counters } from "./device.js";
 export interface Source<B> {
   take(bytes: number): B | undefined;
   give(block: B, bytes: number): void;
+  /** Bytes that are free where blocks come from, for messages; default: what the operating system says. */
+  available?(): number;
 }
 
 export const noCounters = (): Counters => ({
@@ -98,7 +100,7 @@ export class Memory<B> {
     const c = this.#counters;
     return new OutOfMemoryError(
       `${this.#name} has no memory for ${what} of ${showBytes(bytes)}: ${showBytes(c.bytes)} are held (peak ${showBytes(c.peakBytes)}), the limit is ${showBytes(this.limit)}, ` +
-        `the system reports ${showBytes(freemem())} free. Smaller batches or sequences, bf16 weights, dispose() of what is not needed, or a higher TREEPIE_MEMORY_LIMIT would help`,
+        `the system reports ${showBytes(this.#source.available?.() ?? freemem())} free. Smaller batches or sequences, bf16 weights, dispose() of what is not needed, or a higher TREEPIE_MEMORY_LIMIT would help`,
     );
   }
 }

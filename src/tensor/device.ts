@@ -1,7 +1,8 @@
 /** Which devices there are, and which one is meant. Backends register a loader; nothing native is loaded before it is used. */
 import { ArgumentError, UnsupportedError } from "../core/errors.js";
 import type { Graph } from "../ir/graph.js";
-import type { Backend, Codegen } from "../kernel/codegen.js";
+import { type Backend, backendFor, type Codegen } from "../kernel/codegen.js";
+import { deviceName } from "../runtime/device.js";
 import type { HostFunctions, Program } from "../runtime/program.js";
 import { warnOnce } from "../runtime/warn.js";
 import { Engine } from "./engine.js";
@@ -43,7 +44,7 @@ export function withDevice<T>(name: string, fn: () => T): T {
   return scoped("withDevice", { device: name }, fn);
 }
 function known(name: string): Registered {
-  const b = backends.get(name);
+  const b = backends.get(deviceName(name)[0]);
   if (!b) throw new ArgumentError(`there is no device ${name}; known are ${[...backends.keys()].join(", ") || "none"}`);
   return b;
 }
@@ -67,7 +68,7 @@ function named(name: string): Engine {
     host: hostFunctions,
     compile: b.compile,
     async backend() {
-      const backend = await b.load();
+      const backend = backendFor(name, await b.load());
       const why = backend.unavailable();
       if (why) throw new UnsupportedError(`device ${name} does not work here: ${why}`);
       return backend;

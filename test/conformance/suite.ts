@@ -1,13 +1,11 @@
 /** The one suite that every backend passes: all ops x samples x dtypes against the reference interpreter. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { interpret } from "../../src/backends/interp/interpret.js";
 import type { DType } from "../../src/core/dtype.js";
-import type { NdArray } from "../../src/core/ndarray.js";
 import type { Backend } from "../../src/kernel/codegen.js";
 import type { Device } from "../../src/runtime/device.js";
 import "../../src/ops/index.js";
-import { agrees } from "./agree.js";
-import { allCases, type Case, valuesOf } from "./cases.js";
+import { allCases } from "./cases.js";
+import { judge } from "./judge.js";
 import { runAll } from "./run.js";
 
 export interface ConformanceOptions {
@@ -69,19 +67,4 @@ export function conformance(backend: Backend, options: ConformanceOptions = {}):
       expect(notCompared.length).toBeLessThanOrEqual(0.05 * compared);
     });
   });
-}
-
-/** What is wrong with the results of a case. */
-export function judge(c: Case, got: readonly NdArray[], ieee: boolean): { wrong: string[]; notCompared: string[] } {
-  const exact = interpret(valuesOf(c), c.feeds, { exact: true });
-  const own = interpret(valuesOf(c), c.feeds);
-  const wrong: string[] = [];
-  const notCompared: string[] = [];
-  got.forEach((v, i) => {
-    const verdict = agrees(v, exact[i]!, own[i]!, ieee);
-    const name = got.length > 1 ? `${c.name} result ${i}` : c.name;
-    if (verdict.notCompared) notCompared.push(`${name}: ${verdict.why}`);
-    else if (!verdict.ok) wrong.push(`${name}: ${verdict.why}`);
-  });
-  return { wrong, notCompared };
 }

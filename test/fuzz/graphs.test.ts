@@ -5,8 +5,8 @@ import { js } from "../../src/backends/js/index.js";
 import { printGraph } from "../../src/ir/print.js";
 import type { Backend } from "../../src/kernel/codegen.js";
 import type { Device } from "../../src/runtime/device.js";
+import { judge } from "../conformance/judge.js";
 import { graphOf, runAll, runCases } from "../conformance/run.js";
-import { judge } from "../conformance/suite.js";
 import { buildCase, type Recipe, randomRecipe, shrink } from "./graphs.js";
 
 const total = Number(process.env.TREEPIE_GRAPHS ?? 1000);

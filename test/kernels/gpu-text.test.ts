@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { nvrtcFlags } from "../../src/backends/cuda/target.js";
+import { nvrtcFlags } from "../../src/backends/cuda/key.js";
 import type { Codegen } from "../../src/kernel/codegen.js";
 import type { Kernel } from "../../src/kernel/kernel.js";
 import { readKernel } from "../../src/kernel/save.js";

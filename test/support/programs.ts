@@ -12,7 +12,16 @@ const js = (name: string, body: string): string =>
 const each = (type: string, body: string): string =>
   `for (${type} p = begin; p < end; p++) for (${type} i = p * ${block}; i < (p + 1) * ${block} && i < dims[0]; i++) { ${body} }`;
 
+const cuda = (name: string, parameters: string, body: string): string =>
+  `extern "C" __global__ void __launch_bounds__(1) ${name}(${parameters}) { const long long p = blockIdx.x; ${body} }`;
+const cudaEach = (body: string): string => `for (long long i = p * ${block}; i < (p + 1) * ${block} && i < n; i++) { ${body} }`;
+
 const sources: Readonly<Record<string, readonly [string, string, string]>> = {
+  cuda: [
+    cuda("twice", "const float* x, float* t, long long n", cudaEach("t[i] = x[i] + x[i];")),
+    cuda("scale", "const float* t, const float* k, float* y, long long n", cudaEach("y[i] = t[i] * k[0];")),
+    cuda("count", "float* c", "c[0] += 1;"),
+  ],
   c: [
     c(
       "twice",

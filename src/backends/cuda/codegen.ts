@@ -12,6 +12,7 @@ import { print } from "../../kernel/print.js";
 import { spellIndex } from "../../kernel/spell.js";
 import type { ScalarOp } from "../../ops/scalar.js";
 import type { KernelCode } from "../../runtime/program.js";
+import { cudaKey } from "./key.js";
 import { parts, word } from "./prelude.js";
 import { type CudaTarget, cudaTarget } from "./target.js";
 import { unitWords } from "./units.js";
@@ -20,7 +21,7 @@ import { unitWords } from "./units.js";
 export function cudaCodegen(gpu: CudaTarget, claims: readonly Template[] = []): Codegen {
   return {
     name: "cuda",
-    key: { backend: "cuda", arch: `sm_${gpu.sm}`, features: [], format: 1 },
+    key: cudaKey(gpu.sm),
     target: cudaTarget(gpu),
     prelude: (kernels) => partsFor(parts, kernels.map((k) => k.source).join("\n")).join("\n"),
     render: (k) => print(k, cuda),

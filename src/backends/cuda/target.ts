@@ -35,12 +35,3 @@ export function cudaTarget(gpu: CudaTarget): Target {
     ieee: true,
   };
 }
-
-/** Flags for NVRTC: wgmma needs the architecture's own variant; a product and a sum are one operation only where a kernel says fma. */
-export const nvrtcFlags = (sm: number): readonly string[] => [
-  `--gpu-architecture=sm_${sm}${sm === 90 ? "a" : ""}`,
-  "--std=c++17",
-  "--fmad=false",
-  "--device-as-default-execution-space",
-  "--disable-warnings",
-];

@@ -1,0 +1,92 @@
+/** From CUDA texts to machine code: the disk cache first, then the compiler. */
+import { cacheFor, sha256 } from "../../runtime/cache.js";
+import type { Program } from "../../runtime/program.js";
+import { splitUnits, type Unit } from "../../runtime/units.js";
+import { type Nvrtc, nvrtc } from "./nvrtc.js";
+
+/** Machine code of one unit of a program. */
+export interface Built {
+  /** Of the text, the compiler and its flags; equal keys are equal code. */
+  readonly key: string;
+  readonly code: Uint8Array;
+  readonly entries: readonly string[];
+}
+/** Machine code of a program, and how many texts were compiled because the cache did not have them. */
+export interface BuiltAll {
+  readonly units: readonly Built[];
+  readonly compiled: number;
+}
+
+/** Source text of one compilation: NVRTC starts fast, and what it has compiled is kept by unit. */
+const unitText = 48 * 1024;
+const leastText = 12 * 1024;
+
+/** Texts that are being compiled, so that two programs with equal kernels compile them once. */
+const running = new Map<string, Promise<Uint8Array>>();
+
+interface Plan {
+  readonly units: readonly Unit[];
+  readonly keys: readonly string[];
+  readonly found: Map<string, Uint8Array>;
+  readonly missing: readonly { readonly key: string; readonly source: string }[];
+  readonly compiler: Nvrtc | undefined;
+}
+function plan(program: Program, flags: readonly string[], extra: readonly Unit[]): Plan {
+  const units = [...splitUnits(program, { cores: 1, unitText, leastText }), ...extra].filter((u) => u.entries.length);
+  const compiler = units.some((u) => typeof u.source === "string") ? nvrtc() : undefined;
+  const keys = units.map(({ source }) =>
+    typeof source === "string" ? sha256(JSON.stringify(["cuda", 1, compiler!.version, flags, source])) : `binary-${sha256(source)}`,
+  );
+  const found = new Map<string, Uint8Array>();
+  const missing: { key: string; source: string }[] = [];
+  keys.forEach((key, i) => {
+    const { source } = units[i]!;
+    if (found.has(key) || missing.some((m) => m.key === key)) return;
+    const code = typeof source === "string" ? cacheFor("cubin").read(key) : source;
+    if (code) found.set(key, code);
+    else missing.push({ key, source: source as string });
+  });
+  return { units, keys, found, missing, compiler };
+}
+const finish = ({ units, keys, found, missing }: Plan): BuiltAll => ({
+  units: units.map(({ entries }, i) => ({ key: keys[i]!, code: found.get(keys[i]!)!, entries })),
+  compiled: missing.length,
+});
+/** A cache that cannot be written (a full disk) costs the next process time, nothing else. */
+function keep(key: string, code: Uint8Array): void {
+  try {
+    cacheFor("cubin").write(key, code);
+  } catch {
+    // The next process compiles again.
+  }
+}
+
+/** Machine code of a program's kernels, and of the units in `extra`. */
+export async function build(
+  program: Program,
+  flags: readonly string[],
+  extra: readonly Unit[] = [],
+  signal?: AbortSignal,
+): Promise<BuiltAll> {
+  const p = plan(program, flags, extra);
+  for (const { key, source } of p.missing) {
+    signal?.throwIfAborted();
+    let code = running.get(key);
+    if (!code) {
+      code = p.compiler!.compile(source, flags).finally(() => running.delete(key));
+      running.set(key, code);
+    }
+    p.found.set(key, await code);
+    keep(key, p.found.get(key)!);
+  }
+  return finish(p);
+}
+/** The same, blocking. */
+export function buildSync(program: Program, flags: readonly string[], extra: readonly Unit[] = []): BuiltAll {
+  const p = plan(program, flags, extra);
+  for (const { key, source } of p.missing) {
+    p.found.set(key, p.compiler!.compileSync(source, flags));
+    keep(key, p.found.get(key)!);
+  }
+  return finish(p);
+}

@@ -1,0 +1,503 @@
+/**
+ * An NVIDIA GPU. Everything happens in the order of one stream: a program is enqueued at once, and whoever waits for it waits for a
+ * point of the stream, so memory may be used again as soon as what used it is enqueued.
+ */
+import { ArgumentError, DeviceError, InternalError } from "../../core/errors.js";
+import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "../../runtime/device.js";
+import { checkAlive, concrete, hostSteps } from "../../runtime/encode.js";
+import { ffi } from "../../runtime/ffi.js";
+import { Memory, memoryLimit, noCounters } from "../../runtime/memory.js";
+import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
+import { afterwards, inTurn, type Job, Queue, runBlocking } from "../../runtime/queue.js";
+import { type BuiltAll, build, buildSync } from "./build.js";
+import { copyUnit } from "./copy.js";
+import { type Driver, driver, type Gpu, gpuAt } from "./driver.js";
+import { Fences, failure } from "./fences.js";
+import { cudaKey, nvrtcFlags } from "./key.js";
+import { type HostMemory, Launches, type Places } from "./launches.js";
+import { Modules } from "./modules.js";
+import { Staging } from "./staging.js";
+
+/** Device memory. */
+class Block implements Allocation {
+  readonly bytes: number;
+  readonly address: bigint;
+  /** What the memory pool gave, guard bands included. */
+  readonly base: bigint;
+  freed = false;
+  constructor(bytes: number, base: bigint, address: bigint) {
+    this.bytes = bytes;
+    this.base = base;
+    this.address = address;
+  }
+}
+
+class CudaLoaded implements Loaded {
+  readonly program: Program;
+  readonly launches: Launches;
+  readonly host: ReadonlyMap<string, HostFunction>;
+  readonly device: CudaDevice;
+  readonly #give: () => void;
+  unloaded = false;
+  constructor(device: CudaDevice, program: Program, launches: Launches, host: ReadonlyMap<string, HostFunction>, give: () => void) {
+    this.device = device;
+    this.program = program;
+    this.launches = launches;
+    this.host = host;
+    this.#give = give;
+  }
+  unload(): void {
+    if (this.unloaded) return;
+    this.unloaded = true;
+    this.device.later(this.#give);
+  }
+}
+
+const guardBytes = 256;
+const guardMark = 0xa5;
+/** Results come back in pieces of at most this size. */
+const readBytes = 64 << 20;
+/** The function attribute that allows a block more shared memory than 48 KiB. */
+const dynamicShared = 8;
+
+/** Opens a GPU. */
+export async function openCuda(options: DeviceOptions = {}): Promise<Device> {
+  const index = options.index ?? 0;
+  if (!Number.isInteger(index) || index < 0) throw new ArgumentError(`cuda:${index} is no device; GPUs are numbered from 0`);
+  return new CudaDevice(driver(), gpuAt(index), options);
+}
+
+/** The context that this thread's calls go to. */
+let current = 0n;
+
+class CudaDevice implements Device {
+  readonly name: string;
+  readonly blocking = true;
+  readonly key: TargetKey;
+  readonly counters: Counters = noCounters();
+  readonly #driver: Driver;
+  readonly #gpu: Gpu;
+  readonly #flags: readonly string[];
+  readonly #context: bigint;
+  readonly #stream: bigint;
+  readonly #memory: Memory<bigint>;
+  readonly #pinned: Memory<bigint>;
+  readonly #staging: Staging;
+  readonly #fences: Fences;
+  readonly #modules: Modules;
+  readonly #queue = new Queue();
+  readonly #empty: bigint;
+  readonly #guarded: Set<Block> | undefined;
+  readonly #places: Places;
+  #copy = 0n;
+  #arena: { address: bigint; bytes: number } = { address: 0n, bytes: 0 };
+  #fault: Error | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(d: Driver, gpu: Gpu, options: DeviceOptions) {
+    this.#driver = d;
+    this.#gpu = gpu;
+    this.name = gpu.index ? `cuda:${gpu.index}` : "cuda";
+    this.key = cudaKey(gpu.sm);
+    this.#flags = nvrtcFlags(gpu.sm);
+    this.#context = d.made("cuDevicePrimaryCtxRetain", gpu.index);
+    this.#enter();
+    this.#stream = d.made("cuStreamCreate", 1);
+    const limit = process.env["TREEPIE_MEMORY_LIMIT"] ? memoryLimit() : gpu.bytes;
+    const source = (take: "cuMemAlloc_v2" | "cuMemHostAlloc", give: "cuMemFree_v2" | "cuMemFreeHost", ...more: number[]) => ({
+      take: (bytes: number): bigint | undefined => {
+        this.#enter();
+        const at = new BigInt64Array(1);
+        const code = d.code(take, at, bytes, ...more);
+        if (code === 2) return undefined;
+        d.check(code, take);
+        return at[0];
+      },
+      give: (address: bigint): void => {
+        this.#enter();
+        d.call(give, address);
+      },
+    });
+    const device = { ...source("cuMemAlloc_v2", "cuMemFree_v2"), available: (): number => this.#free() };
+    this.#memory = new Memory(`the ${this.name} device`, device, this.counters, limit);
+    this.#pinned = new Memory("pinned host memory", source("cuMemHostAlloc", "cuMemFreeHost", 0), noCounters());
+    this.#staging = new Staging(d, this.#stream);
+    this.#fences = new Fences(d, this.#stream);
+    this.#modules = new Modules(d);
+    this.#empty = d.made("cuMemAlloc_v2", 256);
+    this.#guarded = options.guard ? new Set() : undefined;
+    this.#places = {
+      of: (a) => (a as Block).address,
+      arena: (bytes) => this.#arenaOf(bytes),
+      host: (bytes, old) => this.#hostMemory(bytes, old),
+      copy: () => this.#copy,
+      settled: (work) => this.#fences.after(work),
+    };
+  }
+
+  alloc(bytes: number): Allocation {
+    this.#open();
+    if (bytes === 0) return new Block(0, 0n, this.#empty);
+    if (!this.#guarded) {
+      const base = this.#memory.take(bytes);
+      return new Block(bytes, base, base);
+    }
+    const base = this.#memory.take(bytes + 2 * guardBytes);
+    const block = new Block(bytes, base, base + BigInt(guardBytes));
+    this.#fill(base, guardMark, guardBytes);
+    this.#fill(block.address + BigInt(bytes), guardMark, guardBytes);
+    this.#guarded.add(block);
+    return block;
+  }
+
+  free(a: Allocation): void {
+    const block = this.#own(a);
+    if (block.freed) return;
+    block.freed = true;
+    if (block.bytes === 0) return;
+    this.later(() => {
+      if (!this.#guarded) return this.#memory.give(block.base, block.bytes);
+      this.#guarded.delete(block);
+      this.#fault ??= this.#overrun(block);
+      this.#memory.give(block.base, block.bytes + 2 * guardBytes);
+    });
+  }
+
+  write(to: Allocation, offset: number, data: Uint8Array): void {
+    const block = this.#alive(to, offset, data.length);
+    if (data.length === 0) return;
+    const copy = this.#queue.idle ? data : data.slice();
+    this.later(() => this.#staging.upload(block.address + BigInt(offset), copy));
+  }
+
+  copy(from: Allocation, to: Allocation, bytes: number): void {
+    const [a, b] = [this.#alive(from, 0, bytes), this.#alive(to, 0, bytes)];
+    if (bytes) this.later(() => this.#driver.call("cuMemcpyDtoDAsync_v2", b.address, a.address, bytes, this.#stream));
+  }
+
+  read(from: Allocation, offset: number, bytes: number): Promise<Uint8Array> {
+    const block = this.#alive(from, offset, bytes);
+    return new Promise((resolve, reject) => {
+      const out = new Uint8Array(bytes);
+      if (bytes === 0) return resolve(out);
+      let at = 0;
+      const part = (reached: (error?: Error) => void): boolean => {
+        const n = Math.min(readBytes, bytes - at);
+        const [start, address] = [at, this.#pinned.take(n, "a result on its way back")];
+        at += n;
+        this.#enter();
+        this.#driver.call("cuMemcpyDtoHAsync_v2", address, block.address + BigInt(offset + start), n, this.#stream);
+        this.#fences.after((error) => {
+          if (!error) out.set(new Uint8Array(ffi().view(address, n)), start);
+          this.#pinned.give(address, n);
+          reached(error);
+        });
+        return at === bytes;
+      };
+      let failed: Error | undefined;
+      this.#queue.push({
+        step: (blocking, wake) => {
+          if (failed) throw failed;
+          const last = bytes - at <= readBytes;
+          part((error) => {
+            failed ??= error;
+            if (!last) wake();
+            else if (failed) reject(failed);
+            else resolve(out);
+          });
+          if (last) return "done";
+          if (blocking) this.#fences.drain();
+          return blocking ? "more" : "waiting";
+        },
+        block: () => this.#fences.drain(),
+        done: () => {},
+        fail: reject,
+      });
+    });
+  }
+  readSync(from: Allocation, offset: number, bytes: number): Uint8Array {
+    const block = this.#alive(from, offset, bytes);
+    this.#queue.drain();
+    return this.#bytes(block.address + BigInt(offset), bytes);
+  }
+
+  async load(program: Program, options: LoadOptions = {}): Promise<Loaded> {
+    const host = this.#check(program, options);
+    return this.#loaded(program, host, await build(program, this.#flags, this.#extra(program), options.signal));
+  }
+  loadSync(program: Program, options: LoadOptions = {}): Loaded {
+    const host = this.#check(program, options);
+    return this.#loaded(program, host, buildSync(program, this.#flags, this.#extra(program)));
+  }
+
+  submit(loaded: Loaded, call: Call, signal?: AbortSignal): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      signal?.throwIfAborted();
+      this.#queue.push(this.#job(loaded, call, resolve, reject, signal));
+    });
+  }
+  submitSync(loaded: Loaded, call: Call): void {
+    runBlocking(this.#queue, (done, fail) => this.#job(loaded, call, done, fail));
+    this.#finish();
+  }
+
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({
+        step: () => {
+          for (const block of this.#guarded ?? []) this.#fault ??= this.#overrun(block);
+          return "done";
+        },
+        done: () =>
+          this.#fences.after((error) => {
+            const fault = this.#fault ?? error;
+            this.#fault = undefined;
+            if (fault) reject(fault);
+            else resolve();
+          }),
+        fail: reject,
+      });
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= inTurn(this.#queue, () => {
+      this.#enter();
+      this.#fences.drain();
+      if (this.#arena.bytes) this.#memory.give(this.#arena.address, this.#arena.bytes);
+      this.#arena = { address: 0n, bytes: 0 };
+      this.#memory.trim(0);
+      this.#pinned.trim(0);
+      this.#staging.close();
+      this.#fences.close();
+      this.#modules.close();
+      this.#driver.call("cuMemFree_v2", this.#empty);
+      this.#driver.call("cuStreamDestroy_v2", this.#stream);
+      this.#driver.call("cuDevicePrimaryCtxRelease_v2", this.#gpu.index);
+      current = 0n;
+    });
+    return this.#closed;
+  }
+
+  /** Does something once everything submitted so far has been enqueued. */
+  later(work: () => void): void {
+    const entered = (): void => {
+      this.#enter();
+      work();
+    };
+    afterwards(this.#queue, entered, (error) => {
+      this.#fault ??= error;
+    });
+  }
+
+  #check(program: Program, options: LoadOptions): ReadonlyMap<string, HostFunction> {
+    this.#open();
+    options.signal?.throwIfAborted();
+    return hostSteps(program, options.host);
+  }
+  /** The kernel that copies, where a program is the first to need it. */
+  #extra = (program: Program) => (!this.#copy && program.steps.some((s) => s.kind === "copy") ? [copyUnit] : []);
+
+  #loaded(program: Program, host: ReadonlyMap<string, HostFunction>, built: BuiltAll): Loaded {
+    this.#open();
+    this.counters.builds += built.compiled;
+    const constants: { address: bigint; bytes: number }[] = [];
+    const held: string[] = [];
+    let launches: Launches | undefined;
+    const give = (): void => {
+      for (const c of constants) this.#memory.give(c.address, c.bytes);
+      launches?.drop(this.#places);
+      if (launches?.host) this.#pinned.give(launches.host.address, launches.host.bytes.byteLength);
+      // Code stays until the last run of it is over.
+      this.#fences.after(() => {
+        for (const key of held) this.#modules.release(key);
+      });
+    };
+    try {
+      const where = new Map<string, bigint>();
+      for (const unit of built.units) {
+        const module = this.#modules.hold(unit.key, unit.code);
+        held.push(unit.key);
+        for (const entry of unit.entries) {
+          const f = this.#modules.function(module, entry);
+          if (entry === copyUnit.entries[0]) this.#keepCopy(unit.key, unit.code, f);
+          else if (where.has(entry)) throw new InternalError(`${program.name} has two kernels called ${entry}`);
+          else where.set(entry, f);
+        }
+      }
+      for (const k of program.kernels) {
+        const shared = Number(k.sharedBytes);
+        if (shared > 48 << 10) this.#driver.call("cuFuncSetAttribute", where.get(k.entry)!, dynamicShared, shared);
+      }
+      const places = program.buffers.map((b): bigint | undefined => {
+        if (b.role !== "constant") return undefined;
+        const data = b.data ?? new Uint8Array();
+        if (!data.length) return this.#empty;
+        const address = this.#memory.take(data.length, "constants");
+        constants.push({ address, bytes: data.length });
+        this.#staging.upload(address, data);
+        return address;
+      });
+      const functions = program.kernels.map((k) => where.get(k.entry)!);
+      launches = new Launches(program, this.#driver, functions, places);
+      return new CudaLoaded(this, program, launches, host, give);
+    } catch (error) {
+      give();
+      throw error;
+    }
+  }
+  /** The copy kernel outlives the program that brought it. */
+  #keepCopy(key: string, code: Uint8Array, f: bigint): void {
+    if (this.#copy) return;
+    this.#modules.hold(key, code);
+    this.#copy = f;
+  }
+
+  #job(loaded: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
+    this.#open();
+    if (!(loaded instanceof CudaLoaded) || loaded.device !== this || loaded.unloaded)
+      throw new DeviceError("the program is not loaded on this device");
+    checkAlive(loaded.program, call);
+    const { launches } = loaded;
+    let at = 0;
+    let begun = false;
+    let settled = false;
+    let failed: Error | undefined;
+    // What the GPU has begun it ends; its results are left behind.
+    const stop = (): void => {
+      if (!begun) this.#queue.remove(job);
+      reject(signal!.reason);
+    };
+    signal?.addEventListener("abort", stop, { once: true });
+    const job: Job = {
+      step: (blocking, wake) => {
+        this.#enter();
+        if (!begun || settled) signal?.throwIfAborted();
+        if (failed) throw failed;
+        if (!begun) {
+          begun = true;
+          launches.prepare(call, this.#places);
+          this.counters.submissions++;
+        }
+        const segment = launches.segments[at];
+        if (!segment) return "done";
+        if (segment.kind === "native") {
+          this.counters.launches += launches.run(segment, this.#stream, this.#places);
+          return ++at === launches.segments.length ? "done" : "more";
+        }
+        if (!settled) {
+          settled = true;
+          this.#fences.after((error) => {
+            failed = error;
+            wake();
+          });
+          if (!blocking) return "waiting";
+          this.#fences.drain();
+          return "more";
+        }
+        settled = false;
+        this.#host(loaded, segment.step);
+        return ++at === launches.segments.length ? "done" : "more";
+      },
+      block: () => this.#fences.drain(),
+      done: () => {
+        this.#fences.after((error) => {
+          signal?.removeEventListener("abort", stop);
+          if (error) reject(error);
+          else resolve();
+        });
+      },
+      fail: (error) => {
+        signal?.removeEventListener("abort", stop);
+        reject(error);
+      },
+    };
+    return job;
+  }
+
+  #host(loaded: CudaLoaded, step: Extract<Program["steps"][number], { kind: "host" }>): void {
+    const { launches } = loaded;
+    const inputs = step.inputs.map((b, i) => ({
+      type: concrete(step.inputTypes[i]!, launches.sizes),
+      bytes: this.#bytes(launches.address(b, this.#places), launches.bytes[b]!),
+    }));
+    const outputs = step.outputTypes.map((t) => concrete(t, launches.sizes));
+    const results = loaded.host.get(step.call)!(step.payload, inputs, outputs, launches.sizes);
+    this.counters.hostSteps++;
+    step.outputs.forEach((b, i) => {
+      const bytes = results[i];
+      if (!bytes || bytes.length !== launches.bytes[b])
+        throw new DeviceError(
+          `the host function ${step.call} gave ${bytes?.length ?? "no"} bytes for result ${i}, ${launches.bytes[b]} are needed`,
+        );
+      this.#staging.upload(launches.address(b, this.#places), bytes);
+    });
+  }
+
+  /** Bytes of device memory, blocking. */
+  #bytes(address: bigint, bytes: number): Uint8Array {
+    const out = new Uint8Array(bytes);
+    this.#enter();
+    if (bytes) this.#driver.call("cuMemcpyDtoHAsync_v2", out, address, bytes, this.#stream);
+    this.#finish();
+    return out;
+  }
+  #finish(): void {
+    const code = this.#driver.code("cuStreamSynchronize", this.#stream);
+    if (code) throw failure(this.#driver, code);
+  }
+  #fill(address: bigint, byte: number, bytes: number): void {
+    this.#enter();
+    this.#driver.call("cuMemsetD8Async", address, byte, bytes, this.#stream);
+  }
+  #free(): number {
+    const [free, total] = [new BigInt64Array(1), new BigInt64Array(1)];
+    this.#enter();
+    this.#driver.call("cuMemGetInfo_v2", free, total);
+    return Number(free[0]);
+  }
+  #arenaOf(bytes: number): bigint {
+    if (bytes <= this.#arena.bytes) return this.#arena.address;
+    const old = this.#arena;
+    this.#arena = { address: 0n, bytes: 0 };
+    if (old.bytes) this.#memory.give(old.address, old.bytes);
+    const grown = old.bytes ? Math.max(bytes, Math.ceil(old.bytes * 1.25)) : bytes;
+    this.#arena = { address: this.#memory.take(grown, "the arena of temporaries"), bytes: grown };
+    return this.#arena.address;
+  }
+  #hostMemory(bytes: number, old: HostMemory | undefined): HostMemory {
+    if (old && old.bytes.byteLength >= bytes) return old;
+    const address = this.#pinned.take(bytes, "a program's launches");
+    if (old) this.#pinned.give(old.address, old.bytes.byteLength);
+    return { address, bytes: ffi().view(address, bytes) };
+  }
+  /** What a kernel wrote outside a buffer. */
+  #overrun(block: Block): InternalError | undefined {
+    const wrong = (address: bigint): number => this.#bytes(address, guardBytes).findIndex((b) => b !== guardMark);
+    const before = wrong(block.base);
+    if (before >= 0) return new InternalError(`a kernel wrote ${guardBytes - before} bytes before a buffer of ${block.bytes} bytes`);
+    const after = wrong(block.address + BigInt(block.bytes));
+    return after < 0 ? undefined : new InternalError(`a kernel wrote at byte ${block.bytes + after} of a buffer of ${block.bytes} bytes`);
+  }
+  #own(a: Allocation): Block {
+    if (!(a instanceof Block)) throw new DeviceError("the buffer belongs to another device");
+    return a;
+  }
+  #alive(a: Allocation, offset: number, bytes: number): Block {
+    this.#open();
+    const block = this.#own(a);
+    if (block.freed) throw new DeviceError(`a buffer of ${block.bytes} bytes was used after it was freed`);
+    if (!(offset >= 0 && bytes >= 0 && offset + bytes <= block.bytes))
+      throw new DeviceError(`bytes ${offset} to ${offset + bytes} of a buffer of ${block.bytes} bytes`);
+    return block;
+  }
+  #open(): void {
+    if (this.#closed) throw new DeviceError("the device is closed");
+  }
+  /** Makes this GPU the one that calls of this thread go to. */
+  #enter(): void {
+    if (current === this.#context) return;
+    this.#driver.call("cuCtxSetCurrent", this.#context);
+    current = this.#context;
+  }
+}

@@ -1,0 +1,281 @@
+/**
+ * A program's steps as launches of the driver: parameters lie in native memory and are patched where buffers moved. The first run
+ * of given sizes launches one by one; then the launches are one graph, and a run is one call.
+ */
+import type { Allocation, Call } from "../../runtime/device.js";
+import { bufferBytes, checkBuffers, type HostStep, type Sizes, sameNumbers, sizesOf, valueOf } from "../../runtime/encode.js";
+import type { Program } from "../../runtime/program.js";
+import type { Driver } from "./driver.js";
+
+/** Native memory of the host. */
+export interface HostMemory {
+  readonly address: bigint;
+  readonly bytes: ArrayBuffer;
+}
+/** What the launches need of the device. */
+export interface Places {
+  /** Address of the caller's buffer. */
+  of(a: Allocation): bigint;
+  /** Address of the arena, of at least that many bytes. */
+  arena(bytes: number): bigint;
+  /** Host memory of at least that many bytes, instead of `old`. */
+  host(bytes: number, old: HostMemory | undefined): HostMemory;
+  /** The kernel that copies, and how many threads its points have. */
+  copy(): bigint;
+  /** Does something once the GPU is done with everything enqueued so far. */
+  settled(work: () => void): void;
+}
+export type Segment =
+  | { readonly kind: "native"; readonly from: number; readonly to: number; graph: Graph | undefined; runs: number }
+  | { readonly kind: "host"; readonly step: HostStep };
+interface Graph {
+  readonly graph: bigint;
+  readonly exec: bigint;
+  /** One for each launch of the segment. */
+  readonly nodes: readonly bigint[];
+}
+interface Launch {
+  readonly function: bigint;
+  readonly grid: number;
+  readonly threads: number;
+  readonly shared: number;
+  readonly buffers: readonly number[];
+  readonly dims: readonly (number | bigint)[];
+  /** Where its parameters' addresses and its description for a graph lie in the host memory. */
+  parameters: number;
+  node: number;
+}
+
+export const copyThreads = 256;
+/** Bytes that a grid point of the copy kernel takes. */
+export const copyBlock: number = copyThreads * 16 * 4;
+/** Size of the driver's description of a launch. */
+const nodeBytes = 72;
+
+export class Launches {
+  readonly #program: Program;
+  readonly #driver: Driver;
+  readonly #functions: readonly bigint[];
+  readonly #constants: readonly (bigint | undefined)[];
+  #dims: readonly number[] | undefined;
+  #last: (Allocation | undefined)[] = [];
+  #arena = 0n;
+  #offsets: (bigint | undefined)[] = [];
+  #launches: Launch[] = [];
+  /** Where each buffer's address stands in the host memory, in words, and in which launch. */
+  #uses: { readonly launch: number; readonly word: number }[][] = [];
+  #dirty = new Set<number>();
+  #words = new BigInt64Array();
+  host: HostMemory | undefined;
+  segments: readonly Segment[] = [];
+  sizes: Sizes = {};
+  bytes: readonly number[] = [];
+  arenaBytes = 0;
+
+  constructor(program: Program, driver: Driver, functions: readonly bigint[], constants: readonly (bigint | undefined)[]) {
+    this.#program = program;
+    this.#driver = driver;
+    this.#functions = functions;
+    this.#constants = constants;
+  }
+
+  /** Address of a buffer of the call that was prepared last. */
+  address(buffer: number, places: Places): bigint {
+    const offset = this.#offsets[buffer];
+    if (offset !== undefined) return this.#arena + offset;
+    return this.#constants[buffer] ?? places.of(this.#last[buffer]!);
+  }
+
+  /** Makes the launches fit a call. In steady state it compares, and writes nothing. */
+  prepare(call: Call, places: Places): void {
+    const fresh = !this.#dims || !sameNumbers(this.#dims, call.dims);
+    if (fresh) {
+      this.#dims = undefined;
+      this.#size(call.dims);
+    }
+    const { buffers } = call;
+    const last = this.#last;
+    let changed = fresh;
+    for (let i = 0; i < this.bytes.length && !changed; i++) changed = buffers[i] !== last[i];
+    if (changed) checkBuffers(this.#program, call, this.bytes);
+    const arena = places.arena(this.arenaBytes);
+    if (fresh) {
+      this.#last = [...buffers];
+      this.#arena = arena;
+      this.#write(places);
+      this.#dims = [...call.dims];
+      return;
+    }
+    if (changed) {
+      for (let i = 0; i < this.bytes.length; i++) {
+        const b = buffers[i];
+        if (b === last[i]) continue;
+        last[i] = b;
+        if (b && this.#uses[i]!.length) this.#move(i, places.of(b));
+      }
+    }
+    if (arena !== this.#arena) {
+      this.#arena = arena;
+      this.#offsets.forEach((offset, i) => {
+        if (offset !== undefined) this.#move(i, arena + offset);
+      });
+    }
+  }
+
+  /** Enqueues a segment. Returns how many kernels that were. */
+  run(s: Extract<Segment, { kind: "native" }>, stream: bigint, places: Places): number {
+    const d = this.#driver;
+    s.runs++;
+    if (s.runs > 1) {
+      if (s.graph && this.#dirty.size * 2 > this.#launches.length) this.#forget(s, places);
+      if (!s.graph) s.graph = this.#record(s);
+      else this.#update(s);
+      d.call("cuGraphLaunch", s.graph.exec, stream);
+    } else {
+      const base = this.host!.address;
+      for (let i = s.from; i < s.to; i++) {
+        const { function: f, grid, threads, shared, parameters } = this.#launches[i]!;
+        d.call("cuLaunchKernel", f, grid, 1, 1, threads, 1, 1, shared, stream, base + BigInt(parameters), 0);
+      }
+    }
+    for (let i = s.from; i < s.to; i++) this.#dirty.delete(i);
+    return s.to - s.from;
+  }
+
+  /** Gives back what the graphs hold. */
+  drop(places: Places): void {
+    for (const s of this.segments) if (s.kind === "native") this.#forget(s, places);
+  }
+
+  #forget(s: Extract<Segment, { kind: "native" }>, places: Places): void {
+    const { graph } = s;
+    s.graph = undefined;
+    if (!graph) return;
+    places.settled(() => {
+      this.#driver.call("cuGraphExecDestroy", graph.exec);
+      this.#driver.call("cuGraphDestroy", graph.graph);
+    });
+  }
+  #record(s: Extract<Segment, { kind: "native" }>): Graph {
+    const d = this.#driver;
+    const graph = d.made("cuGraphCreate", 0);
+    const nodes: bigint[] = [];
+    const before = new BigInt64Array(1);
+    for (let i = s.from; i < s.to; i++) {
+      if (nodes.length) before[0] = nodes[nodes.length - 1]!;
+      nodes.push(d.made("cuGraphAddKernelNode_v2", graph, before, nodes.length ? 1 : 0, this.#node(i)));
+    }
+    return { graph, nodes, exec: d.made("cuGraphInstantiateWithFlags", graph, 0) };
+  }
+  #update(s: Extract<Segment, { kind: "native" }>): void {
+    const { exec, nodes } = s.graph!;
+    for (const i of this.#dirty)
+      if (i >= s.from && i < s.to) this.#driver.call("cuGraphExecKernelNodeSetParams_v2", exec, nodes[i - s.from]!, this.#node(i));
+  }
+  /** Address of a launch's description. */
+  #node = (i: number): bigint => this.host!.address + BigInt(this.#launches[i]!.node);
+
+  #move(buffer: number, address: bigint): void {
+    for (const { launch, word } of this.#uses[buffer]!) {
+      if (this.#words[word] === address) continue;
+      this.#words[word] = address;
+      this.#dirty.add(launch);
+    }
+  }
+
+  #size(dims: readonly number[]): void {
+    const p = this.#program;
+    this.sizes = sizesOf(p, dims);
+    this.bytes = bufferBytes(p, this.sizes);
+    this.arenaBytes = valueOf(p.arena, this.sizes, `the arena of ${p.name}`);
+    this.#offsets = p.buffers.map((b, i) => {
+      if (b.role !== "temp") return undefined;
+      const offset = valueOf(b.offset ?? 0, this.sizes, `the place of buffer ${i} of ${p.name}`);
+      if (offset + this.bytes[i]! > this.arenaBytes) throw new RangeError(`${p.name}: temporary ${i} reaches beyond the arena`);
+      return BigInt(offset);
+    });
+  }
+
+  #write(places: Places): void {
+    const p = this.#program;
+    this.drop(places);
+    const launches: Launch[] = [];
+    const segments: Segment[] = [];
+    let begin = 0;
+    const close = (): void => {
+      if (launches.length > begin) segments.push({ kind: "native", from: begin, to: launches.length, graph: undefined, runs: 0 });
+      begin = launches.length;
+    };
+    for (const step of p.steps) {
+      switch (step.kind) {
+        case "launch": {
+          const k = p.kernels[step.kernel]!;
+          const grid = valueOf(step.grid, this.sizes, `the grid of ${k.entry}`);
+          if (grid === 0) break;
+          launches.push({
+            function: this.#functions[step.kernel]!,
+            grid,
+            threads: k.threads,
+            shared: valueOf(k.sharedBytes, this.sizes, `shared memory of ${k.entry}`),
+            buffers: step.buffers,
+            dims: step.dims.map((d) => valueOf(d, this.sizes, "a dim")),
+            parameters: 0,
+            node: 0,
+          });
+          break;
+        }
+        case "copy": {
+          const bytes = this.bytes[step.to]!;
+          if (bytes === 0) break;
+          const grid = Math.ceil(bytes / copyBlock);
+          const buffers = [step.from, step.to];
+          launches.push({ function: places.copy(), grid, threads: copyThreads, shared: 0, buffers, dims: [bytes], parameters: 0, node: 0 });
+          break;
+        }
+        case "host":
+          close();
+          segments.push({ kind: "host", step });
+          break;
+        default:
+          step satisfies never;
+      }
+    }
+    close();
+    this.#launches = launches;
+    this.segments = segments;
+    this.#fill(places);
+  }
+
+  /** Writes parameters, their addresses, and descriptions of the launches into host memory. */
+  #fill(places: Places): void {
+    let at = 0;
+    for (const l of this.#launches) {
+      const count = l.buffers.length + l.dims.length;
+      l.parameters = at + count * 8;
+      l.node = l.parameters + count * 8;
+      at = l.node + nodeBytes;
+    }
+    this.host = places.host(Math.max(at, 8), this.host);
+    const { address, bytes } = this.host;
+    const words = new BigInt64Array(bytes, 0, Math.floor(bytes.byteLength / 8));
+    const halves = new Int32Array(bytes, 0, Math.floor(bytes.byteLength / 4));
+    this.#words = words;
+    this.#dirty.clear();
+    this.#uses = this.#program.buffers.map(() => []);
+    this.#launches.forEach((l, launch) => {
+      const count = l.buffers.length + l.dims.length;
+      const first = l.parameters / 8 - count;
+      l.buffers.forEach((b, i) => {
+        this.#uses[b]!.push({ launch, word: first + i });
+        words[first + i] = this.address(b, places);
+      });
+      l.dims.forEach((d, i) => {
+        words[first + l.buffers.length + i] = BigInt(d);
+      });
+      for (let i = 0; i < count; i++) words[l.parameters / 8 + i] = address + BigInt((first + i) * 8);
+      words[l.node / 8] = l.function;
+      halves.set([l.grid, 1, 1, l.threads, 1, 1, l.shared, 0], l.node / 4 + 2);
+      words.set([address + BigInt(l.parameters), 0n, 0n, 0n], l.node / 8 + 5);
+    });
+  }
+}

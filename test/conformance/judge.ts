@@ -1,0 +1,19 @@
+import { interpret } from "../../src/backends/interp/interpret.js";
+import type { NdArray } from "../../src/core/ndarray.js";
+import { agrees } from "./agree.js";
+import { type Case, valuesOf } from "./cases.js";
+
+/** What is wrong with the results of a case. */
+export function judge(c: Case, got: readonly NdArray[], ieee: boolean): { wrong: string[]; notCompared: string[] } {
+  const exact = interpret(valuesOf(c), c.feeds, { exact: true });
+  const own = interpret(valuesOf(c), c.feeds);
+  const wrong: string[] = [];
+  const notCompared: string[] = [];
+  got.forEach((v, i) => {
+    const verdict = agrees(v, exact[i]!, own[i]!, ieee);
+    const name = got.length > 1 ? `${c.name} result ${i}` : c.name;
+    if (verdict.notCompared) notCompared.push(`${name}: ${verdict.why}`);
+    else if (!verdict.ok) wrong.push(`${name}: ${verdict.why}`);
+  });
+  return { wrong, notCompared };
+}

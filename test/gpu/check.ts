@@ -1,0 +1,80 @@
+/**
+ * What vitest runs elsewhere, as a plain script for a GPU machine that has nothing installed:
+ * `npx esbuild test/gpu/check.ts --bundle --platform=node --format=esm --external:koffi --outfile=check.mjs`, then
+ * `node check.mjs conformance 12` there: the suite, shared out over 12 processes (the compiler works for one at a time).
+ * `node check.mjs fuzz 12 1000` is the graph fuzzer.
+ */
+import { spawn } from "node:child_process";
+import { cuda } from "../../src/backends/cuda/index.js";
+import "../../src/ops/index.js";
+import { allCases } from "../conformance/cases.js";
+import { judge } from "../conformance/judge.js";
+import { runAll } from "../conformance/run.js";
+import { buildCase, randomRecipe } from "../fuzz/graphs.js";
+
+interface Found {
+  readonly ran: number;
+  readonly compared: number;
+  readonly notCompared: number;
+  readonly builds: number;
+  readonly wrong: readonly string[];
+}
+
+/** One process' share: every `count`-th block of cases. */
+async function share(what: string, index: number, count: number, total: number): Promise<Found> {
+  const { cases, failed } =
+    what === "fuzz"
+      ? { cases: Array.from({ length: total }, (_, i) => buildCase(randomRecipe(i))), failed: [] }
+      : allCases({ derivatives: ["f32"], ...(process.env["TREEPIE_OPS"] && { ops: process.env["TREEPIE_OPS"].split(",") }) });
+  const block = 20;
+  const mine = cases.filter((_, i) => Math.floor(i / block) % count === index);
+  const device = await cuda.open();
+  const codegen = cuda.codegen();
+  const { results, broken } = await runAll(mine, codegen, device, 100);
+  const wrong = [...(index ? [] : failed.map((f) => `${f.name}: ${f.why}`)), ...broken.map((b) => `${b.case.name}: ${b.why}`)];
+  let compared = 0;
+  let notCompared = 0;
+  for (const [c, got] of results) {
+    const found = judge(c, got, codegen.target.ieee);
+    compared += got.length;
+    notCompared += found.notCompared.length;
+    wrong.push(...found.wrong);
+  }
+  const { builds } = device.counters;
+  await device.close();
+  return { ran: mine.length, compared, notCompared, builds, wrong };
+}
+
+const [what = "conformance", processes = "8", total = "1000", index] = process.argv.slice(2);
+if (index !== undefined) {
+  process.stdout.write(JSON.stringify(await share(what, Number(index), Number(processes), Number(total))));
+} else {
+  const start = performance.now();
+  const one = (i: number): Promise<Found> =>
+    new Promise((resolve) => {
+      const child = spawn(process.execPath, [process.argv[1]!, what, processes, total, `${i}`], { stdio: ["ignore", "pipe", "pipe"] });
+      const [out, err]: [string[], string[]] = [[], []];
+      child.stdout.on("data", (d) => out.push(String(d)));
+      child.stderr.on("data", (d) => err.push(String(d)));
+      child.on("close", (code, signal) => {
+        if (code === 0) resolve(JSON.parse(out.join("")) as Found);
+        else
+          resolve({
+            ran: 0,
+            compared: 0,
+            notCompared: 0,
+            builds: 0,
+            wrong: [`process ${i} ended with ${signal ?? code}: ${err.join("").slice(-1500)}`],
+          });
+      });
+    });
+  const all = await Promise.all(Array.from({ length: Number(processes) }, (_, i) => one(i)));
+  const sum = (f: (x: Found) => number): number => all.reduce((s, x) => s + f(x), 0);
+  const wrong = all.flatMap((x) => x.wrong);
+  for (const w of wrong) console.log(`WRONG ${w.slice(0, 400)}`);
+  console.log(
+    `${what}: ${sum((x) => x.ran)} cases ran, ${sum((x) => x.compared)} results compared, ${sum((x) => x.notCompared)} could not be, ${wrong.length} wrong, ` +
+      `${sum((x) => x.builds)} texts compiled, ${((performance.now() - start) / 1000).toFixed(1)} s`,
+  );
+  process.exit(wrong.length ? 1 : 0);
+}

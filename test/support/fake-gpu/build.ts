@@ -1,0 +1,24 @@
+/** Builds the fake GPU: libraries with the names of NVIDIA's, in a folder for TREEPIE_CUDA_PATH. */
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** The folder, or undefined where there is no C++ compiler. */
+export function buildFakeGpu(): string | undefined {
+  const folder = mkdtempSync(join(tmpdir(), "treepie-fake-gpu-"));
+  const here = import.meta.dirname;
+  const out = join(folder, "libcuda.so.1");
+  try {
+    execFileSync(
+      "g++",
+      ["-O1", "-shared", "-fPIC", `-DFAKE_HEADER="${join(here, "kernels.h")}"`, "-o", out, join(here, "fake.cc"), "-ldl"],
+      { stdio: ["ignore", "ignore", "pipe"] },
+    );
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  copyFileSync(out, join(folder, "libnvrtc.so.1"));
+  return folder;
+}

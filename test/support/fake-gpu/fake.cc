@@ -1,0 +1,152 @@
+// A GPU made of the CPU, for tests of the device: the functions of libcuda and libnvrtc that it calls. Work runs when it is enqueued.
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <string>
+#include <vector>
+typedef int R;
+typedef void* P;
+typedef uint64_t D;
+#define api extern "C"
+struct Node { P f; unsigned grid[3], block[3], shared; void** params; void** extra; P kern; P ctx; };
+struct Function { void (*run)(void**, int, int); std::string name; };
+struct Kept { Node node; std::vector<std::string> values; Function* f; };
+struct Graph { std::vector<Kept*> nodes; bool run; };
+static const int stops = atoi(getenv("FAKE_GPU_MEMORY_MIB") ? getenv("FAKE_GPU_MEMORY_MIB") : "4096");
+static size_t held;
+static bool lost;
+api R cuInit(unsigned) { return 0; }
+api R cuDriverGetVersion(int* v) { *v = 13000; return 0; }
+api R cuDeviceGetCount(int* n) { *n = 2; return 0; }
+api R cuDeviceGet(int* d, int i) { *d = i; return 0; }
+api R cuDeviceGetName(char* s, int n, int) { snprintf(s, n, "fake GPU"); return 0; }
+api R cuDeviceGetAttribute(int* v, int which, int) { *v = which == 75 ? 9 : which == 76 ? 0 : which == 16 ? 4 : 232448; return 0; }
+api R cuDeviceTotalMem_v2(size_t* n, int) { *n = (size_t)stops << 20; return 0; }
+static thread_local P current;
+api R cuDevicePrimaryCtxRetain(P* c, int d) { *c = (P)(intptr_t)(0x100 + d); return 0; }
+api R cuDevicePrimaryCtxRelease_v2(int) { return 0; }
+api R cuCtxSetCurrent(P c) { current = c; return 0; }
+#define here if (!current) return 201; if (lost) return 700
+api R cuMemGetInfo_v2(size_t* f, size_t* t) { here; *t = (size_t)stops << 20; *f = *t - held; return 0; }
+api R cuMemAlloc_v2(D* p, size_t n) { here; if (held + n > (size_t)stops << 20) return 2; char* q = (char*)aligned_alloc(256, (n + 511) / 256 * 256); *(size_t*)q = n; held += n; memset(q + 256, 0xee, n); *p = (D)q + 256; return 0; }
+api R cuMemFree_v2(D p) { here; char* q = (char*)p - 256; held -= *(size_t*)q; free(q); return 0; }
+api R cuMemHostAlloc(P* p, size_t n, unsigned) { here; *p = aligned_alloc(64, (n + 63) / 64 * 64); return 0; }
+api R cuMemFreeHost(P p) { here; free(p); return 0; }
+api R cuMemcpyHtoDAsync_v2(D to, P from, size_t n, P) { here; memcpy((P)to, from, n); return 0; }
+api R cuMemcpyDtoHAsync_v2(P to, D from, size_t n, P) { here; memcpy(to, (P)from, n); return 0; }
+api R cuMemcpyDtoDAsync_v2(D to, D from, size_t n, P) { here; memmove((P)to, (P)from, n); return 0; }
+api R cuMemsetD8Async(D to, unsigned char c, size_t n, P) { here; memset((P)to, c, n); return 0; }
+api R cuStreamCreate(P* s, unsigned) { here; *s = malloc(8); return 0; }
+api R cuStreamDestroy_v2(P s) { here; free(s); return 0; }
+api R cuStreamSynchronize(P) { here; return 0; }
+// An event is reached at its third query, so that waiting is tested too.
+api R cuEventCreate(P* e, unsigned) { here; *e = calloc(1, 8); return 0; }
+api R cuEventDestroy_v2(P e) { here; free(e); return 0; }
+api R cuEventRecord(P e, P) { here; *(int*)e = 3; return 0; }
+api R cuEventQuery(P e) { here; return --*(int*)e > 0 ? 600 : 0; }
+api R cuEventSynchronize(P) { here; return 0; }
+api R cuGetErrorName(int, const char** s) { *s = "FAKE"; return 0; }
+api R cuGetErrorString(int c, const char** s) { *s = c == 700 ? "an illegal memory access" : "a fake failure"; return 0; }
+static std::string temporary(const char* end) { char n[64]; static int i; snprintf(n, sizeof n, "/tmp/fake-gpu-%d-%d%s", getpid(), i++, end); return n; }
+static void put(const std::string& path, const std::string& s) { FILE* f = fopen(path.c_str(), "wb"); fwrite(s.data(), 1, s.size(), f); fclose(f); }
+static std::string get(const std::string& path) { std::string s; FILE* f = fopen(path.c_str(), "rb"); if (!f) return s; char b[65536]; for (size_t n; (n = fread(b, 1, sizeof b, f)) > 0;) s.append(b, n); fclose(f); return s; }
+api R cuModuleLoadData(P* m, const char* image) {
+  here;
+  if (memcmp(image, "FAKE", 4)) return 209;
+  uint64_t n; memcpy(&n, image + 4, 8);
+  const std::string path = temporary(".so");
+  put(path, std::string(image + 12, n));
+  *m = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!*m) fprintf(stderr, "%s\n", dlerror());
+  unlink(path.c_str());
+  return *m ? 0 : 209;
+}
+api R cuModuleUnload(P m) { here; dlclose(m); return 0; }
+api R cuModuleGetFunction(P* f, P m, const char* name) { here; P run = dlsym(m, (std::string("fake_run_") + name).c_str()); if (!run) return 500; *f = new Function{(void (*)(void**, int, int))run, name}; return 0; }
+api R cuFuncSetAttribute(P, int, int) { here; return 0; }
+static R launch(Function* f, unsigned grid, unsigned block, void** params) { if (f->name.find("fails_on_purpose") != std::string::npos) { lost = true; return 0; } f->run(params, grid, block); return 0; }
+api R cuLaunchKernel(P f, unsigned gx, unsigned, unsigned, unsigned bx, unsigned, unsigned, unsigned shared, P, void** params, void**) { here; if (shared > 232448 || bx > 1024 || !gx) return 1; return launch((Function*)f, gx, bx, params); }
+api R cuGraphCreate(P* g, unsigned) { here; *g = new Graph(); return 0; }
+api R cuGraphDestroy(P g) { here; delete (Graph*)g; return 0; }
+static void keep(Kept* k, const Node* n, int count) {
+  k->node = *n; k->f = (Function*)n->f; k->values.clear();
+  for (int i = 0; i < count; i++) k->values.push_back(std::string((char*)n->params[i], 8));
+}
+api R cuGraphAddKernelNode_v2(P* out, P g, const P* deps, size_t n, const Node* node) {
+  here;
+  Graph* graph = (Graph*)g;
+  if (n != (graph->nodes.empty() ? 0 : 1) || (n && deps[0] != graph->nodes.back())) return 1;
+  Kept* k = new Kept();
+  // Parameters are 8 bytes each and stand before the list of their addresses, which ends where the description begins.
+  keep(k, node, (int)(((char*)node - (char*)node->params) / 8));
+  graph->nodes.push_back(k);
+  *out = k;
+  return 0;
+}
+api R cuGraphInstantiateWithFlags(P* e, P g, unsigned long long) { here; Graph* x = new Graph(); for (Kept* k : ((Graph*)g)->nodes) x->nodes.push_back(k); *e = x; return 0; }
+api R cuGraphExecKernelNodeSetParams_v2(P e, P node, const Node* n) { here; for (Kept* k : ((Graph*)e)->nodes) if (k == node) { keep(k, n, k->values.size()); return 0; } return 1; }
+api R cuGraphLaunch(P e, P) { here; for (Kept* k : ((Graph*)e)->nodes) { std::vector<void*> p; for (auto& v : k->values) p.push_back(&v[0]); launch(k->f, k->node.grid[0], k->node.block[0], p.data()); } return 0; }
+api R cuGraphExecDestroy(P e) { here; delete (Graph*)e; return 0; }
+
+// NVRTC: g++.
+struct Program { std::string source, log, code; };
+api R nvrtcVersion(int* a, int* b) { *a = 0; *b = 1; return 0; }
+api R nvrtcCreateProgram(P* p, const char* s, const char*, int, P, P) { *p = new Program{s, "", ""}; return 0; }
+api R nvrtcDestroyProgram(P* p) { delete (Program*)*p; return 0; }
+static void replace(std::string& s, const std::string& a, const std::string& b) { for (size_t i = 0; (i = s.find(a, i)) != std::string::npos; i += b.size()) s.replace(i, a.size(), b); }
+/** Gives every kernel a function that unpacks its arguments. */
+static std::string wrappers(const std::string& s, bool meets) {
+  std::string out;
+  for (size_t i = 0; (i = s.find("__global__ void", i)) != std::string::npos;) {
+    size_t open = s.find('(', s.find(") ", i)), start = s.rfind(' ', open) + 1, close = s.find(") {", open);
+    std::string name = s.substr(start, open - start), list = s.substr(open + 1, close - open - 1), call;
+    int n = 0;
+    for (size_t a = 0; a < list.size(); n++) {
+      size_t b = list.find(',', a); if (b == std::string::npos) b = list.size();
+      std::string one = list.substr(a, b - a), type = one.substr(0, one.rfind(' '));
+      replace(type, "__restrict__", "");
+      call += (n ? ", *(" : "*(") + type + "*)p[" + std::to_string(n) + "]";
+      a = b + 1;
+    }
+    out += "static void call_" + name + "(void** p) { " + name + "(" + call + "); }\nextern \"C\" void fake_run_" + name + "(void** p, int grid, int threads) { fake::run(call_" + name + ", p, grid, threads, " + (meets ? "true" : "false") + "); }\n";
+    i = close;
+  }
+  return out;
+}
+/** What functions do whose text is PTX. */
+static const char* const spellings[][2] = {
+  {"narrow_bf16(float x) {", " return fake::narrow_bf16(x);"},
+  {"narrow2_bf16(float a, float b) {", " return fake::narrow_bf16(a) | (u32)fake::narrow_bf16(b) << 16;"},
+  {"widen_f16(u16 x) {", " return fake::widen_f16(x);"},
+  {"narrow_f16(float x) {", " return fake::narrow_f16(x);"},
+  {"copy_16(void* to, const void* from) {", " memcpy(to, from, 16);"},
+  {"copy_8(void* to, const void* from) {", " memcpy(to, from, 8);"},
+  {"copy_4(void* to, const void* from) {", " memcpy(to, from, 4);"},
+};
+api R nvrtcCompileProgram(P p, int, const char**) {
+  Program* x = (Program*)p;
+  std::string s = x->source;
+  const bool meets = s.find("__sync") != std::string::npos || s.find("__shfl") != std::string::npos;
+  replace(s, "extern __shared__", "extern");
+  replace(s, "asm volatile(", "PTX(");
+  replace(s, "asm(", "PTX(");
+  for (auto& f : spellings) replace(s, f[0], std::string(f[0]) + f[1]);
+  const std::string path = temporary("");
+  put(path + ".cc", "#include \"" FAKE_HEADER "\"\n" + s + wrappers(s, meets));
+  const int failed = system(("g++ -O1 -w -fPIC -shared -ffp-contract=off -fno-strict-aliasing -std=c++17 -o " + path + ".so " + path + ".cc 2>" + path + ".log").c_str());
+  x->log = get(path + ".log");
+  const std::string library = get(path + ".so");
+  uint64_t n = library.size();
+  if (!failed) { x->code = "FAKE" + std::string((char*)&n, 8) + library; }
+  if (!getenv("FAKE_GPU_KEEP")) unlink((path + ".cc").c_str());
+  for (const char* end : {".so", ".log"}) unlink((path + end).c_str());
+  replace(x->log, path + ".cc", "kernels.cu");
+  return failed ? 6 : 0;
+}
+api R nvrtcGetProgramLogSize(P p, size_t* n) { *n = ((Program*)p)->log.size() + 1; return 0; }
+api R nvrtcGetProgramLog(P p, char* s) { strcpy(s, ((Program*)p)->log.c_str()); return 0; }
+api R nvrtcGetCUBINSize(P p, size_t* n) { *n = ((Program*)p)->code.size(); return 0; }
+api R nvrtcGetCUBIN(P p, char* s) { memcpy(s, ((Program*)p)->code.data(), ((Program*)p)->code.size()); return 0; }

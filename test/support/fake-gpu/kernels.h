@@ -1,0 +1,82 @@
+// What CUDA text needs to run as C++ on a CPU: one block at a time, its threads as fibers that change at barriers.
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+#define __device__
+#define __forceinline__ inline
+#define __global__
+#define __shared__ static
+#define __align__(n)
+#define __launch_bounds__(...)
+#define __grid_constant__
+#define PTX(...)
+struct uint4 { unsigned x, y, z, w; };
+static struct { unsigned x; } threadIdx, blockIdx;
+unsigned char smem[256 << 10] __attribute__((aligned(1024)));
+static inline int __float_as_int(float x) { int r; memcpy(&r, &x, 4); return r; }
+static inline unsigned __float_as_uint(float x) { return __float_as_int(x); }
+static inline float __int_as_float(int x) { float r; memcpy(&r, &x, 4); return r; }
+static inline float __uint_as_float(unsigned x) { return __int_as_float(x); }
+static inline long long __double_as_longlong(double x) { long long r; memcpy(&r, &x, 8); return r; }
+static inline double __longlong_as_double(long long x) { double r; memcpy(&r, &x, 8); return r; }
+static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned long long)a * b >> 32; }
+static inline int __mulhi(int a, int b) { return (long long)a * b >> 32; }
+static inline float rsqrtf(float x) { return 1 / sqrtf(x); }
+static inline double rsqrt(double x) { return 1 / sqrt(x); }
+template<class T> static inline T atomicAdd(T* p, T x) { T old = *p; *p = old + x; return old; }
+template<class T> static inline T atomicCAS(T* p, T seen, T now) { T old = *p; if (old == seen) *p = now; return old; }
+
+namespace fake {
+struct Fiber { ucontext_t context; bool done; char* stack; };
+static Fiber fibers[1024];
+static ucontext_t home;
+static int threads = 1, me;
+static void (*body)(void**);
+static void** arguments;
+struct Barrier { int arrived, turn; };
+static Barrier block, warps[32];
+static uint64_t lanes[1024];
+static void meet(Barrier& b, int count) {
+  const int turn = b.turn;
+  if (++b.arrived == count) { b.arrived = 0; b.turn++; return; }
+  while (b.turn == turn) { const int m = me; swapcontext(&fibers[m].context, &home); me = m; threadIdx.x = m; }
+}
+static int warpSize() { const int first = me / 32 * 32; return threads - first < 32 ? threads - first : 32; }
+static void enter() { body(arguments); fibers[me].done = true; swapcontext(&fibers[me].context, &home); }
+static void run(void (*f)(void**), void** args, int grid, int count, bool meets) {
+  body = f, arguments = args, threads = count;
+  for (int p = 0; p < grid; p++) {
+    blockIdx.x = p;
+    if (!meets) { for (int t = 0; t < count; t++) { threadIdx.x = me = t; f(args); } continue; }
+    block = Barrier(); for (auto& w : warps) w = Barrier();
+    const size_t size = 256 << 10;
+    for (int t = 0; t < count; t++) {
+      Fiber& x = fibers[t];
+      if (!x.stack) x.stack = (char*)malloc(size);
+      getcontext(&x.context);
+      x.context.uc_stack.ss_sp = x.stack, x.context.uc_stack.ss_size = size, x.context.uc_link = 0, x.done = false;
+      makecontext(&x.context, enter, 0);
+    }
+    for (int left = count; left;) {
+      left = 0;
+      for (int t = 0; t < count; t++) if (!fibers[t].done) { threadIdx.x = me = t; swapcontext(&home, &fibers[t].context); left += !fibers[t].done; }
+    }
+  }
+}
+}
+static inline void __syncthreads() { fake::meet(fake::block, fake::threads); }
+static inline void __syncwarp() { fake::meet(fake::warps[fake::me / 32], fake::warpSize()); }
+template<class T> static inline T __shfl_xor_sync(unsigned, T x, int by) {
+  memcpy(&fake::lanes[fake::me], &x, sizeof x);
+  __syncwarp();
+  T r; memcpy(&r, &fake::lanes[fake::me ^ by], sizeof r);
+  __syncwarp();
+  return r;
+}
+namespace fake {
+static inline unsigned short narrow_bf16(float x) { unsigned b = __float_as_uint(x); return x != x ? b >> 16 | 64 : (b + 0x7fff + (b >> 16 & 1)) >> 16; }
+static inline float widen_f16(unsigned short x) { _Float16 h; memcpy(&h, &x, 2); return h; }
+static inline unsigned short narrow_f16(float x) { _Float16 h = x; unsigned short r; memcpy(&r, &h, 2); return r; }
+}
