@@ -17,6 +17,8 @@ interface Report {
   readonly memory: number;
   readonly compiler: string | null;
   readonly gpus: readonly string[];
+  /** Libraries that GPUs need. */
+  readonly libraries: readonly { readonly name: string; readonly path: string | null; readonly without: string }[];
   readonly backends: readonly { readonly name: string; readonly works: boolean; readonly why: string | null }[];
   readonly default: string | null;
 }
@@ -37,6 +39,8 @@ export async function doctor(options: { readonly json?: boolean }): Promise<void
     ["GPUs", r.gpus.join(", ") || "none seen"],
   ];
   for (const [name, value] of lines) console.log(`${name.padEnd(12)}${value}`);
+  console.log("libraries");
+  for (const l of r.libraries) console.log(`  ${l.name}: ${l.path ?? `not found; ${l.without}`}`);
   console.log("backends");
   for (const b of r.backends)
     console.log(`  ${b.name.padEnd(10)}${b.works ? "works" : `no: ${b.why}`}${b.name === r.default ? "  (default)" : ""}`);
@@ -44,6 +48,7 @@ export async function doctor(options: { readonly json?: boolean }): Promise<void
 
 async function report(): Promise<Report> {
   const { findCompiler } = await import("../backends/c/cc.js");
+  const { findLibrary, wantedLibraries } = await import("../backends/cuda/libraries.js");
   const compiler = findCompiler();
   const found = await Promise.all(Object.entries(backends).map(async ([name, load]) => ({ name, why: await reasonAgainst(load) })));
   const working = new Set(found.filter((b) => b.why === null).map((b) => b.name));
@@ -54,7 +59,8 @@ async function report(): Promise<Report> {
     cpu: { model, cores, features, caches },
     memory: totalmem(),
     compiler: typeof compiler === "string" ? null : compiler.version,
-    gpus: gpus(),
+    gpus: await gpus(),
+    libraries: wantedLibraries.map((w) => ({ name: w.name, path: findLibrary(w) ?? null, without: w.effect })),
     backends: found.map(({ name, why }) => ({ name, works: why === null, why })),
     default: preference.find((name) => working.has(name)) ?? null,
   };
@@ -73,10 +79,18 @@ async function reasonAgainst(load: (typeof backends)[string]): Promise<string | 
   }
 }
 
-/** GPUs that the system names. Backends for them come with later versions; nothing here claims that they work. */
-function gpus(): string[] {
+/** GPUs that the system names, those of NVIDIA as their driver describes them. */
+async function gpus(): Promise<string[]> {
   const seen: string[] = [];
-  if (existsSync("/dev/nvidia0")) seen.push("NVIDIA (no backend for it in this version)");
+  const { seesGpu, whyNot } = await import("../backends/cuda/libraries.js");
+  if (!whyNot()) {
+    try {
+      const { gpus: all } = await import("../backends/cuda/driver.js");
+      for (const g of all()) seen.push(`cuda:${g.index} ${g.name} (sm_${g.sm}, ${byteSize(g.bytes)})`);
+    } catch (error) {
+      seen.push(`NVIDIA (${error instanceof Error ? error.message : String(error)})`);
+    }
+  } else if (seesGpu()) seen.push(`NVIDIA (${whyNot()})`);
   if (existsSync("/dev/dri/renderD128")) seen.push("a DRM render device (no backend for it in this version)");
   if (platform() === "darwin" && arch() === "arm64") seen.push("Apple GPU (no backend for it in this version)");
   return seen;

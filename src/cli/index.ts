@@ -23,7 +23,10 @@ const program = new Command("treepie")
   .description("Deep learning in TypeScript: train, export and run models.")
   .version(version)
   .exitOverride();
-const device = ["--device <name>", "where to run: c, js or interp (default: the best that works here)"] as const;
+const device = [
+  "--device <name>",
+  "where to run: c, cuda (cuda:1 is the second GPU), js or interp (default: the best on the CPU that works here)",
+] as const;
 
 program
   .command("doctor")

@@ -338,16 +338,25 @@ function occurrences(d: Dim, into: Map<string, readonly [string, Dim]> = new Map
   if (typeof d !== "number") for (const t of d.terms) atom(t.atom);
   return into;
 }
-/** The last resort for few values: tries all of them. Facts about other variables are left out. */
+/** The last resort for few values: tries all of them. Facts about too many other variables are left out. */
 function everywhere(d: Dim, facts: readonly Fact[]): boolean {
   const names = new Map<string, Dim>();
   for (const [name, v] of occurrences(d).values()) {
     if (names.has(name)) return false;
     names.set(name, v);
   }
-  const known = facts.filter((f) => [f.a, f.b].every((e) => [...occurrences(e).values()].every(([n]) => names.has(n))));
+  const count = (): number => [...names.values()].reduce<number>((n, v) => n * (hi(v) - lo(v) + 1), 1);
+  if (!(count() <= most)) return false;
+  const known: Fact[] = [];
+  for (const f of facts) {
+    const vars = [...occurrences(f.a).values(), ...occurrences(f.b).values()];
+    const [old, others] = [vars.filter(([n]) => names.has(n)), vars.filter(([n]) => !names.has(n))];
+    if (!old.length || others.some(([n, v]) => others.some(([m, w]) => n === m && v !== w))) continue;
+    for (const [n, v] of others) names.set(n, v);
+    if (count() <= most) known.push(f);
+    else for (const [n] of others) names.delete(n);
+  }
   const axes = [...names];
-  if (!(axes.reduce((n, [, v]) => n * (hi(v) - lo(v) + 1), 1) <= 1 << 16)) return false;
   const at: Record<string, number> = {};
   const all = (i: number): boolean => {
     const axis = axes[i];
@@ -364,4 +373,6 @@ function everywhere(d: Dim, facts: readonly Fact[]): boolean {
   };
   return all(0);
 }
+/** Combinations of values that are tried. */
+const most = 1 << 16;
 const belowOf = (v: Dim): Dim | undefined => (typeof v !== "number" && v.terms[0]?.atom.kind === "var" ? v.terms[0].atom.below : undefined);

@@ -62,8 +62,8 @@ interface Fold {
   readonly fold: (a: number, b: number) => number;
   /** The same on integers, where numbers could pass 2^53 before they wrap. */
   readonly integer: (a: bigint, b: bigint) => bigint;
-  /** A sum, which the oracle computes without rounding errors. */
-  readonly compensated?: true;
+  /** What the oracle computes without rounding errors. */
+  readonly compensated?: "sum" | "product";
 }
 /** Sums with what each addition loses kept aside and added at the end. */
 function exactSums(x: NdArray, axes: readonly number[], size: number): Float64Array {
@@ -77,6 +77,28 @@ function exactSums(x: NdArray, axes: readonly number[], size: number): Float64Ar
   });
   return data.map((v, i) => (Number.isFinite(v) ? v + lost[i]! : v));
 }
+/** What a * b loses to rounding: the halves of both factors have exact products. */
+function lostProduct(a: number, b: number, product: number): number {
+  const halves = (x: number): readonly [number, number] => {
+    const c = 134217729 * x;
+    const high = c - (c - x);
+    return [high, x - high];
+  };
+  const [[a1, a2], [b1, b2]] = [halves(a), halves(b)];
+  return a2 * b2 - (product - a1 * b1 - a2 * b1 - a1 * b2);
+}
+/** Products with what each multiplication loses kept aside and added at the end. */
+function exactProducts(x: NdArray, axes: readonly number[], size: number): Float64Array {
+  const data = new Float64Array(size).fill(1);
+  const lost = new Float64Array(size);
+  eachGroup(x.shape, axes, (group, flat) => {
+    const [a, b] = [data[group]!, x.data[flat] as number];
+    const product = a * b;
+    lost[group] = lost[group]! * b + lostProduct(a, b, product);
+    data[group] = product;
+  });
+  return data.map((v, i) => (Number.isFinite(v) && Number.isFinite(lost[i]!) ? v + lost[i]! : v));
+}
 /** Folds every group of elements that share the kept indices, rounding as an accumulator does. */
 function fold(x: NdArray, axes: readonly number[], out: ReferenceType, start: number | bigint, f: Fold): NdArray {
   const shape = out.shape as readonly number[];
@@ -84,7 +106,8 @@ function fold(x: NdArray, axes: readonly number[], out: ReferenceType, start: nu
   if (isFloat(out.dtype)) {
     const as = computeDType(out.dtype);
     const data = new Float64Array(size).fill(Number(start));
-    if (out.exact && f.compensated) return new NdArray(out.dtype, shape, exactSums(x, axes, size));
+    if (out.exact && f.compensated)
+      return new NdArray(out.dtype, shape, (f.compensated === "sum" ? exactSums : exactProducts)(x, axes, size));
     eachGroup(x.shape, axes, (group, flat) => {
       const v = f.fold(data[group]!, x.data[flat] as number);
       data[group] = as === "f64" ? v : Math.fround(v);
@@ -163,7 +186,7 @@ export const sum: Reduce = reduction("sum", {
   start: zero,
   fold: (a, b) => a + b,
   integer: (a, b) => a + b,
-  compensated: true,
+  compensated: "sum",
   test: domainDTypes.any,
   empty: true,
   as: wholeToI64,
@@ -177,6 +200,7 @@ export const prod: Reduce = reduction("prod", {
   combine: "mul",
   start: one,
   fold: (a, b) => a * b,
+  compensated: "product",
   integer: (a, b) => a * b,
   test: domainDTypes.any,
   range: [-1.5, 1.5],

@@ -10,11 +10,13 @@ import { type Evaluated, evaluatePasses, type Pass, partOf, type Sum, type Windo
 import { bindMerged, digits, type MergedAxis, type Plan } from "./space.js";
 
 /** Lowers a plan with lanes along its last reduced axis. With a window: the partial results of each chunk of columns. */
-export function lowerReduced(p: Plan, t: SpaceTiling, target: Target, name: string, window?: Window): Kernel {
+export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name: string, window?: Window): Kernel {
   const kept = p.merged.filter((m) => !m.reduced);
   const reduced = p.merged.filter((m) => m.reduced);
   const lane: MergedAxis = reduced.at(-1) ?? { axes: [], size: 1, reduced: true };
   const around = reduced.slice(0, -1);
+  // Registers hold one sweep along the lanes, and a loop around it would sweep again.
+  const t: SpaceTiling = around.length && tiling.hold === "registers" ? { ...tiling, hold: "nothing" } : tiling;
   const cols = numel(reduced.map((m) => m.size));
   const rows = numel(kept.map((m) => m.size));
   const together = kept.length === 1 && !p.group.inPlace?.length && !window ? t.together : 1;
