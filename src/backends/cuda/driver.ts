@@ -39,6 +39,7 @@ export type DriverCall =
   | "cuLaunchKernel"
   | "cuGraphCreate"
   | "cuGraphDestroy"
+  | "cuGraphAddEmptyNode"
   | "cuGraphAddKernelNode_v2"
   | "cuGraphInstantiateWithFlags"
   | "cuGraphExecKernelNodeSetParams_v2"
@@ -80,6 +81,7 @@ const signatures: Readonly<Record<DriverCall, readonly NativeType[]>> = {
   cuLaunchKernel: ["pointer", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "pointer", "pointer", "pointer"],
   cuGraphCreate: ["pointer", "i32"],
   cuGraphDestroy: ["pointer"],
+  cuGraphAddEmptyNode: ["pointer", "pointer", "pointer", "i64"],
   cuGraphAddKernelNode_v2: ["pointer", "pointer", "pointer", "i64", "pointer"],
   cuGraphInstantiateWithFlags: ["pointer", "pointer", "i64"],
   cuGraphExecKernelNodeSetParams_v2: ["pointer", "pointer", "pointer"],

@@ -40,7 +40,9 @@ interface Launch {
   readonly threads: number;
   readonly shared: number;
   readonly buffers: readonly number[];
-  readonly dims: readonly (number | bigint)[];
+  readonly dims: readonly number[];
+  /** It may run beside the launch before it. */
+  readonly beside: boolean;
   /** Where its parameters' addresses and its description for a graph lie in the host memory. */
   parameters: number;
   node: number;
@@ -160,10 +162,17 @@ export class Launches {
     const d = this.#driver;
     const graph = d.made("cuGraphCreate", 0);
     const nodes: bigint[] = [];
-    const before = new BigInt64Array(1);
+    // Launches that may run at once depend on all of the group before theirs.
+    let before: readonly bigint[] = [];
+    let group: bigint[] = [];
     for (let i = s.from; i < s.to; i++) {
-      if (nodes.length) before[0] = nodes[nodes.length - 1]!;
-      nodes.push(d.made("cuGraphAddKernelNode_v2", graph, before, nodes.length ? 1 : 0, this.#node(i)));
+      const { beside } = this.#launches[i]!;
+      if (!beside) [before, group] = [group, []];
+      const several = before.length > 1 && this.#launches[i + 1]?.beside === true && i + 1 < s.to;
+      if (!beside && several) before = [d.made("cuGraphAddEmptyNode", graph, BigInt64Array.from(before), before.length)];
+      const node = d.made("cuGraphAddKernelNode_v2", graph, before.length ? BigInt64Array.from(before) : 0, before.length, this.#node(i));
+      nodes.push(node);
+      group.push(node);
     }
     return { graph, nodes, exec: d.made("cuGraphInstantiateWithFlags", graph, 0) };
   }
@@ -202,25 +211,31 @@ export class Launches {
     const launches: Launch[] = [];
     const segments: Segment[] = [];
     let begin = 0;
+    // The first of a group may be nothing to launch; those beside it still do not belong to the group before.
+    let fresh = true;
+    const add = (l: Omit<Launch, "beside" | "parameters" | "node">): void => {
+      launches.push({ ...l, beside: !fresh, parameters: 0, node: 0 });
+      fresh = false;
+    };
     const close = (): void => {
       if (launches.length > begin) segments.push({ kind: "native", from: begin, to: launches.length, graph: undefined, runs: 0 });
       begin = launches.length;
+      fresh = true;
     };
     for (const step of p.steps) {
+      if (step.kind === "host" || !step.beside) fresh = true;
       switch (step.kind) {
         case "launch": {
           const k = p.kernels[step.kernel]!;
           const grid = valueOf(step.grid, this.sizes, `the grid of ${k.entry}`);
           if (grid === 0) break;
-          launches.push({
+          add({
             function: this.#functions[step.kernel]!,
             grid,
             threads: k.threads,
             shared: valueOf(k.sharedBytes, this.sizes, `shared memory of ${k.entry}`),
             buffers: step.buffers,
             dims: step.dims.map((d) => valueOf(d, this.sizes, "a dim")),
-            parameters: 0,
-            node: 0,
           });
           break;
         }
@@ -229,7 +244,7 @@ export class Launches {
           if (bytes === 0) break;
           const grid = Math.ceil(bytes / copyBlock);
           const buffers = [step.from, step.to];
-          launches.push({ function: places.copy(), grid, threads: copyThreads, shared: 0, buffers, dims: [bytes], parameters: 0, node: 0 });
+          add({ function: places.copy(), grid, threads: copyThreads, shared: 0, buffers, dims: [bytes] });
           break;
         }
         case "host":

@@ -75,10 +75,13 @@ static void keep(Kept* k, const Node* n, int count) {
   k->node = *n; k->f = (Function*)n->f; k->values.clear();
   for (int i = 0; i < count; i++) k->values.push_back(std::string((char*)n->params[i], 8));
 }
+/** Every node must come after all it depends on, and a graph runs in the order in which nodes were added. */
+static bool known(Graph* g, const P* deps, size_t n) { for (size_t i = 0; i < n; i++) { bool found = false; for (Kept* k : g->nodes) found |= k == deps[i]; if (!found) return false; } return true; }
+api R cuGraphAddEmptyNode(P* out, P g, const P* deps, size_t n) { here; if (!known((Graph*)g, deps, n)) return 1; Kept* k = new Kept(); k->f = 0; ((Graph*)g)->nodes.push_back(k); *out = k; return 0; }
 api R cuGraphAddKernelNode_v2(P* out, P g, const P* deps, size_t n, const Node* node) {
   here;
   Graph* graph = (Graph*)g;
-  if (n != (graph->nodes.empty() ? 0 : 1) || (n && deps[0] != graph->nodes.back())) return 1;
+  if (!known(graph, deps, n)) return 1;
   Kept* k = new Kept();
   // Parameters are 8 bytes each and stand before the list of their addresses, which ends where the description begins.
   keep(k, node, (int)(((char*)node - (char*)node->params) / 8));
@@ -88,7 +91,7 @@ api R cuGraphAddKernelNode_v2(P* out, P g, const P* deps, size_t n, const Node* 
 }
 api R cuGraphInstantiateWithFlags(P* e, P g, unsigned long long) { here; Graph* x = new Graph(); for (Kept* k : ((Graph*)g)->nodes) x->nodes.push_back(k); *e = x; return 0; }
 api R cuGraphExecKernelNodeSetParams_v2(P e, P node, const Node* n) { here; for (Kept* k : ((Graph*)e)->nodes) if (k == node) { keep(k, n, k->values.size()); return 0; } return 1; }
-api R cuGraphLaunch(P e, P) { here; for (Kept* k : ((Graph*)e)->nodes) { std::vector<void*> p; for (auto& v : k->values) p.push_back(&v[0]); launch(k->f, k->node.grid[0], k->node.block[0], p.data()); } return 0; }
+api R cuGraphLaunch(P e, P) { here; for (Kept* k : ((Graph*)e)->nodes) { if (!k->f) continue; std::vector<void*> p; for (auto& v : k->values) p.push_back(&v[0]); launch(k->f, k->node.grid[0], k->node.block[0], p.data()); } return 0; }
 api R cuGraphExecDestroy(P e) { here; delete (Graph*)e; return 0; }
 
 // NVRTC: g++.
