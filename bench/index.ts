@@ -11,6 +11,7 @@ import { type Case, failedRow, type Row } from "./row.js";
 const suites: Readonly<Record<string, () => Promise<{ readonly cases: readonly Case[]; readonly close?: () => Promise<void> }>>> = {
   spine: () => import("./spine/index.js"),
   cpu: () => import("./cpu/index.js"),
+  gpu: () => import("./gpu/index.js"),
 };
 
 const { values } = parseArgs({

@@ -1,0 +1,46 @@
+/** `host-per-step`: what one call of a compiled training step costs the host in steady state. */
+import { closeDevices, compile, manualSeed, nn, optim, randn, ready, setDefaultBackend, synchronize, type Tensor } from "#treepie/index.js";
+import { type Case, median, row } from "../row.js";
+
+const calls = 40;
+
+export const hostPerStep: Case = {
+  name: "host-per-step",
+  async run() {
+    setDefaultBackend("cuda");
+    await ready();
+    try {
+      manualSeed(1);
+      const model = new nn.Sequential(new nn.Linear(64, 64), new nn.ReLU(), new nn.Linear(64, 64), new nn.ReLU(), new nn.Linear(64, 10));
+      const optimizer = new optim.AdamW(model.parameters());
+      const step = compile((x: Tensor): Tensor => {
+        const loss = model.forward(x).square().mean();
+        optimizer.zeroGrad();
+        loss.backward();
+        optimizer.step();
+        return loss;
+      });
+      const x = randn([32, 64]);
+      const [host, whole]: [number[], number[]] = [[], []];
+      for (let r = 0; r < 60; r++) {
+        const start = performance.now();
+        for (let i = 0; i < calls; i++) step(x);
+        const called = performance.now();
+        await synchronize();
+        if (r < 10) continue;
+        host.push(((called - start) / calls) * 1000);
+        whole.push(((performance.now() - start) / calls) * 1000);
+      }
+      return [
+        row({ suite: "gpu", name: "host-per-step", metric: "host time of a call, 6 parameters with AdamW", unit: "us" }, median(host), {
+          lowerIsBetter: true,
+          limit: 15,
+          note: `limit is the bound of 15 us; with the GPU's work ${median(whole).toFixed(1)} us a step`,
+          bar: { limitFraction: 1 },
+        }),
+      ];
+    } finally {
+      await closeDevices();
+    }
+  },
+};

@@ -1,0 +1,117 @@
+/** One graph on the GPU, run many times on the same buffers: what is timed is the program and nothing else. */
+import { cuda } from "#treepie/backends/cuda/index.js";
+import { compile } from "#treepie/compile/index.js";
+import { fromBytes } from "#treepie/core/convert.js";
+import { bytesOf, type DType } from "#treepie/core/dtype.js";
+import type { Node } from "#treepie/ir/node.js";
+import type { Codegen } from "#treepie/kernel/codegen.js";
+import * as o from "#treepie/ops/index.js";
+import type { Allocation, Device } from "#treepie/runtime/device.js";
+import { median } from "../row.js";
+
+/** The GPU and what it was measured to do. */
+export interface Bench {
+  readonly device: Device;
+  readonly codegen: Codegen;
+  /** Bytes read and written a second by the driver's own copy of 1 GiB. */
+  readonly copy: number;
+}
+
+let opened: Promise<Bench> | undefined;
+/** Opens the GPU once. */
+export function bench(): Promise<Bench> {
+  opened ??= open();
+  return opened;
+}
+async function open(): Promise<Bench> {
+  const device = await cuda.open();
+  const bytes = 1 << 30;
+  const [a, b] = [device.alloc(bytes), device.alloc(bytes)];
+  const seconds = await timed(async (calls) => {
+    for (let i = 0; i < calls; i++) device.copy(a, b, bytes);
+    await device.sync();
+  }, 20);
+  device.free(a);
+  device.free(b);
+  return { device, codegen: cuda.codegen(), copy: (2 * bytes) / seconds };
+}
+/** Ends the suite. */
+export async function closeBench(): Promise<void> {
+  if (opened) await (await opened).device.close();
+  opened = undefined;
+}
+
+/** Median seconds of a call, over rounds of `calls` calls after a warm-up. */
+export async function timed(run: (calls: number) => Promise<void>, calls: number, rounds = 7): Promise<number> {
+  await run(2);
+  const seconds: number[] = [];
+  for (let r = 0; r < rounds; r++) {
+    const start = performance.now();
+    await run(calls);
+    seconds.push((performance.now() - start) / 1000 / calls);
+  }
+  return median(seconds);
+}
+
+/** Random-looking values in [-2, 2), made on the device from positions. */
+export const noise = (shape: readonly number[], dtype: DType, seed: number): Node => {
+  const n = shape.reduce((a, b) => a * b, 1);
+  const at = o.cast(o.remainder(o.iota(n, "i64"), 16_769_023), "f32");
+  const x = o.sub(o.mul(o.frac(o.mul(o.add(at, seed * 7919), 0.618033988)), 4), 2);
+  return o.reshape(o.cast(x, dtype), shape);
+};
+
+/** A graph of one output, ready to run on inputs that `noise` made. */
+export interface Timed {
+  /** Seconds of a run. */
+  time(calls: number): Promise<number>;
+  /** `count` elements of an input, or of the output (-1), from a position on. */
+  values(which: number, at: number, count: number): Promise<ArrayLike<number>>;
+  /** Kernels of a run. */
+  readonly kernels: number;
+  close(): void;
+}
+
+/** Compiles `f` for inputs of the shapes, and makes them. */
+export async function load(f: (...x: Node[]) => Node, inputs: readonly { shape: readonly number[]; dtype: DType }[]): Promise<Timed> {
+  const { device, codegen } = await bench();
+  const size = (x: { shape: readonly number[]; dtype: DType }): number => x.shape.reduce((a, b) => a * b, 1) * bytesOf(x.dtype);
+  const placed: Allocation[] = [];
+  for (const [i, x] of inputs.entries()) {
+    const p = compile({ inputs: [], state: [], outputs: [noise(x.shape, x.dtype, i + 1)], updates: [] }, codegen, { name: "noise" });
+    const loaded = await device.load(p);
+    const a = device.alloc(size(x));
+    await device.submit(loaded, { buffers: p.buffers.map((b) => (b.role === "output" ? a : undefined)), dims: [] });
+    loaded.unload();
+    placed.push(a);
+  }
+  const leaves = inputs.map((x, i) => o.input(x, `x${i}`));
+  const root = f(...leaves);
+  const program = compile({ inputs: leaves, state: [], outputs: [root], updates: [] }, codegen, { name: "row" });
+  const loaded = await device.load(program);
+  const out = device.alloc(size({ shape: root.type.shape as readonly number[], dtype: root.type.dtype }));
+  const buffers: (Allocation | undefined)[] = program.buffers.map(() => undefined);
+  program.inputs.forEach((port, i) => {
+    buffers[port.buffer] = placed[i];
+  });
+  buffers[program.outputs[0]!.buffer] = out;
+  const call = { buffers, dims: [] };
+  return {
+    kernels: program.steps.length,
+    time: (calls) =>
+      timed(async (n) => {
+        const runs: Promise<void>[] = [];
+        for (let i = 0; i < n; i++) runs.push(device.submit(loaded, call));
+        await Promise.all(runs);
+      }, calls),
+    async values(which, at, count) {
+      const dtype = which < 0 ? root.type.dtype : inputs[which]!.dtype;
+      const each = bytesOf(dtype);
+      return fromBytes(dtype, await device.read(which < 0 ? out : placed[which]!, at * each, count * each)) as ArrayLike<number>;
+    },
+    close() {
+      loaded.unload();
+      for (const a of [...placed, out]) device.free(a);
+    },
+  };
+}
