@@ -12,86 +12,89 @@ export interface Checkpoint {
   readonly name: string;
   readonly config: Config;
   readonly dtype: "f32" | "bf16";
-  readonly make: (config: Config) => models.PretrainedModel;
+  /** Names and shapes of its weights. */
+  readonly weights: () => readonly (readonly [string, readonly number[]])[];
 }
+const weightsOf = (make: () => models.PretrainedModel): ReturnType<Checkpoint["weights"]> =>
+  blank(() => [...make().namedParameters()].map(([key, p]) => [key, p.shape] as const));
 
+const gpt2Json: Config = {
+  model_type: "gpt2",
+  vocab_size: 50257,
+  n_embd: 768,
+  n_layer: 6,
+  n_head: 12,
+  n_positions: 1024,
+  layer_norm_epsilon: 1e-5,
+  activation_function: "gelu_new",
+  embd_pdrop: 0,
+  attn_pdrop: 0,
+  resid_pdrop: 0,
+  tie_word_embeddings: true,
+};
 /** GPT-2 with 6 layers (the shape of DistilGPT-2), without dropout. */
 export const gpt2: Checkpoint = {
   name: "gpt2-6l",
   dtype: "f32",
-  config: {
-    model_type: "gpt2",
-    vocab_size: 50257,
-    n_embd: 768,
-    n_layer: 6,
-    n_head: 12,
-    n_positions: 1024,
-    layer_norm_epsilon: 1e-5,
-    activation_function: "gelu_new",
-    embd_pdrop: 0,
-    attn_pdrop: 0,
-    resid_pdrop: 0,
-    tie_word_embeddings: true,
-  },
-  make: (c) => new models.GPT2(models.gpt2Config(c)),
+  config: gpt2Json,
+  weights: () => weightsOf(() => new models.GPT2(models.gpt2Config(gpt2Json))),
+};
+const bertJson: Config = {
+  model_type: "bert",
+  vocab_size: 30522,
+  hidden_size: 768,
+  num_hidden_layers: 6,
+  num_attention_heads: 12,
+  intermediate_size: 3072,
+  max_position_embeddings: 512,
+  type_vocab_size: 2,
+  layer_norm_eps: 1e-12,
+  hidden_act: "gelu",
+  hidden_dropout_prob: 0,
+  attention_probs_dropout_prob: 0,
+  pad_token_id: 0,
+  tie_word_embeddings: true,
 };
 /** BERT with 6 layers, without dropout. */
 export const bert: Checkpoint = {
   name: "bert-6l",
   dtype: "f32",
-  config: {
-    model_type: "bert",
-    vocab_size: 30522,
-    hidden_size: 768,
-    num_hidden_layers: 6,
-    num_attention_heads: 12,
-    intermediate_size: 3072,
-    max_position_embeddings: 512,
-    type_vocab_size: 2,
-    layer_norm_eps: 1e-12,
-    hidden_act: "gelu",
-    hidden_dropout_prob: 0,
-    attention_probs_dropout_prob: 0,
-    pad_token_id: 0,
-    tie_word_embeddings: true,
+  config: bertJson,
+  weights: () => weightsOf(() => new models.Bert(models.bertConfig(bertJson))),
+};
+const llama1bJson: Config = {
+  model_type: "llama",
+  vocab_size: 128256,
+  hidden_size: 2048,
+  num_hidden_layers: 16,
+  num_attention_heads: 32,
+  num_key_value_heads: 8,
+  head_dim: 64,
+  intermediate_size: 8192,
+  max_position_embeddings: 131072,
+  rms_norm_eps: 1e-5,
+  hidden_act: "silu",
+  rope_theta: 500000,
+  rope_scaling: {
+    rope_type: "llama3",
+    factor: 32,
+    low_freq_factor: 1,
+    high_freq_factor: 4,
+    original_max_position_embeddings: 8192,
   },
-  make: (c) => new models.Bert(models.bertConfig(c)),
+  tie_word_embeddings: true,
 };
 /** The shape of Llama-3.2-1B. */
 export const llama1b: Checkpoint = {
   name: "llama1b",
   dtype: "bf16",
-  config: {
-    model_type: "llama",
-    vocab_size: 128256,
-    hidden_size: 2048,
-    num_hidden_layers: 16,
-    num_attention_heads: 32,
-    num_key_value_heads: 8,
-    head_dim: 64,
-    intermediate_size: 8192,
-    max_position_embeddings: 131072,
-    rms_norm_eps: 1e-5,
-    hidden_act: "silu",
-    rope_theta: 500000,
-    rope_scaling: {
-      rope_type: "llama3",
-      factor: 32,
-      low_freq_factor: 1,
-      high_freq_factor: 4,
-      original_max_position_embeddings: 8192,
-    },
-    tie_word_embeddings: true,
-  },
-  make: (c) => new models.Llama(models.llamaConfig(c)),
+  config: llama1bJson,
+  weights: () => weightsOf(() => new models.Llama(models.llamaConfig(llama1bJson))),
 };
 
-/** Names and shapes of a model's weights. */
-export const weightsOf = (c: Checkpoint): readonly (readonly [string, readonly number[]])[] =>
-  blank(() => [...c.make(c.config).namedParameters()].map(([key, p]) => [key, p.shape] as const));
 /** The number of weights of which `when` is true. */
 export const countWeights = (c: Checkpoint, when: (key: string) => boolean = () => true): number =>
-  weightsOf(c).reduce((n, [key, shape]) => (when(key) ? n + shape.reduce((a, b) => a * b, 1) : n), 0);
+  c.weights().reduce((n, [key, shape]) => (when(key) ? n + shape.reduce((a, b) => a * b, 1) : n), 0);
 
 /** The model's folder, made if it is not there. */
 export function checkpointFolder(c: Checkpoint): string {
@@ -107,7 +110,7 @@ const words = 1 << 16;
 /** Norms scale by 1; all else is spread evenly with a deviation of 0.02, as after an initialisation. */
 function writeRandom(file: string, c: Checkpoint): void {
   const size = c.dtype === "f32" ? 4 : 2;
-  const list = weightsOf(c);
+  const list = c.weights();
   const header: Record<string, unknown> = {};
   let end = 0;
   for (const [key, shape] of list) {
@@ -130,7 +133,7 @@ function writeRandom(file: string, c: Checkpoint): void {
   const block = c.dtype === "f32" ? new Float32Array(1 << 22) : new Uint16Array(1 << 22);
   let state = 0x12345678;
   for (const [key, shape] of list) {
-    const ones = /(norm|ln_\w+|LayerNorm)\.weight$/i.test(key);
+    const ones = /((norm|ln_\w+|LayerNorm|bn\d|downsample\.1)\.weight|running_var)$/i.test(key);
     for (let left = shape.reduce((a, b) => a * b, 1); left > 0; left -= block.length) {
       const n = Math.min(left, block.length);
       if (ones) block.fill(one, 0, n);

@@ -34,7 +34,7 @@ export interface Contest {
   /** What peers are told to do: see bench/peers. */
   readonly job: { readonly kind: string; readonly spec?: Readonly<Record<string, unknown>>; readonly inputs: () => readonly Input[] };
   /** Variants of PyTorch; the best of them is the peer. */
-  readonly variants: readonly ("eager" | "compile" | "freeze")[];
+  readonly variants: readonly ("eager" | "channels-last" | "compile" | "freeze")[];
   readonly scripts?: readonly ScriptPeer[];
   ours(inputs: readonly Input[]): Promise<Runner>;
   readonly note?: string;

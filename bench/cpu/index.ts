@@ -4,6 +4,8 @@ import { generation, llamaRows } from "./generation.js";
 import { kernels } from "./kernels.js";
 import { measureMachine } from "./machine.js";
 import { mlpTrain } from "./mlp.js";
+import { resnetInfer } from "./resnet.js";
+import { starts } from "./start.js";
 import { training } from "./training.js";
 
 const machine: Case = {
@@ -27,5 +29,5 @@ const machine: Case = {
   },
 };
 
-export const cases: readonly Case[] = [machine, ...kernels, mlpTrain, ...generation, ...training, ...llamaRows];
+export const cases: readonly Case[] = [machine, ...kernels, mlpTrain, resnetInfer, ...generation, ...training, ...llamaRows, ...starts];
 export { closePeers as close } from "./contest.js";

@@ -4,7 +4,7 @@ import torch._dynamo
 import torch._inductor.config
 import torch.nn.functional as F
 
-from cpu_models import bert_train, gpt2_decode, gpt2_prefill, gpt2_train, llama_decode, llama_prefill
+from cpu_models import ResNet18, bert_train, gpt2_decode, gpt2_prefill, gpt2_train, llama_decode, llama_prefill
 
 torch._dynamo.config.cache_size_limit = 64
 
@@ -141,6 +141,21 @@ def mlp_train(spec, inputs):
     return make
 
 
+def resnet18(spec, inputs):
+    from safetensors.torch import load_file
+
+    state = load_file(spec["folder"] + "/model.safetensors")
+
+    def make(variant):
+        model = ResNet18(state).eval().requires_grad_(False)
+        (x,) = inputs
+        if variant != "eager":
+            model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+        return pure(model, x)("eager" if variant == "channels-last" else variant)
+
+    return make
+
+
 jobs = {
     "matmul": matmul,
     "chain8": chain8,
@@ -149,6 +164,7 @@ jobs = {
     "attention": attention,
     "attention-train": attention_train,
     "mlp-train": mlp_train,
+    "resnet18": resnet18,
     "gpt2-decode": gpt2_decode,
     "gpt2-prefill": gpt2_prefill,
     "gpt2-train": gpt2_train,

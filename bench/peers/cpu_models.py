@@ -155,6 +155,37 @@ class Bert(Weights):
         return F.cross_entropy(F.linear(x, word, self.w(h + "bias")).flatten(0, 1), labels.flatten())
 
 
+class ResNet18(nn.Module):
+    """torchvision's ResNet-18 with its keys."""
+
+    def __init__(self, state):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64)
+        channels = 64
+        for stage, width in enumerate((64, 128, 256, 512), 1):
+            layer = nn.ModuleList()
+            for i in range(2):
+                stride = 2 if stage > 1 and i == 0 else 1
+                block = nn.Module()
+                block.conv1, block.bn1 = nn.Conv2d(channels, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
+                block.conv2, block.bn2 = nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
+                down = stride != 1 or channels != width
+                block.downsample = nn.Sequential(nn.Conv2d(channels, width, 1, stride, bias=False), nn.BatchNorm2d(width)) if down else nn.Identity()
+                channels = width
+                layer.append(block)
+            setattr(self, f"layer{stage}", layer)
+        self.fc = nn.Linear(512, 1000)
+        missing, unexpected = self.load_state_dict(state, strict=False)
+        assert not unexpected and all(k.endswith("num_batches_tracked") for k in missing), (missing, unexpected)
+
+    def forward(self, x):
+        x = F.max_pool2d(self.bn1(self.conv1(x)).relu(), 3, 2, 1)
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            for b in layer:
+                x = (b.bn2(b.conv2(b.bn1(b.conv1(x)).relu())) + b.downsample(x)).relu()
+        return self.fc(x.mean((2, 3)))
+
+
 def compiled(f, variant):
     torch._inductor.config.freezing = variant == "freeze"
     return f if variant == "eager" else torch.compile(f, dynamic=False)

@@ -30,5 +30,33 @@ elif kind == "layernorm":
     x, w, b = shapes
     node = helper.make_node("LayerNormalization", ["x", "w", "b"], ["y"], axis=-1, epsilon=1e-5)
     save([node], [value("x", x), value("w", w), value("b", b)], value("y", x))
+elif kind == "resnet18":
+    import numpy
+    from onnx import numpy_helper
+    from safetensors.numpy import load_file
+
+    state = load_file(given["spec"]["folder"] + "/model.safetensors")
+    nodes, last = [], "x"
+
+    def node(op, inputs, **attributes):
+        nodes.append(helper.make_node(op, inputs, [f"v{len(nodes)}"], **attributes))
+        return f"v{len(nodes) - 1}"
+
+    def conv(x, key, norm, size, stride, pad):
+        y = node("Conv", [x, key + ".weight"], kernel_shape=[size, size], strides=[stride, stride], pads=[pad] * 4)
+        return node("BatchNormalization", [y, *(f"{norm}.{k}" for k in ("weight", "bias", "running_mean", "running_var"))], epsilon=1e-5)
+
+    y = node("Relu", [conv("x", "conv1", "bn1", 7, 2, 3)])
+    y = node("MaxPool", [y], kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+    for stage in range(1, 5):
+        for i in range(2):
+            p, stride = f"layer{stage}.{i}.", 2 if stage > 1 and i == 0 else 1
+            past = conv(y, p + "downsample.0", p + "downsample.1", 1, stride, 0) if p + "downsample.0.weight" in state else y
+            z = node("Relu", [conv(y, p + "conv1", p + "bn1", 3, stride, 1)])
+            y = node("Relu", [node("Add", [conv(z, p + "conv2", p + "bn2", 3, 1, 1), past])])
+    y = node("Flatten", [node("GlobalAveragePool", [y])])
+    nodes.append(helper.make_node("Gemm", [y, "fc.weight", "fc.bias"], ["y"], transB=1))
+    initializers = [numpy_helper.from_array(numpy.ascontiguousarray(v), k) for k, v in state.items()]
+    save(nodes, [value("x", shapes[0])], value("y", [shapes[0][0], 1000]), initializers)
 else:
     raise SystemExit(f"no model {kind}")

@@ -1,0 +1,31 @@
+/** A process that makes its first result and says so: `node first.js KIND FOLDER`. What the compile rows time, from the outside. */
+import { llm, ready, setDefaultBackend, tensor } from "#treepie/index.js";
+import { resnet } from "./resnet.js";
+import { trainer } from "./training.js";
+
+const [kind, folder] = process.argv.slice(2) as [string, string];
+setDefaultBackend("c");
+await ready();
+switch (kind) {
+  case "token": {
+    const model = await llm.loadModel(folder, { maxLength: 256 });
+    const prompt = Array.from({ length: 32 }, (_, i) => i + 1);
+    for await (const token of model.generateTokens(prompt, { maxTokens: 1, stopTokens: [] })) console.log(JSON.stringify({ token }));
+    break;
+  }
+  case "step": {
+    const step = await trainer(folder, "f32");
+    const tokens = tensor(new Uint8Array(512).fill(7), [4, 128], { dtype: "i64" });
+    console.log(JSON.stringify({ loss: await step(tokens, tokens).item() }));
+    break;
+  }
+  case "image": {
+    const infer = resnet(folder);
+    const logits = (await infer(tensor(new Float32Array(3 * 224 * 224).fill(0.5), [1, 3, 224, 224])).data()) as Float32Array;
+    console.log(JSON.stringify({ logit: logits[0] }));
+    break;
+  }
+  default:
+    throw new Error(`no kind ${kind}`);
+}
+process.exit(0);
