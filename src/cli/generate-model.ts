@@ -2,6 +2,7 @@
 import "../index.js";
 import { ArgumentError } from "../core/errors.js";
 import { type GenerateOptions, type GenerationReport, loadModel, type ModelDType } from "../llm/index.js";
+import { showBytes } from "../runtime/memory.js";
 import { closeDevices } from "../tensor/index.js";
 
 export interface GenerateModelCommand {
@@ -64,7 +65,7 @@ export async function generateModel(o: GenerateModelCommand): Promise<void> {
     else {
       process.stdout.write("\n");
       process.stderr.write(
-        `ready in ${ready.toFixed(1)} s; prefill ${report.promptTokens} tokens, ${rates.prefillTokensPerSecond.toFixed(0)} tokens/s; ` +
+        `ready in ${ready.toFixed(1)} s (weights: ${showBytes(model.weights.mapped)} mapped, ${showBytes(model.weights.copied)} copied); prefill ${report.promptTokens} tokens, ${rates.prefillTokensPerSecond.toFixed(0)} tokens/s; ` +
           `decode ${report.tokens} tokens, ${rates.decodeTokensPerSecond.toFixed(1)} tokens/s\n`,
       );
     }

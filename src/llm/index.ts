@@ -7,7 +7,7 @@ export {
   type LanguageModelOptions,
   loadModel,
 } from "./language-model.js";
-export { type LoadOptions, loadPretrained, loadWeights, type ModelDType, type Pretrained } from "./load.js";
+export { type LoadedWeights, type LoadOptions, loadPretrained, loadWeights, type ModelDType, type Pretrained } from "./load.js";
 export { type ModelMethods, modelMethods } from "./methods.js";
 export { choose, type Rules, rulesOf, type SamplingOptions } from "./sampling.js";
 export { TextStream } from "./stream.js";

@@ -3,7 +3,7 @@ import { ArgumentError, UnsupportedError } from "../core/errors.js";
 import { CausalModel } from "../models/index.js";
 import { Decoder } from "./decoder.js";
 import { readJsonIfThere } from "./json.js";
-import { type LoadOptions, loadPretrained, type Pretrained } from "./load.js";
+import { type LoadedWeights, type LoadOptions, loadPretrained, type Pretrained } from "./load.js";
 import { rulesOf, type SamplingOptions } from "./sampling.js";
 import { TextStream } from "./stream.js";
 import type { ChatMessage, Tokenizer } from "./tokenizer.js";
@@ -62,6 +62,10 @@ export class LanguageModel {
     const eos = generation["eos_token_id"] ?? loaded.config["eos_token_id"] ?? [];
     this.stopTokens = (Array.isArray(eos) ? eos : [eos]).filter((x) => typeof x === "number");
   }
+  /** How the weights came into memory. */
+  get weights(): LoadedWeights {
+    return this.loaded.weights;
+  }
   get tokenizer(): Tokenizer {
     const t = this.loaded.tokenizer;
     if (!t) throw new ArgumentError(`${this.loaded.folder} has no tokenizer.json: give and take tokens, with generateTokens`);
@@ -108,6 +112,7 @@ export class LanguageModel {
     if (this.busy)
       throw new ArgumentError("generate: this model is at another generation; finish or abort it first, or load a second model");
     const stops = new Set(options.stopTokens ?? this.stopTokens);
+    this.loaded.weights.check();
     this.busy = true;
     try {
       const started = performance.now();

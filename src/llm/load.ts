@@ -6,8 +6,8 @@ import { ArgumentError, FormatError, ShapeError, UnsupportedError } from "../cor
 import { showShape } from "../core/type.js";
 import { Bert, bertConfig, GPT2, gpt2Config, Llama, llamaConfig, type PretrainedModel } from "../models/index.js";
 import { blank } from "../nn/index.js";
-import { openSafetensors, type Safetensors } from "../runtime/safetensors.js";
-import { evaluate, fromBytes, type Tensor, withDevice } from "../tensor/index.js";
+import { openSafetensors, type Safetensors, type StoredTensor } from "../runtime/safetensors.js";
+import { evaluate, fromBytes, type MappedFile, mapFile, type Tensor, withDevice } from "../tensor/index.js";
 import { readJson } from "./json.js";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.js";
 
@@ -27,6 +27,16 @@ export interface Pretrained<M extends PretrainedModel = PretrainedModel> {
   /** Undefined where the folder has no tokenizer.json. */
   readonly tokenizer: Tokenizer | undefined;
   readonly folder: string;
+  readonly weights: LoadedWeights;
+}
+/** How the weights came into memory. */
+export interface LoadedWeights {
+  /** Bytes that are read where they lie in the files. */
+  readonly mapped: number;
+  /** Bytes that were copied: what is converted, what is small, and all of it on devices that cannot map files. */
+  readonly copied: number;
+  /** Throws FileError where a file was changed since, so that mapped weights are no longer those that were loaded. */
+  check(): void;
 }
 
 /** Makers by `model_type`. */
@@ -49,21 +59,27 @@ export async function loadPretrained(folder: string, options: LoadOptions = {}):
   try {
     const on = <T>(f: () => T): T => (options.device ? withDevice(options.device, f) : f());
     const model = on(() => blank(() => make(config)));
-    await loadWeights(model, file, { ...options, folder });
+    const weights = await loadWeights(model, file, { ...options, folder });
     model.eval();
     const tokenizer = existsSync(join(folder, "tokenizer.json")) ? await loadTokenizer(folder) : undefined;
-    return { model, config, tokenizer, folder };
+    return { model, config, tokenizer, folder, weights };
   } finally {
     file.close();
   }
 }
 
-/** Gives a model the weights of a checkpoint: its parameters become the stored values, converted where another dtype is asked for. */
+/** Smaller tensors are copied: a page of their own costs more. */
+const leastMapped = 1 << 16;
+
+/**
+ * Gives a model the weights of a checkpoint: its parameters become the stored values, converted where another dtype is asked for. What
+ * needs no conversion stays in the file, where the device can map it.
+ */
 export async function loadWeights(
   model: PretrainedModel,
   file: Safetensors,
   { dtype, device, folder }: LoadOptions & { readonly folder: string },
-): Promise<void> {
+): Promise<LoadedWeights> {
   const parameters = new Map(model.namedParameters());
   const stored = new Map<string, string>();
   const unexpected: string[] = [];
@@ -87,15 +103,36 @@ export async function loadWeights(
   if (missing.length || unexpected.length) throw new ArgumentError(text);
   if (wrong.length) throw new ShapeError(text);
   const target = dtype ?? storedDType(file, stored.values());
-  for (const [own, key] of stored) {
-    const p = parameters.get(own)!;
-    const host = file.read(key);
-    const given = fromBytes(host.bytes, host.shape, { dtype: host.dtype, ...(device && { device }) });
-    const value: Tensor = host.dtype === target ? given : given.to(target);
-    // One by one, so that the stored values of only one weight are in memory beside the converted ones.
-    if (value !== given) await evaluate(value);
-    p.rebind(value);
+  const bytes = { mapped: 0, copied: 0 };
+  const maps = new Map<string, MappedFile | undefined>();
+  const mapOf = async (t: StoredTensor): Promise<MappedFile | undefined> => {
+    if (!maps.has(t.file)) maps.set(t.file, await mapFile(file.source(t.name), device));
+    return maps.get(t.file);
+  };
+  try {
+    file.check();
+    for (const [own, key] of stored) {
+      const t = file.tensors.get(key)!;
+      const natural = t.dtype !== undefined && t.dtype !== "complex64" && t.bytes >= leastMapped && !t.stored.startsWith("F8");
+      const mapped = natural ? (await mapOf(t))?.tensor(t.offset, t.shape, t.dtype) : undefined;
+      bytes[mapped && t.dtype === target ? "mapped" : "copied"] += t.bytes;
+      parameters.get(own)!.rebind(await converted(mapped ?? read(file, key, device), target));
+    }
+  } finally {
+    for (const m of maps.values()) m?.close();
   }
+  return { ...bytes, check: () => (bytes.mapped ? file.check() : undefined) };
+}
+function read(file: Safetensors, key: string, device: string | undefined): Tensor {
+  const { bytes, shape, dtype } = file.read(key);
+  return fromBytes(bytes, shape, { dtype, ...(device && { device }) });
+}
+/** A weight in that dtype. One by one, so that the stored values of only one are in memory beside the converted ones. */
+async function converted(given: Tensor, dtype: DType): Promise<Tensor> {
+  if (given.dtype === dtype) return given;
+  const value = given.to(dtype);
+  await evaluate(value);
+  return value;
 }
 function storedDType(file: Safetensors, keys: Iterable<string>): DType {
   for (const key of keys) {

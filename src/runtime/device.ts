@@ -19,6 +19,16 @@ export function deviceName(name: string): readonly [kind: string, index?: number
 export interface Allocation {
   readonly bytes: number;
   readonly freed: boolean;
+  /** Part of a mapped file: programs read it and nothing writes it. */
+  readonly readOnly?: boolean;
+}
+
+/** A file as memory of a device: its parts take no memory of their own, and are read when they are first used. */
+export interface FileMapping {
+  /** Bytes of the file, for programs to read. Undefined where the device cannot read elements of that width from there. */
+  part(offset: number, bytes: number, elementBytes: number): Allocation | undefined;
+  /** No more parts are taken. The file stays mapped until the last of them is freed. */
+  close(): void;
 }
 
 /** One program loaded on one device. */
@@ -54,6 +64,8 @@ export interface Counters {
   hostSteps: number;
   /** Kernels built from source (a disk-cache hit does not count). */
   builds: number;
+  /** Bytes of parts of mapped files, not among `bytes`. */
+  mappedBytes: number;
 }
 
 /** The runtime half of a backend. A device runs one program at a time, in the order of submission. */
@@ -65,6 +77,8 @@ export interface Device {
   readonly blocking: boolean;
   /** Throws OutOfMemoryError. Contents are undefined. */
   alloc(bytes: number): Allocation;
+  /** Maps an open file of that many bytes without a copy; undefined where the system refuses. Absent on devices that cannot: their callers copy. */
+  map?(fd: number, bytes: number): FileMapping | undefined;
   /** Freed once nothing submitted uses it any more. */
   free(a: Allocation): void;
   /** Ordered after everything submitted so far. */

@@ -41,6 +41,8 @@ export function checkBuffers(program: Program, call: Call, bytes: readonly numbe
     if (b.role === "constant" || b.role === "temp") return;
     const a = call.buffers[i];
     if (!a) throw new DeviceError(`${program.name}: the call has no memory for ${b.role} buffer ${i}`);
+    if (a.readOnly && b.role !== "input")
+      throw new DeviceError(`${program.name}: ${b.role} buffer ${i} is part of a mapped file, which nothing writes`);
     if (a.bytes < bytes[i]!) throw new DeviceError(`${program.name}: ${b.role} buffer ${i} has ${a.bytes} bytes and needs ${bytes[i]}`);
   });
 }

@@ -1,6 +1,6 @@
 /** Bytes from files, by range, and files that are replaced whole or not at all. */
 import { randomBytes } from "node:crypto";
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { FileError, FormatError } from "../core/errors.js";
 
@@ -13,6 +13,10 @@ export interface ByteSource {
   read(offset: number, bytes: number): Uint8Array;
   /** Reads into memory that the caller has. */
   readInto(offset: number, into: Uint8Array): void;
+  /** The open file, for a device to map; undefined where the bytes are not those of a file. */
+  readonly descriptor?: number;
+  /** Throws FileError where the file is no longer what it was when it was opened: whoever has it mapped would compute with something else. */
+  check?(): void;
   close(): void;
 }
 
@@ -45,6 +49,8 @@ function memorySource(data: Uint8Array): ByteSource {
 function fileSource(path: string): ByteSource {
   let fd: number;
   let size: number;
+  let stamp: number;
+  let inode: number;
   try {
     fd = openSync(path, "r");
   } catch (cause) {
@@ -54,6 +60,8 @@ function fileSource(path: string): ByteSource {
     const s = fstatSync(fd);
     if (!s.isFile()) throw new FileError(`${path} is not a file`);
     size = s.size;
+    stamp = s.mtimeMs;
+    inode = s.ino;
   } catch (cause) {
     closeSync(fd);
     throw cause;
@@ -78,6 +86,15 @@ function fileSource(path: string): ByteSource {
       return out;
     },
     readInto: fill,
+    descriptor: fd,
+    check() {
+      const now = statSync(path, { throwIfNoEntry: false });
+      // Another file under the name leaves the one that was opened as it was.
+      if (!now || now.ino !== inode || (now.size === size && now.mtimeMs === stamp)) return;
+      throw new FileError(
+        `${path} was changed after it was opened (it had ${size} bytes and has ${now.size}): open it again; writers should write beside it and rename`,
+      );
+    },
     close() {
       if (open) closeSync(fd);
       open = false;

@@ -7,7 +7,7 @@ export type { DType } from "../core/dtype.js";
 export * from "../core/errors.js";
 export type { Dim } from "../core/expr.js";
 export type { TensorType } from "../core/type.js";
-export type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "./device.js";
+export type { Allocation, Call, Counters, Device, DeviceOptions, FileMapping, Loaded, LoadOptions } from "./device.js";
 export { type ByteSource, openSource } from "./file.js";
 export { meets, showKey } from "./key.js";
 export { showBytes } from "./memory.js";

@@ -20,6 +20,7 @@ export const noCounters = (): Counters => ({
   launches: 0,
   hostSteps: 0,
   builds: 0,
+  mappedBytes: 0,
 });
 
 /** The block size that serves a request: at most an eighth more than was asked. */

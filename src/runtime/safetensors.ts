@@ -31,6 +31,10 @@ export interface Safetensors {
   bytes(name: string): Uint8Array;
   /** Reads part of a tensor's stored bytes into memory that the caller has. */
   readInto(name: string, offset: number, into: Uint8Array): void;
+  /** The file that a tensor is in. */
+  source(name: string): ByteSource;
+  /** Throws FileError where a file was changed since it was opened. */
+  check(): void;
   close(): void;
 }
 
@@ -163,6 +167,10 @@ function opened(
       if (!(offset >= 0 && offset + into.length <= t.bytes))
         throw new ArgumentError(`bytes ${offset} to ${offset + into.length} of ${name}, which has ${t.bytes}`);
       sources.get(t.file)!.readInto(t.offset + offset, into);
+    },
+    source: (name) => sources.get(find(name).file)!,
+    check() {
+      for (const s of sources.values()) s.check?.();
     },
     close() {
       for (const s of sources.values()) s.close();

@@ -330,9 +330,11 @@ export class Engine {
   /** Memory that may be overwritten: the storage's own, or a copy where a recorded node still needs the old value. */
   private take(s: Storage): Block {
     const own = this.bind(s, []);
-    if (s.pinned) {
-      const copy: Block = { engine: this, allocation: this.opened().alloc(Math.max(s.bytes, 1)) };
-      if (s.bytes) this.device!.copy(own.allocation!, copy.allocation!, s.bytes);
+    if (s.pinned) return this.copyOf(s, own);
+    if (own.allocation!.readOnly) {
+      const copy = this.copyOf(s, own);
+      release(s);
+      s.gone = "overwritten by an update";
       return copy;
     }
     s.block = undefined;
@@ -343,10 +345,21 @@ export class Engine {
 
   /** Memory that is written over while its storage stays. */
   private retake(s: Storage): Block {
-    const own = this.bind(s, []);
+    let own = this.bind(s, []);
+    if (own.allocation!.readOnly) {
+      const copy = this.copyOf(s, own);
+      release(s);
+      s.block = own = copy;
+      adopt(s, copy);
+    }
     s.host = undefined;
     s.version++;
     return own;
+  }
+  private copyOf(s: Storage, own: Block): Block {
+    const copy: Block = { engine: this, allocation: this.opened().alloc(Math.max(s.bytes, 1)) };
+    if (s.bytes) this.device!.copy(own.allocation!, copy.allocation!, s.bytes);
+    return copy;
   }
 
   /** Bytes of a storage as they are after all that was asked for so far. */

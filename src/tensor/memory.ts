@@ -23,6 +23,8 @@ export interface DeviceReport {
   readonly bytes: number;
   readonly peakBytes: number;
   readonly cachedBytes: number;
+  /** Bytes that are read where they lie in files, not among `bytes`. */
+  readonly mappedBytes: number;
   /** Bytes of values that tensors hold; the rest are arenas and constants of programs. */
   readonly valueBytes: number;
   readonly values: readonly HeldValue[];
@@ -63,18 +65,20 @@ function look(): DeviceReport[] {
   const live = [...liveStorages()];
   return allEngines().flatMap((e): DeviceReport[] => {
     if (!e.device) return [];
-    const { bytes, peakBytes, cachedBytes } = e.device.counters;
+    const { bytes, peakBytes, cachedBytes, mappedBytes } = e.device.counters;
     const values = live
       .filter((s) => s.block?.engine === e)
       .map((s) => ({ type: showType(s.type), bytes: s.bytes, holders: names.get(s) ?? [], pinned: s.pinned }))
       .sort((a, b) => b.bytes - a.bytes);
     const valueBytes = values.reduce((n, v) => n + v.bytes, 0);
-    return [{ device: e.name, bytes, peakBytes, cachedBytes, valueBytes, values, programs: e.programCount, waiting: e.waiting }];
+    return [
+      { device: e.name, bytes, peakBytes, cachedBytes, mappedBytes, valueBytes, values, programs: e.programCount, waiting: e.waiting },
+    ];
   });
 }
 function text(devices: readonly DeviceReport[], pending: number): string {
   const lines = devices.flatMap((d) => [
-    `${d.device}: ${d.bytes} bytes (peak ${d.peakBytes}, ${d.cachedBytes} kept for reuse); ${d.values.length} values of ${d.valueBytes} bytes, ${d.programs} programs`,
+    `${d.device}: ${d.bytes} bytes (peak ${d.peakBytes}, ${d.cachedBytes} kept for reuse, ${d.mappedBytes} in mapped files); ${d.values.length} values of ${d.valueBytes} bytes, ${d.programs} programs`,
     ...d.values
       .slice(0, 20)
       .map((v) =>

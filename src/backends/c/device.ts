@@ -1,7 +1,7 @@
 /** The CPU device for compiled C: one native call runs a whole program on a persistent pool of threads. */
 import { ArgumentError, DeviceError, InternalError, OutOfMemoryError } from "../../core/errors.js";
 import { cpu } from "../../runtime/cpu.js";
-import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "../../runtime/device.js";
+import type { Allocation, Call, Counters, Device, DeviceOptions, FileMapping, Loaded, LoadOptions } from "../../runtime/device.js";
 import { checkAlive, concrete, hostSteps } from "../../runtime/encode.js";
 import { Memory, noCounters } from "../../runtime/memory.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
@@ -10,24 +10,11 @@ import { type Built, build, buildSync, unitsOf } from "./build.js";
 import { findCompiler } from "./cc.js";
 import { cKey } from "./key.js";
 import { LateDevice } from "./late.js";
+import { Block, Mapping } from "./mapping.js";
 import { type Native, native } from "./native.js";
 import { copyEntry } from "./pool.js";
 import { profile } from "./profile.js";
 import { type Places, Table, type Words } from "./table.js";
-
-/** Native memory. */
-class Block implements Allocation {
-  readonly bytes: number;
-  readonly address: bigint;
-  /** What the memory pool gave, guard bands included. */
-  readonly base: bigint;
-  freed = false;
-  constructor(bytes: number, base: bigint, address: bigint) {
-    this.bytes = bytes;
-    this.base = base;
-    this.address = address;
-  }
-}
 
 class CLoaded implements Loaded {
   readonly program: Program;
@@ -83,6 +70,7 @@ class CDevice implements Device {
   readonly #empty: bigint;
   readonly #guarded: Set<Block> | undefined;
   readonly #places: Places;
+  readonly #mappings = new Set<Mapping>();
   #arena: { address: bigint; bytes: number } = { address: 0n, bytes: 0 };
   #scratch = 0;
   #ticket = 0;
@@ -128,12 +116,22 @@ class CDevice implements Device {
     return block;
   }
 
+  map(fd: number, bytes: number): FileMapping | undefined {
+    this.#open();
+    const address = bytes > 0 ? this.#native.map(fd, bytes) : 0n;
+    if (!address) return undefined;
+    const mapping = new Mapping(this.#native, this.counters, address, bytes, () => this.#mappings.delete(mapping));
+    this.#mappings.add(mapping);
+    return mapping;
+  }
+
   free(a: Allocation): void {
     const block = this.#own(a);
     if (block.freed) return;
     block.freed = true;
     if (block.bytes === 0) return;
     this.later(() => {
+      if (block.mapping) return block.mapping.give(block);
       if (!this.#guarded) return this.#memory.give(block.base, block.bytes);
       this.#guarded.delete(block);
       this.#fault ??= this.#overrun(block);
@@ -142,14 +140,14 @@ class CDevice implements Device {
   }
 
   write(to: Allocation, offset: number, data: Uint8Array): void {
-    const block = this.#alive(to, offset, data.length);
+    const block = this.#writable(this.#alive(to, offset, data.length));
     if (data.length === 0) return;
     const copy = this.#queue.idle ? data : data.slice();
     this.later(() => this.#native.move(block.address + BigInt(offset), copy, copy.length));
   }
 
   copy(from: Allocation, to: Allocation, bytes: number): void {
-    const [a, b] = [this.#alive(from, 0, bytes), this.#alive(to, 0, bytes)];
+    const [a, b] = [this.#alive(from, 0, bytes), this.#writable(this.#alive(to, 0, bytes))];
     this.later(() => this.#native.move(b.address, a.address, bytes));
   }
 
@@ -200,7 +198,12 @@ class CDevice implements Device {
   }
 
   close(): Promise<void> {
-    this.#closed ??= inTurn(this.#queue, () => {
+    this.#closed ??= this.#end();
+    return this.#closed;
+  }
+  async #end(): Promise<void> {
+    await inTurn(this.#queue, () => Promise.all([...this.#mappings].map((m) => m.end())));
+    await inTurn(this.#queue, () => {
       if (this.#arena.bytes) this.#memory.give(this.#arena.address, this.#arena.bytes);
       this.#arena = { address: 0n, bytes: 0 };
       this.counters.bytes -= this.#threads * this.#scratch;
@@ -210,7 +213,6 @@ class CDevice implements Device {
       this.#native.free(this.#empty);
       this.#native.held.release();
     });
-    return this.#closed;
   }
 
   /** Does something once everything submitted so far has run. */
@@ -421,6 +423,10 @@ class CDevice implements Device {
     if (block.freed) throw new DeviceError(`a buffer of ${block.bytes} bytes was used after it was freed`);
     if (!(offset >= 0 && bytes >= 0 && offset + bytes <= block.bytes))
       throw new DeviceError(`bytes ${offset} to ${offset + bytes} of a buffer of ${block.bytes} bytes`);
+    return block;
+  }
+  #writable(block: Block): Block {
+    if (block.readOnly) throw new DeviceError("part of a mapped file is read only");
     return block;
   }
   #open(): void {

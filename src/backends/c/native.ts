@@ -10,6 +10,13 @@ export interface Native {
   readonly compiled: number;
   alloc(bytes: number): bigint;
   free(address: bigint): void;
+  /** A file's bytes in memory, read only; 0 where the system cannot. */
+  map(fd: number, bytes: number): bigint;
+  unmap(address: bigint, bytes: number): void;
+  /** Lets go of the memory behind part of a mapped file. */
+  forget(address: bigint, bytes: number): void;
+  /** Brings a mapped file into memory, until the word at `stop` is set. */
+  readonly touch: NativeFunction;
   move(to: bigint | Uint8Array, from: bigint | Uint8Array, bytes: number): void;
   fill(to: bigint, byte: number, bytes: number): void;
   /** Offset of the first byte that differs, or -1. */
@@ -30,6 +37,9 @@ export async function native(library: Uint8Array | string = poolSource): Promise
   const lib: NativeLibrary = held.library;
   const alloc = lib.func("tp_alloc", "pointer", ["i64"]);
   const free = lib.func("tp_free", "void", ["pointer"]);
+  const map = lib.func("tp_map", "pointer", ["i32", "i64"]);
+  const unmap = lib.func("tp_unmap", "void", ["pointer", "i64"]);
+  const forget = lib.func("tp_forget", "void", ["pointer", "i64"]);
   const move = lib.func("tp_move", "void", ["pointer", "pointer", "i64"]);
   const fill = lib.func("tp_fill", "void", ["pointer", "i32", "i64"]);
   const differs = lib.func("tp_differs", "i64", ["pointer", "i32", "i64"]);
@@ -43,6 +53,10 @@ export async function native(library: Uint8Array | string = poolSource): Promise
     compiled,
     alloc: (bytes) => (alloc(bytes) as bigint | null) ?? 0n,
     free: (address) => void free(address),
+    map: (fd, bytes) => (map(fd, bytes) as bigint | null) ?? 0n,
+    unmap: (address, bytes) => void unmap(address, bytes),
+    forget: (address, bytes) => void forget(address, bytes),
+    touch: lib.func("tp_touch", "i32", ["pointer", "i64", "pointer"]),
     move: (to, from, bytes) => void move(to, from, bytes),
     fill: (to, byte, bytes) => void fill(to, byte, bytes),
     differs: (address, byte, bytes) => Number(differs(address, byte, bytes)),

@@ -17,9 +17,9 @@ export const poolSource = `#define _GNU_SOURCE
 #include <string.h>
 #include <time.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
-#include <unistd.h>
 #endif
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -62,6 +62,29 @@ void* tp_alloc(int64_t bytes) {
   return p;
 }
 void tp_free(void* p) { free(p); }
+/* A file, read only, from its first byte. Where the system can, it is read ahead in huge pages. */
+void* tp_map(int32_t fd, int64_t bytes) {
+  void* p = mmap(0, (size_t)bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (p == MAP_FAILED) return 0;
+#if defined(MADV_HUGEPAGE)
+  madvise(p, (size_t)bytes, MADV_HUGEPAGE);
+#endif
+  madvise(p, (size_t)bytes, MADV_WILLNEED);
+  return p;
+}
+void tp_unmap(void* p, int64_t bytes) { munmap(p, (size_t)bytes); }
+/* Lets go of the whole pages of a part of a file: reading them again brings them back. */
+void tp_forget(char* p, int64_t bytes) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)p + page - 1) / page * page, to = ((uintptr_t)p + (uintptr_t)bytes) / page * page;
+  if (to > from) madvise((void*)from, to - from, MADV_DONTNEED);
+}
+/* Touches every page, so that kernels find them in place; ends early where the flag is set. */
+int32_t tp_touch(const char* p, int64_t bytes, volatile int32_t* stop) {
+  long page = sysconf(_SC_PAGESIZE);
+  int32_t sum = 0;
+  for (int64_t at = 0; at < bytes && !*stop; at += page) sum += *(volatile const char*)(p + at);
+  return sum;
+}
 void tp_move(void* to, const void* from, int64_t bytes) { if (bytes > 0) memmove(to, from, (size_t)bytes); }
 void tp_fill(void* to, int32_t byte, int64_t bytes) { if (bytes > 0) memset(to, byte, (size_t)bytes); }
 /* Offset of the first byte that is not the given one, or -1. */
