@@ -5,6 +5,7 @@ import { add, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { bmm, mm, mv, outer } from "./matmul.js";
 import { expand } from "./movement.js";
+import { computesIn } from "./precision.js";
 import { broadcastShapes } from "./promotion.js";
 import { sum } from "./reduce.js";
 
@@ -43,3 +44,5 @@ export function baddbmm(x: Node, a: Node, b: Node, options: AddmmOptions = {}): 
 export function addbmm(x: Node, a: Node, b: Node, options: AddmmOptions = {}): Node {
   return combine("addbmm", x, sum(bmm(a, b), 0), options);
 }
+
+computesIn("low", addmm, addmv, addr, baddbmm, addbmm);

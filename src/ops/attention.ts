@@ -10,6 +10,7 @@ import { eq, le, where } from "./comparison.js";
 import { keepMax, keepSum, sumTo, widen } from "./composite.js";
 import { dot, swapLast } from "./matmul.js";
 import { expand, reshape } from "./movement.js";
+import { computesIn } from "./precision.js";
 import { broadcastShapes, toNode } from "./promotion.js";
 import { sum } from "./reduce.js";
 import { iota } from "./source.js";
@@ -323,3 +324,5 @@ function positions(rows: Dim, offset: Node | null, rank: number): Node {
   const near = bytesOf(dtype) < 4 ? offset : clamp(offset, dtypes[dtype].kind === "int" ? -(2 ** 30) : null, 2 ** 30);
   return add(reshape(cast(near, "i32"), [...shape, ...Array.from({ length: rank - shape.length }, () => 1)]), own);
 }
+
+computesIn("low", scaledDotProductAttention);

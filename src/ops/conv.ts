@@ -8,6 +8,7 @@ import { cast } from "./cast.js";
 import { perAxis, widen } from "./composite.js";
 import { dot, swapLast } from "./matmul.js";
 import { expand, flip, permute, reshape, slice, unslice, window } from "./movement.js";
+import { computesIn } from "./precision.js";
 import { sum } from "./reduce.js";
 
 /**
@@ -254,3 +255,5 @@ export function convTranspose2d(x: Node, weight: Node, bias?: Node | null, optio
 export function convTranspose3d(x: Node, weight: Node, bias?: Node | null, options: ConvTransposeOptions = {}): Node {
   return convTranspose("convTranspose3d", 3, x, weight, bias, options);
 }
+
+computesIn("low", conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, convTranspose3d);

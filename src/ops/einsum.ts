@@ -8,6 +8,7 @@ import { diagonal } from "./diagonal.js";
 import { normalizeDim } from "./dims.js";
 import { dot } from "./matmul.js";
 import { expand, permute, reshape } from "./movement.js";
+import { computesIn } from "./precision.js";
 import { resultType } from "./promotion.js";
 import { sum } from "./reduce.js";
 
@@ -150,3 +151,5 @@ export function bilinear(a: Node, b: Node, weight: Node, bias?: Node | null): No
   const y = einsum("...i,oij,...j->...o", a, weight, b);
   return bias ? add(y, bias) : y;
 }
+
+computesIn("low", einsum, tensordot, bilinear);

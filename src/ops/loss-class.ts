@@ -7,6 +7,7 @@ import { floats, keepMax, keepMean, keepSum, widen } from "./composite.js";
 import { add, div, eq, exp, log, maximum, mul, ne, neg, pow, sub, where } from "./elementwise.js";
 import { type LossOptions, reduceLoss } from "./loss.js";
 import { reshape } from "./movement.js";
+import { computesIn } from "./precision.js";
 import { sum } from "./reduce.js";
 import { logSoftmax } from "./softmax.js";
 import { iota } from "./source.js";
@@ -172,3 +173,5 @@ export function multiMarginLoss(
   const mean = keepMean(where(hit, 0, scaled), [axis]);
   return reduceLoss("multiMarginLoss", reshape(mean, target.type.shape), options.reduction);
 }
+
+computesIn("wide", nllLoss, crossEntropy, multiMarginLoss);

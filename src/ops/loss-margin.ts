@@ -7,6 +7,7 @@ import { normalizeDim } from "./dims.js";
 import { abs, add, div, eq, exp, log1p, maximum, minimum, mul, neg, pow, sqrt, sub, where } from "./elementwise.js";
 import { type LossOptions, reduceLoss } from "./loss.js";
 import { reshape } from "./movement.js";
+import { computesIn } from "./precision.js";
 import { broadcast } from "./promotion.js";
 import { amax, sum } from "./reduce.js";
 
@@ -111,3 +112,15 @@ export function tripletMarginLoss(
     return reduceLoss("tripletMarginLoss", maximum(add(sub(near, other), margin), 0), options.reduction);
   });
 }
+
+computesIn(
+  "wide",
+  cosineSimilarity,
+  pairwiseDistance,
+  cosineEmbeddingLoss,
+  marginRankingLoss,
+  hingeEmbeddingLoss,
+  softMarginLoss,
+  multilabelSoftMarginLoss,
+  tripletMarginLoss,
+);

@@ -6,6 +6,7 @@ import { cast } from "./cast.js";
 import { dimValue, single, widen } from "./composite.js";
 import { abs, add, clamp, div, eq, exp, gt, le, log, lt, mul, neg, sub, where } from "./elementwise.js";
 import { expand, reshape } from "./movement.js";
+import { computesIn } from "./precision.js";
 import { broadcast, type Operand } from "./promotion.js";
 import { sum } from "./reduce.js";
 import { scalar } from "./source.js";
@@ -142,3 +143,16 @@ export function gaussianNllLoss(
     return reduceLoss("gaussianNllLoss", full ? add(loss, 0.5 * Math.log(2 * Math.PI)) : loss, options.reduction);
   });
 }
+
+computesIn(
+  "wide",
+  mseLoss,
+  l1Loss,
+  smoothL1Loss,
+  huberLoss,
+  binaryCrossEntropy,
+  binaryCrossEntropyWithLogits,
+  klDiv,
+  poissonNllLoss,
+  gaussianNllLoss,
+);

@@ -6,6 +6,7 @@ import { make, type Node, type Op, op } from "../ir/node.js";
 import { add, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { expand, permute, reshape } from "./movement.js";
+import { computesIn } from "./precision.js";
 import { broadcastShapes, resultType } from "./promotion.js";
 import { sum } from "./reduce.js";
 
@@ -185,3 +186,5 @@ export function linear(x: Node, weight: Node, bias?: Node | null): Node {
   const y = matmul(x, r === 1 ? weight : swapLast(weight));
   return bias ? add(y, bias) : y;
 }
+
+computesIn("low", matmul, mm, bmm, mv, outer, inner, linear);

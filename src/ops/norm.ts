@@ -6,6 +6,7 @@ import { make, type Node, type Op, op } from "../ir/node.js";
 import { dimValue, keepMean, widen } from "./composite.js";
 import { add, cast, clamp, div, mul, pow, rsqrt, sub } from "./elementwise.js";
 import { reshape, unslice, window } from "./movement.js";
+import { computesIn } from "./precision.js";
 import { sum } from "./reduce.js";
 import { norm } from "./statistics.js";
 
@@ -244,3 +245,5 @@ export function localResponseNorm(
   const mean = div(sum(window(padded, [1], [size]), -1), size);
   return div(x, pow(add(mul(mean, alpha), k), beta));
 }
+
+computesIn("wide", layerNorm, rmsNorm, groupNorm, instanceNorm, batchNorm, batchNormTraining, normalize, localResponseNorm);

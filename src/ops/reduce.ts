@@ -9,6 +9,7 @@ import { type Dims, normalizeDims } from "./dims.js";
 import { domainDTypes } from "./domains.js";
 import { div, eq, logicalAnd, mul, where } from "./elementwise.js";
 import { expand, reshape } from "./movement.js";
+import { computesIn } from "./precision.js";
 
 /** Attributes of a reduction: the axes that vanish. */
 export type Axes = { axes: readonly number[] };
@@ -292,3 +293,5 @@ const every = reduction("all", {
 });
 /** True where every element over `dim` is not 0; true over nothing (torch.all). */
 export const all: Reduce = answered(every);
+
+computesIn("wide", sum, prod);

@@ -11,6 +11,7 @@ import { domainDTypes } from "./domains.js";
 import { add, div, eq, exp, fill, isInf, isNaN, le, log, logicalAnd, logicalOr, mul, sub, where } from "./elementwise.js";
 import { scatterAdd } from "./gather.js";
 import { expand, reshape } from "./movement.js";
+import { computesIn } from "./precision.js";
 import { amax, sum } from "./reduce.js";
 import { iota } from "./source.js";
 
@@ -196,3 +197,5 @@ export const logcumsumexpOp: Op<[Node], { axis: number }> = op<[Node], { axis: n
     { shapes: [[4, 2]], call: (x) => logcumsumexp(x!, 0) },
   ],
 });
+
+computesIn("wide", cumsum, cumprod, logcumsumexp);

@@ -6,6 +6,7 @@ import { floating, keepMax, keepSum, widen } from "./composite.js";
 import { normalizeDim } from "./dims.js";
 import { cast, div, exp, log, mul, neg, sub } from "./elementwise.js";
 import { reshape } from "./movement.js";
+import { computesIn } from "./precision.js";
 
 type Axis = { axis: number };
 type SoftmaxOptions = { readonly dtype?: DType };
@@ -72,3 +73,5 @@ function samples(f: (x: Node, dim: number) => Node): readonly Sample[] {
     { shapes: [[4, 130]], call: (x) => f(x!, -1) },
   ];
 }
+
+computesIn("wide", softmax, logSoftmax, softmin);

@@ -30,6 +30,7 @@ import {
 } from "./elementwise.js";
 import { gather } from "./gather.js";
 import { expand, reshape } from "./movement.js";
+import { computesIn } from "./precision.js";
 import {
   type Axes,
   amax,
@@ -323,3 +324,5 @@ export const aminmax = (x: Node, dim?: Dims, options: ReduceOptions = {}): { min
   min: amin(x, dim, options),
   max: amax(x, dim, options),
 });
+
+computesIn("wide", mean, nansum, nanmean, variance, std, varMean, stdMean, logsumexp, norm);

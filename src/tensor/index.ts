@@ -2,6 +2,7 @@
 import "./install.js";
 
 export { defaultDType, setDefaultDType } from "../ops/promotion.js";
+export { type AutocastDType, autocast, autocastDType } from "./autocast.js";
 export { type BackwardOptions, grad, gradients, valueAndGrad } from "./autograd.js";
 export { type Compiled, type CompileFunctionOptions, compile, type Traced, traceFunction } from "./compile/index.js";
 export type { Dynamic, Range } from "./compile/sizes.js";

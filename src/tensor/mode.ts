@@ -36,11 +36,13 @@ interface Mode {
   /** Name of a device, or "" for the default one. */
   device: string;
   trace: Recorder | undefined;
+  /** The dtype of products inside `autocast`. */
+  autocast: "bf16" | "f16" | undefined;
   /** False while an optimizer reads values that nobody else will read at this version. */
   pins: boolean;
 }
 /** The current mode. Only `scoped` changes it. */
-export const mode: Mode = { grad: true, device: "", trace: undefined, pins: true };
+export const mode: Mode = { grad: true, device: "", trace: undefined, autocast: undefined, pins: true };
 
 /** Runs a synchronous function under a changed mode. */
 export function scoped<T>(name: string, change: Partial<Mode>, fn: () => T): T {

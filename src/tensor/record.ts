@@ -1,6 +1,8 @@
 /** Recording: an op's function is called on nodes, literals become run-time inputs, and the result is a tensor again. */
 import { type DType, isFloat } from "../core/dtype.js";
 import type { Node } from "../ir/node.js";
+import { cast } from "../ops/cast.js";
+import { type Precision, precisionOf } from "../ops/precision.js";
 import { defaultDType, type Literal, withLiterals } from "../ops/promotion.js";
 import { input } from "../ops/source.js";
 import { Cell } from "./cell.js";
@@ -52,11 +54,13 @@ type Fn = (...args: never[]) => unknown;
 interface Call {
   readonly nodes: Map<Node, Tensor>;
   readonly numbers: Set<Literal>;
+  /** What `autocast` does to the tensors. */
+  readonly precision: Precision | undefined;
 }
 
 /** Calls an op's function with tensors in its nodes' places. */
 export function record(name: string, f: Fn, args: readonly unknown[]): unknown {
-  const call: Call = { nodes: new Map(), numbers: new Set() };
+  const call: Call = { nodes: new Map(), numbers: new Set(), precision: mode.autocast && precisionOf(f) };
   const lifted = args.map((a) => lift(a, call));
   const out = withUserLiterals(call.numbers, () => f(...(lifted as never[])));
   const track = mode.grad && [...call.nodes.keys()].some(carries);
@@ -79,7 +83,9 @@ function lift(x: unknown, call: Call): unknown {
   if (x instanceof Tensor) {
     const n = x.read();
     call.nodes.set(n, x);
-    return n;
+    return call.precision && isFloat(n.type.dtype) && n.type.dtype !== "f64"
+      ? cast(n, call.precision === "low" ? mode.autocast! : "f32")
+      : n;
   }
   if (typeof x === "number" || typeof x === "bigint") {
     if (!fixed.has(Number(x))) call.numbers.add(x);

@@ -15,7 +15,8 @@ export class Conv1D extends Module {
     this.bias = parameter(zeros([outFeatures]));
   }
   forward(x: Tensor): Tensor {
-    return x.matmul(this.weight).add(this.bias);
+    const [inFeatures, outFeatures] = this.weight.shape as [number, number];
+    return F.addmm(this.bias, x.reshape([-1, inFeatures]), this.weight).reshape([...x.shape.slice(0, -1), outFeatures]);
   }
   protected override describe(): string {
     return this.weight.shape.join(", ");

@@ -125,7 +125,7 @@ function keyOf(flat: ReturnType<typeof flatten>): string {
     if (alias < 0) alias = cells.push(t.cell) - 1;
     return `${t.dtype}:${t.ndim}:${t.isLeaf && t.requiresGrad ? "g" : ""}:${alias}:${t.cell.device}`;
   });
-  return `${flat.structure}|${tensors.join()}|${mode.grad}|${defaultDType()}|${currentDevice()}`;
+  return `${flat.structure}|${tensors.join()}|${mode.grad}|${mode.autocast}|${defaultDType()}|${currentDevice()}`;
 }
 function holds({ sizes, recording: { trace } }: Specialization, shapes: readonly (readonly number[])[]): boolean {
   if (trace.equalities.size) {
