@@ -32,7 +32,7 @@ if (values.help || !load) {
   process.exit(values.help ? 0 : 2);
 }
 const { cases, close } = await load();
-const rowsOf = (c: Case): readonly string[] => [c.name, ...(c.rows ?? [])];
+const rowsOf = (c: Case): readonly string[] => c.rows ?? [c.name];
 const wanted = values.only?.split(",") ?? [];
 const unknown = wanted.filter((w) => w !== "none" && !cases.some((c) => rowsOf(c).includes(w)));
 if (unknown.length) {
@@ -49,13 +49,13 @@ function show(r: Row): void {
   console.log(`${r.name.padEnd(32)} ${what}${r.note ? `  [${r.note}]` : ""}`);
 }
 for (const c of cases) {
-  const only = wanted.find((w) => rowsOf(c).includes(w));
-  if (values.only && !only) continue;
+  const chosen = values.only ? rowsOf(c).filter((r) => wanted.includes(r)) : rowsOf(c);
+  if (!chosen.length) continue;
   let measured: readonly Row[];
   try {
-    measured = await c.run(only);
+    measured = await c.run(chosen);
   } catch (error) {
-    measured = (c.rows ?? [c.name]).map((row) => failedRow({ suite: name, name: row, metric: "", unit: "" }, error));
+    measured = chosen.map((row) => failedRow({ suite: name, name: row, metric: "", unit: "" }, error));
     console.error(error);
   }
   for (const r of measured) {
@@ -66,7 +66,7 @@ for (const c of cases) {
 await close?.();
 if (values.json) {
   const before = values.merge ? (JSON.parse(readFileSync(values.json, "utf8")) as Row[]) : [];
-  const order = new Map([...new Set(cases.flatMap((c) => c.rows ?? [c.name]))].map((n, i) => [n, i]));
+  const order = new Map(cases.flatMap(rowsOf).map((n, i) => [n, i]));
   const all = [...before.filter((b) => !rows.some((r) => r.name === b.name)), ...rows];
   all.sort((a, b) => (order.get(a.name) ?? 1e9) - (order.get(b.name) ?? 1e9));
   writeFileSync(values.json, `${JSON.stringify(all, null, 1)}\n`);

@@ -29,10 +29,10 @@ export interface Bar {
 /** A named measurement of a suite. */
 export interface Case {
   readonly name: string;
-  /** Names of its rows, where they are not just the case's own. `--only` takes either. */
+  /** Names of its rows, where it is not just its own. */
   readonly rows?: readonly string[];
-  /** `only`: the one row that is wanted; others of the case may be left out then. */
-  run(only?: string): Promise<readonly Row[]>;
+  /** Measures at least the chosen ones of its rows. */
+  run(chosen: readonly string[]): Promise<readonly Row[]>;
 }
 
 export interface Peer {

@@ -43,6 +43,8 @@ export interface Contest {
 /** Seconds that each side is timed, and the numbers of its turns. */
 const budget = { seconds: 1.5, turn: 0.06, least: 3, most: 21 };
 const quick = process.env["BENCH_ROUNDS"] ? Number(process.env["BENCH_ROUNDS"]) : undefined;
+/** Milliseconds after a turn, in which threads of the last one spin and then sleep. */
+const settle = Number(process.env["BENCH_PAUSE"] ?? 30);
 const pause = (ms: number): Promise<void> => new Promise((r) => setTimeout(r, ms));
 
 const processes = new Map<string, Promise<PeerProcess | string>>();
@@ -94,20 +96,18 @@ const rowName = (c: Contest, peer?: ScriptPeer): string => (peer ? `${c.name}@${
 export const contest = (c: Contest): Case => ({
   name: c.name,
   rows: [rowName(c), ...(c.scripts ?? []).map((p) => rowName(c, p))],
-  run: (only) => hold(c, only),
+  run: (chosen) => hold(c, chosen),
 });
 
-async function hold(c: Contest, only?: string): Promise<readonly Row[]> {
+async function hold(c: Contest, wanted: readonly string[]): Promise<readonly Row[]> {
   const head = (name: string): RowHead => ({ suite: "cpu", name, metric: c.metric, unit: c.unit });
   const before = measureMachine();
   const inputs = c.job.inputs();
-  const scripts = (c.scripts ?? []).filter((p) => !only || only === c.name || only === rowName(c, p));
-  const withTorch = !only || only === c.name;
-  const wanted = [...(withTorch ? [rowName(c)] : []), ...scripts.map((p) => rowName(c, p))];
+  const used: ("PyTorch" | ScriptPeer)[] = (c.scripts ?? []).filter((p) => wanted.includes(rowName(c, p)));
+  if (wanted.includes(rowName(c))) used.unshift("PyTorch");
   const rows: Row[] = [];
   setDefaultBackend("c");
   await ready();
-  const used: ("PyTorch" | ScriptPeer)[] = [...(withTorch ? (["PyTorch"] as const) : []), ...scripts];
   try {
     const runner = await c.ours(inputs);
     const values = await runner.values();
@@ -212,7 +212,7 @@ async function race(sides: readonly Side[]): Promise<void> {
   for (const s of sides) {
     const once = await s.time(1);
     s.calls = Math.max(1, Math.min(64, Math.round(budget.turn / once)));
-    await pause(10);
+    await pause(settle);
   }
   const rounds = (s: Side): number => s.seconds.length;
   const wants = (s: Side): boolean =>
@@ -223,8 +223,7 @@ async function race(sides: readonly Side[]): Promise<void> {
       const seconds = await s.time(s.calls);
       s.seconds.push(seconds);
       s.spent += seconds * s.calls;
-      // Threads of the last one spin for a moment before they sleep.
-      await pause(10);
+      await pause(settle);
     }
   }
 }
