@@ -1,6 +1,5 @@
 /** Rows of training steps: forward, backward and AdamW of GPT-2 and BERT on 4 sequences of 128 tokens. */
-import * as treepie from "#treepie/index.js";
-import { compile, llm, models, optim, type Tensor } from "#treepie/index.js";
+import { autocast, compile, llm, models, optim, type Tensor } from "#treepie/index.js";
 import type { Case } from "../row.js";
 import { bert, type Checkpoint, checkpointFolder, countWeights, gpt2 } from "./checkpoint.js";
 import { contest, type Runner } from "./contest.js";
@@ -20,10 +19,8 @@ export async function trainer(folder: string, dtype: DType): Promise<(tokens: Te
   for (const p of params) p.requiresGrad_();
   const optimizer = new optim.AdamW(params, { lr, weightDecay: 0.01 });
   const loss = (tokens: Tensor, labels: Tensor): Tensor => model.loss(tokens, labels);
-  const mixed = (treepie as { readonly autocast?: <T>(dtype: string, fn: () => T) => T }).autocast;
-  if (dtype === "bf16" && !mixed) throw new Error("autocast is not available");
   return compile((tokens: Tensor, labels: Tensor): Tensor => {
-    const l = dtype === "bf16" ? mixed!("bf16", () => loss(tokens, labels)) : loss(tokens, labels);
+    const l = dtype === "bf16" ? autocast("bf16", () => loss(tokens, labels)) : loss(tokens, labels);
     optimizer.zeroGrad();
     l.backward();
     optimizer.step();

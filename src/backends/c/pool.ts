@@ -97,6 +97,32 @@ void tp_copy(void* const* args, const long long* dims, long long begin, long lon
   if (to > from) memmove((char*)args[1] + from, (const char*)args[0] + from, (size_t)(to - from));
 }
 
+/*
+ * Keeps thread i of a pool that has a thread for every processor on processor i. Left alone, a thread that wakes is often put behind the
+ * one that woke it, and half of the machine stands idle for milliseconds.
+ */
+static void pin(pool_t* p, int i) {
+#if defined(__linux__)
+  cpu_set_t all, one;
+  if (sched_getaffinity(getpid(), sizeof all, &all) || CPU_COUNT(&all) != p->threads) return;
+  CPU_ZERO(&one);
+  for (int c = 0, k = 0; c < CPU_SETSIZE; c++) if (CPU_ISSET(c, &all) && k++ == i) CPU_SET(c, &one);
+  pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+#else
+  (void)p, (void)i;
+#endif
+}
+/* The caller is thread 0 while it runs. The process's first thread, which runs JavaScript, stays free; children would inherit its place. */
+static void pin_caller(pool_t* p) {
+#if defined(__linux__)
+  static __thread int pinned;
+  if (pinned || syscall(SYS_gettid) == getpid()) return;
+  pinned = 1;
+  pin(p, 0);
+#else
+  (void)p;
+#endif
+}
 static int scratch_for(worker_t* w) {
   if (w->scratch_bytes >= w->pool->scratch_bytes) return 1;
   free(w->scratch);
@@ -135,6 +161,7 @@ static void take(worker_t* w, int first) {
 static void* worker(void* arg) {
   worker_t* w = arg;
   pool_t* p = w->pool;
+  pin(p, (int)(w - p->workers));
   for (;;) {
     int64_t since = now_ns();
     for (int i = 1; atomic_load_explicit(&p->left, memory_order_acquire) <= 0; i++) {
@@ -216,6 +243,7 @@ static const int64_t* launch(pool_t* p, const int64_t* first, const int64_t* end
 }
 /* Runs the records of [table, table + words). 0: done; 1: aborted; 2: no memory for scratch. */
 int32_t tp_run(pool_t* p, const int64_t* table, int64_t words, int64_t scratch, int64_t ticket) {
+  pin_caller(p);
   atomic_store(&p->busy, 1);
   atomic_store(&p->failed, 0);
   if (scratch > p->scratch_bytes) p->scratch_bytes = scratch;
