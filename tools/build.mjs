@@ -1,6 +1,8 @@
 // Builds dist/: the package from src/, and the benchmarks from bench/ beside it.
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
 rmSync("dist", { recursive: true, force: true });
 for (const project of ["tsconfig.build.json", "tsconfig.bench.json"]) {
@@ -8,3 +10,9 @@ for (const project of ["tsconfig.build.json", "tsconfig.bench.json"]) {
   if (status !== 0) process.exit(status ?? 1);
 }
 if (existsSync("dist/cli/index.js")) chmodSync("dist/cli/index.js", 0o755);
+
+// What this build is, for caches of what it makes: the contents of every file of the package.
+const hash = createHash("sha256");
+for (const name of readdirSync("dist", { recursive: true, encoding: "utf8" }).sort())
+  if (name.endsWith(".js") && !name.startsWith("bench")) hash.update(`${name}\0`).update(readFileSync(join("dist", name)));
+writeFileSync("dist/build.txt", `${hash.digest("hex")}\n`);
