@@ -2,7 +2,7 @@
  * `npm run bench -- --suite NAME [--only ROW] [--json FILE] [--report FILE]`: runs a suite, prints its rows, writes them as JSON, and as
  * a table in Markdown. A row that fails is a row with an error; the suite goes on.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { report } from "./report.js";
 import { type Case, failedRow, type Row } from "./row.js";
@@ -28,13 +28,13 @@ const name = values.suite ?? "";
 const load = suites[name];
 if (values.help || !load) {
   console.error(`usage: npm run bench -- --suite ${Object.keys(suites).join("|")} [--only ROW[,ROW]] [--json FILE [--merge]] [--report FILE]
---only runs some rows. --merge keeps the rows of FILE that this run does not measure. --report writes all rows of FILE as Markdown.`);
+--only runs some rows ("" none). --merge keeps the rows of FILE that this run does not measure. --report writes the rows as Markdown.`);
   process.exit(values.help ? 0 : 2);
 }
 const { cases, close } = await load();
 const rowsOf = (c: Case): readonly string[] => c.rows ?? [c.name];
-const wanted = values.only?.split(",") ?? [];
-const unknown = wanted.filter((w) => w !== "none" && !cases.some((c) => rowsOf(c).includes(w)));
+const wanted = values.only?.split(",").filter(Boolean) ?? [];
+const unknown = wanted.filter((w) => !cases.some((c) => rowsOf(c).includes(w)));
 if (unknown.length) {
   console.error(`no row named ${unknown.join(", ")}; rows: ${[...new Set(cases.flatMap(rowsOf))].join(", ")}`);
   process.exit(2);
@@ -48,8 +48,15 @@ function show(r: Row): void {
   const what = r.error ? `FAILED: ${r.error}` : `${number(r.ours)} ${r.unit} (${r.metric})${peer}${limit}${bar}`;
   console.log(`${r.name.padEnd(32)} ${what}${r.note ? `  [${r.note}]` : ""}`);
 }
+const before = values.json && values.merge && existsSync(values.json) ? (JSON.parse(readFileSync(values.json, "utf8")) as Row[]) : [];
+const order = new Map(cases.flatMap(rowsOf).map((n, i) => [n, i]));
+/** What is known so far, in the suite's order. */
+function all(): readonly Row[] {
+  const known = [...before.filter((b) => !rows.some((r) => r.name === b.name)), ...rows];
+  return known.sort((a, b) => (order.get(a.name) ?? 1e9) - (order.get(b.name) ?? 1e9));
+}
 for (const c of cases) {
-  const chosen = values.only ? rowsOf(c).filter((r) => wanted.includes(r)) : rowsOf(c);
+  const chosen = values.only !== undefined ? rowsOf(c).filter((r) => wanted.includes(r)) : rowsOf(c);
   if (!chosen.length) continue;
   let measured: readonly Row[];
   try {
@@ -62,14 +69,9 @@ for (const c of cases) {
     rows.push(r);
     show(r);
   }
+  // Case by case: a long suite that is cut off has told what it knew.
+  if (values.json) writeFileSync(values.json, `${JSON.stringify(all(), null, 1)}\n`);
 }
 await close?.();
-if (values.json) {
-  const before = values.merge ? (JSON.parse(readFileSync(values.json, "utf8")) as Row[]) : [];
-  const order = new Map(cases.flatMap(rowsOf).map((n, i) => [n, i]));
-  const all = [...before.filter((b) => !rows.some((r) => r.name === b.name)), ...rows];
-  all.sort((a, b) => (order.get(a.name) ?? 1e9) - (order.get(b.name) ?? 1e9));
-  writeFileSync(values.json, `${JSON.stringify(all, null, 1)}\n`);
-  if (values.report) writeFileSync(values.report, report(name, all));
-} else if (values.report) writeFileSync(values.report, report(name, rows));
+if (values.report) writeFileSync(values.report, report(name, all()));
 process.exit(rows.some((r) => r.error) ? 1 : 0);

@@ -44,7 +44,7 @@ export interface Contest {
 const budget = { seconds: 1.5, turn: 0.06, least: 3, most: 21 };
 const quick = process.env["BENCH_ROUNDS"] ? Number(process.env["BENCH_ROUNDS"]) : undefined;
 /** Milliseconds after a turn, in which threads of the last one spin and then sleep. */
-const settle = Number(process.env["BENCH_PAUSE"] ?? 30);
+const settle = 30;
 const pause = (ms: number): Promise<void> => new Promise((r) => setTimeout(r, ms));
 
 const processes = new Map<string, Promise<PeerProcess | string>>();
