@@ -309,7 +309,8 @@ function pure(w: World, node: Node): boolean {
   let result = true;
   while (stack.length && result) {
     const n = stack.pop()!;
-    if (seen.has(n) || w.given.has(n)) continue;
+    // What is kept from an earlier pass is known at its own position only.
+    if (seen.has(n) || (w.given.has(n) && !w.buffers.has(n) && n.op.kind !== "elementwise")) continue;
     seen.add(n);
     if (w.buffers.has(n)) result = false;
     stack.push(...n.inputs);

@@ -78,13 +78,14 @@ export type Stmt =
   | { readonly kind: "copy"; readonly to: Ref; readonly from: Ref; readonly count: number }
   | { readonly kind: "commit" }
   | { readonly kind: "wait"; readonly pending: number }
-  /** A whole tile in the background, by one thread; its bytes arrive at `signal`. The launcher makes a descriptor of `from` (rows x columns, box). */
+  /** A whole tile in the background, by one thread; its bytes arrive at `signal`. The launcher makes a descriptor of `from`: rows of `columns` elements, as many as there are, and the box; beyond them a tile is 0. */
   | {
       readonly kind: "copyTile";
       readonly to: Ref;
       readonly from: string;
       readonly origin: readonly [Dim, Dim];
       readonly box: readonly [number, number];
+      readonly columns: number;
       readonly signal: Ref;
     }
   /** arm: arrivals; expect: bytes; arrive; await: phase. */

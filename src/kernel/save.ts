@@ -47,7 +47,7 @@ const unions: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
     copy: { to: "ref", from: "ref", count: "number" },
     commit: {},
     wait: { pending: "number" },
-    copyTile: { to: "ref", from: "text", origin: "dim[]", box: "number[]", signal: "ref" },
+    copyTile: { to: "ref", from: "text", origin: "dim[]", box: "number[]", columns: "number", signal: "ref" },
     signal: { op: "arm|expect|arrive|await", on: "ref", amount: "dim" },
     fill: { unit: "unit", acc: "ref" },
     fetch: { unit: "unit", into: "ref", from: "ref", stride: "dim", count: "number", transposed: "boolean" },

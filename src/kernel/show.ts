@@ -65,7 +65,7 @@ export function showKernel(k: Kernel): string {
       case "copyTile":
         put(
           depth,
-          `copy tile ${s.box.join(" x ")} of ${s.from} at ${s.origin.map(dim).join(", ")} to ${place(s.to)}, signal ${place(s.signal)}`,
+          `copy tile ${s.box.join(" x ")} of ${s.from} (rows of ${s.columns}) at ${s.origin.map(dim).join(", ")} to ${place(s.to)}, signal ${place(s.signal)}`,
         );
         return;
       case "signal":

@@ -282,8 +282,8 @@ class Checker {
       case "copyTile":
         this.ref(x.to, s, x.box[0] * x.box[1]);
         this.ref(x.signal, s);
-        if (!this.buffers.has(x.from)) this.say(`there is no buffer ${x.from}`);
-        for (const o of x.origin) this.names(o, s, "the origin of a tile");
+        // A tile may reach beyond the last row and column: what is there is 0.
+        this.within(x.from, add(mul(x.origin[0], x.columns), x.origin[1]), s);
         return s;
       case "signal":
         this.ref(x.on, s);

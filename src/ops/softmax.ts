@@ -4,7 +4,7 @@ import { showType, type TensorType } from "../core/type.js";
 import { make, type Node, type Op, op, type Sample } from "../ir/node.js";
 import { floating, keepMax, keepSum, widen } from "./composite.js";
 import { normalizeDim } from "./dims.js";
-import { cast, div, exp, log, mul, neg, sub } from "./elementwise.js";
+import { cast, exp, log, mul, neg, reciprocal, sub } from "./elementwise.js";
 import { reshape } from "./movement.js";
 import { computesIn } from "./precision.js";
 
@@ -26,7 +26,8 @@ export const softmaxOp: Op<[Node], Axis> = op({
   decompose: (y, [x]) => {
     const wide = widen(x);
     const e = exp(sub(wide, keepMax(wide, [y.attrs.axis])));
-    return cast(div(e, keepSum(e, [y.attrs.axis])), y.type.dtype);
+    // The sum is at least 1, so its reciprocal loses nothing to overflow, and one division serves a whole row.
+    return cast(mul(e, reciprocal(keepSum(e, [y.attrs.axis]))), y.type.dtype);
   },
   samples: samples(softmax),
 });

@@ -5,7 +5,7 @@ import { type Dim, show, variable } from "../core/expr.js";
 import { parseDim, type Ranges } from "../core/expr-text.js";
 import type { TensorType } from "../core/type.js";
 import { asArray, asInteger, asObject, asString, type Json, onlyNames } from "./json.js";
-import type { BufferPlan, DimRange, KernelCode, Port, Program, Step, StepNote, TargetKey } from "./program.js";
+import type { BufferPlan, DimRange, KernelCode, Port, Program, Step, StepNote, TargetKey, Tile } from "./program.js";
 
 /** Stores bytes and gives their number; equal bytes may get one number. */
 export type StoreBlob = (bytes: Uint8Array) => number;
@@ -199,10 +199,10 @@ export function readProgram(json: unknown, load: LoadBlob, what: string): Progra
   };
 }
 
-function readTile(x: unknown, what: string): { buffer: number; box: [number, number] } {
+function readTile(x: unknown, what: string): Tile {
   const t = asObject(x, what);
   const [rows, columns] = asArray(t["box"], what, 2).map((n) => asInteger(n, what, 1));
-  return { buffer: asInteger(t["buffer"], what), box: [rows ?? 0, columns ?? 0] };
+  return { buffer: asInteger(t["buffer"], what), columns: asInteger(t["columns"], what, 1), box: [rows ?? 0, columns ?? 0] };
 }
 function readKey(x: unknown, what: string): TargetKey {
   const k = asObject(x, `key of ${what}`);

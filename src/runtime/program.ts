@@ -62,7 +62,13 @@ export interface KernelCode {
   /** Which arguments the kernel writes, in order of its buffers. */
   readonly writes: readonly boolean[];
   /** Tiles that a launcher describes to the device when buffers are bound. */
-  readonly tiles?: readonly { readonly buffer: number; readonly box: readonly [number, number] }[];
+  readonly tiles?: readonly Tile[];
+}
+/** Part of a buffer that is copied as a whole: the kernel's buffer as rows of `columns` elements, and rows and columns of the part. */
+export interface Tile {
+  readonly buffer: number;
+  readonly columns: number;
+  readonly box: readonly [number, number];
 }
 /** `beside`: it needs nothing of the steps before it back to the last one without this mark, so all of them may run at once. */
 export type Step =

@@ -79,7 +79,14 @@ export function verifyProgram(p: Program, what: string = p.name): void {
     size(k.sharedBytes, `the scratch of ${k.entry}`);
     if (hi(k.sharedBytes) > 2 ** 32) fail(`${k.entry} asks for ${hi(k.sharedBytes)} bytes of scratch`);
     for (const t of k.tiles ?? [])
-      if (!(Number.isInteger(t.buffer) && t.buffer >= 0 && t.buffer < k.writes.length && t.box.every((n) => Number.isInteger(n) && n > 0)))
+      if (
+        !(
+          Number.isInteger(t.buffer) &&
+          t.buffer >= 0 &&
+          t.buffer < k.writes.length &&
+          [t.columns, ...t.box].every((n) => Number.isInteger(n) && n > 0)
+        )
+      )
         fail(`${k.entry} has a wrong tile`);
   }
   for (const [i, s] of p.steps.entries()) verifyStep(p, s, `step ${i}`, buffer, size, fail);

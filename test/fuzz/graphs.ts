@@ -102,7 +102,8 @@ const indexOf = (k: number, n: number, q: number): Node => o.remainder(o.add(o.m
 /** Every operation that a step may be. */
 const catalogue: readonly Make[] = [
   two(o.add, plus, Math.max),
-  two(o.sub, plus, Math.max),
+  // The difference of two rough values may be nothing but their rounding errors.
+  (x, other, p, q) => two(o.sub, plus, Math.max)(x, (wanted) => other((y) => wanted(y) && !(x.rough && y.rough)), p, q),
   two(o.mul, (a, b) => a * b, plus),
   two(o.maximum, Math.max, Math.max),
   two(o.minimum, Math.max, Math.max),

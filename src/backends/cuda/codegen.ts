@@ -156,6 +156,18 @@ function literal(value: number | bigint, dtype: DType): string {
 const half = (dtype: DType): boolean => isHalf(dtype);
 const pair = (v: readonly string[], f: (a: string, b: string) => string): string[] =>
   Array.from({ length: v.length / 2 }, (_, i) => f(v[2 * i]!, v[2 * i + 1]!));
+/** What a half float is stored from: rounding to it twice is rounding once. */
+function unrounded(text: string, dtype: DType): string {
+  const start = `widen_${dtype}(narrow_${dtype}(`;
+  if (!text.startsWith(start) || !text.endsWith("))")) return text;
+  const inner = text.slice(start.length, -2);
+  let depth = 0;
+  for (const c of inner) {
+    depth += c === "(" ? 1 : c === ")" ? -1 : 0;
+    if (depth < 0) return text;
+  }
+  return inner;
+}
 const native = (): never => {
   throw new UnsupportedError("CUDA has no vector values");
 };
@@ -202,7 +214,8 @@ export const cuda: Dialect = {
   wide: (b, i, lanes, name) =>
     `const vec<${word[b.dtype]}, ${lanes}> ${name} = *(const vec<${word[b.dtype]}, ${lanes}>*)(${b.name} + ${i});`,
   wideLane: (b, name, l) => (half(b.dtype) ? `widen_${b.dtype}(${name}.v[${l}])` : `${name}.v[${l}]`),
-  store: (b, i, v, lanes) => {
+  store: (b, i, values, lanes) => {
+    const v = half(b.dtype) ? values.map((x) => unrounded(x, b.dtype)) : values;
     if (lanes === 1) return `${b.name}[${i}] = ${half(b.dtype) ? `narrow_${b.dtype}(${v[0]})` : v[0]};`;
     if (half(b.dtype) && lanes % 2 === 0)
       return `*(vec<u32, ${lanes / 2}>*)(${b.name} + ${i}) = {{${pair(v, (x, y) => `narrow2_${b.dtype}(${x}, ${y})`).join(", ")}}};`;
@@ -263,17 +276,17 @@ const usesSharedUnits = (body: readonly Stmt[]): boolean =>
       (s.kind === "if" && s.else !== undefined && usesSharedUnits(s.else)),
   );
 /** The tile descriptors that a launch makes: which buffer, and its box. */
-function tilesOf(k: Kernel): { readonly name: string; readonly box: readonly [number, number] }[] {
-  const found = new Map<string, readonly [number, number]>();
+function tilesOf(k: Kernel): { readonly name: string; readonly box: readonly [number, number]; readonly columns: number }[] {
+  const found = new Map<string, { readonly box: readonly [number, number]; readonly columns: number }>();
   const walk = (body: readonly Stmt[]): void => {
     for (const s of body) {
-      if (s.kind === "copyTile") found.set(s.from, s.box);
+      if (s.kind === "copyTile") found.set(s.from, { box: s.box, columns: s.columns });
       if ("body" in s) walk(s.body);
       if ("else" in s && s.else) walk(s.else);
     }
   };
   walk(k.body);
-  return [...found].map(([name, box]) => ({ name, box }));
+  return [...found].map(([name, t]) => ({ name, ...t }));
 }
 
 function finish(k: Kernel, p: Printed): KernelCode {
@@ -305,6 +318,6 @@ function finish(k: Kernel, p: Printed): KernelCode {
     threads: k.threads,
     sharedBytes: shared.bytes,
     writes: global.map((b) => b.writes === true),
-    ...(tiles.length && { tiles: tiles.map((t) => ({ buffer: global.findIndex((b) => b.name === t.name), box: t.box })) }),
+    ...(tiles.length && { tiles: tiles.map(({ name, ...t }) => ({ buffer: global.findIndex((b) => b.name === name), ...t })) }),
   };
 }

@@ -37,6 +37,7 @@ export type DriverCall =
   | "cuModuleGetFunction"
   | "cuFuncSetAttribute"
   | "cuLaunchKernel"
+  | "cuTensorMapEncodeTiled"
   | "cuGraphCreate"
   | "cuGraphDestroy"
   | "cuGraphAddEmptyNode"
@@ -79,6 +80,7 @@ const signatures: Readonly<Record<DriverCall, readonly NativeType[]>> = {
   cuModuleGetFunction: ["pointer", "pointer", "pointer"],
   cuFuncSetAttribute: ["pointer", "i32", "i32"],
   cuLaunchKernel: ["pointer", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "pointer", "pointer", "pointer"],
+  cuTensorMapEncodeTiled: ["pointer", "i32", "i32", "pointer", "pointer", "pointer", "pointer", "pointer", "i32", "i32", "i32", "i32"],
   cuGraphCreate: ["pointer", "i32"],
   cuGraphDestroy: ["pointer"],
   cuGraphAddEmptyNode: ["pointer", "pointer", "pointer", "i64"],

@@ -2,9 +2,11 @@
  * A program's steps as launches of the driver: parameters lie in native memory and are patched where buffers moved. The first run
  * of given sizes launches one by one; then the launches are one graph, and a run is one call.
  */
+import { bytesOf } from "../../core/dtype.js";
+import { roundUp } from "../../core/numbers.js";
 import type { Allocation, Call } from "../../runtime/device.js";
 import { bufferBytes, checkBuffers, type HostStep, type Sizes, sameNumbers, sizesOf, valueOf } from "../../runtime/encode.js";
-import type { Program } from "../../runtime/program.js";
+import type { Program, Tile } from "../../runtime/program.js";
 import type { Driver } from "./driver.js";
 
 /** Native memory of the host. */
@@ -41,9 +43,11 @@ interface Launch {
   readonly shared: number;
   readonly buffers: readonly number[];
   readonly dims: readonly number[];
+  readonly tiles: readonly Tile[];
   /** It may run beside the launch before it. */
   readonly beside: boolean;
-  /** Where its parameters' addresses and its description for a graph lie in the host memory. */
+  /** Where its tiles' descriptors, its parameters' addresses and its description for a graph lie in the host memory. */
+  maps: number;
   parameters: number;
   node: number;
 }
@@ -53,6 +57,11 @@ export const copyThreads = 256;
 export const copyBlock: number = copyThreads * 16 * 4;
 /** Size of the driver's description of a launch. */
 const nodeBytes = 72;
+/** Size and alignment of a tile's descriptor. */
+const mapBytes = 128;
+const mapAlign = 64;
+/** The driver's numbers for elements of 1, 2, 4 and 8 bytes. */
+const elementKinds: Readonly<Record<number, number>> = { 1: 0, 2: 1, 4: 2, 8: 4 };
 
 export class Launches {
   readonly #program: Program;
@@ -189,7 +198,24 @@ export class Launches {
       if (this.#words[word] === address) continue;
       this.#words[word] = address;
       this.#dirty.add(launch);
+      this.#launches[launch]!.tiles.forEach((t, i) => {
+        if (this.#launches[launch]!.buffers[t.buffer] === buffer) this.#describe(launch, i);
+      });
     }
+  }
+  /** Writes the descriptor of a launch's tile: rows of 128 bytes at a time, as matrix units read them. */
+  #describe(launch: number, tile: number): void {
+    const l = this.#launches[launch]!;
+    const { buffer, columns, box } = l.tiles[tile]!;
+    const number = l.buffers[buffer]!;
+    const each = bytesOf(this.#program.buffers[number]!.dtype);
+    const rows = Math.floor(this.bytes[number]! / each / columns);
+    const address = this.#words[l.parameters / 8 - l.buffers.length - l.dims.length + buffer]!;
+    const sizes = BigInt64Array.of(BigInt(columns), BigInt(rows));
+    const pitch = BigInt64Array.of(BigInt(columns * each));
+    const [boxes, steps] = [Int32Array.of(box[1], box[0]), Int32Array.of(1, 1)];
+    const at = this.host!.address + BigInt(l.maps + tile * mapBytes);
+    this.#driver.call("cuTensorMapEncodeTiled", at, elementKinds[each]!, 2, address, sizes, pitch, boxes, steps, 0, 3, 3, 0);
   }
 
   #size(dims: readonly number[]): void {
@@ -213,8 +239,8 @@ export class Launches {
     let begin = 0;
     // The first of a group may be nothing to launch; those beside it still do not belong to the group before.
     let fresh = true;
-    const add = (l: Omit<Launch, "beside" | "parameters" | "node">): void => {
-      launches.push({ ...l, beside: !fresh, parameters: 0, node: 0 });
+    const add = (l: Omit<Launch, "beside" | "maps" | "parameters" | "node">): void => {
+      launches.push({ ...l, beside: !fresh, maps: 0, parameters: 0, node: 0 });
       fresh = false;
     };
     const close = (): void => {
@@ -236,6 +262,7 @@ export class Launches {
             shared: valueOf(k.sharedBytes, this.sizes, `shared memory of ${k.entry}`),
             buffers: step.buffers,
             dims: step.dims.map((d) => valueOf(d, this.sizes, "a dim")),
+            tiles: k.tiles ?? [],
           });
           break;
         }
@@ -244,7 +271,7 @@ export class Launches {
           if (bytes === 0) break;
           const grid = Math.ceil(bytes / copyBlock);
           const buffers = [step.from, step.to];
-          add({ function: places.copy(), grid, threads: copyThreads, shared: 0, buffers, dims: [bytes] });
+          add({ function: places.copy(), grid, threads: copyThreads, shared: 0, buffers, dims: [bytes], tiles: [] });
           break;
         }
         case "host":
@@ -265,8 +292,10 @@ export class Launches {
   #fill(places: Places): void {
     let at = 0;
     for (const l of this.#launches) {
-      const count = l.buffers.length + l.dims.length;
-      l.parameters = at + count * 8;
+      const count = l.buffers.length + l.tiles.length + l.dims.length;
+      l.maps = roundUp(at, mapAlign);
+      if (l.tiles.length) at = l.maps + l.tiles.length * mapBytes;
+      l.parameters = at + (l.buffers.length + l.dims.length) * 8;
       l.node = l.parameters + count * 8;
       at = l.node + nodeBytes;
     }
@@ -278,8 +307,7 @@ export class Launches {
     this.#dirty.clear();
     this.#uses = this.#program.buffers.map(() => []);
     this.#launches.forEach((l, launch) => {
-      const count = l.buffers.length + l.dims.length;
-      const first = l.parameters / 8 - count;
+      const first = l.parameters / 8 - l.buffers.length - l.dims.length;
       l.buffers.forEach((b, i) => {
         this.#uses[b]!.push({ launch, word: first + i });
         words[first + i] = this.address(b, places);
@@ -287,7 +315,17 @@ export class Launches {
       l.dims.forEach((d, i) => {
         words[first + l.buffers.length + i] = BigInt(d);
       });
-      for (let i = 0; i < count; i++) words[l.parameters / 8 + i] = address + BigInt((first + i) * 8);
+      l.tiles.forEach((_, i) => {
+        this.#describe(launch, i);
+      });
+      const offsets = [
+        ...l.buffers.map((_, i) => (first + i) * 8),
+        ...l.tiles.map((_, i) => l.maps + i * mapBytes),
+        ...l.dims.map((_, i) => (first + l.buffers.length + i) * 8),
+      ];
+      offsets.forEach((offset, i) => {
+        words[l.parameters / 8 + i] = address + BigInt(offset);
+      });
       words[l.node / 8] = l.function;
       halves.set([l.grid, 1, 1, l.threads, 1, 1, l.shared, 0], l.node / 4 + 2);
       words.set([address + BigInt(l.parameters), 0n, 0n, 0n], l.node / 8 + 5);

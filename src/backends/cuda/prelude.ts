@@ -61,8 +61,10 @@ template("least", "class T", "T least(T a, T b) { return a < b ? a : b; }");
 template("most", "class T", "T most(T a, T b) { return a > b ? a : b; }");
 
 // Arithmetic. max and min keep NaN; division by zero gives the dividend and leaves 0; far shifts move everything out.
-template("max_", "class T", "T max_(T a, T b) { return a > b || a != a ? a : b; }");
-template("min_", "class T", "T min_(T a, T b) { return a < b || a != a ? a : b; }");
+const nanInstruction = (name: string): string =>
+  `\n#if __CUDA_ARCH__ >= 800\ntemplate<> inline_ float ${name}_<float>(float a, float b) { float r; asm("${name}.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b)); return r; }\n#endif`;
+template("max_", "class T", `T max_(T a, T b) { return a > b || a != a ? a : b; }${nanInstruction("max")}`);
+template("min_", "class T", `T min_(T a, T b) { return a < b || a != a ? a : b; }${nanInstruction("min")}`);
 template("abs_", "class T", "T abs_(T a) { return a < 0 ? (T)-a : a; }");
 template("div_", "class T", "T div_(T a, T b) { return b == 0 ? a : (T)-1 < (T)0 && b == (T)-1 ? (T)(0 - (u64)a) : (T)(a / b); }");
 template("rem_", "class T", "T rem_(T a, T b) { return b == 0 || ((T)-1 < (T)0 && b == (T)-1) ? (T)0 : (T)(a % b); }");

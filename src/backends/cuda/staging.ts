@@ -1,10 +1,12 @@
 /** Bytes on their way to the GPU: through memory that the GPU can read by itself, so that copies run while the host goes on. */
+import { roundUp } from "../../core/numbers.js";
 import { ffi } from "../../runtime/ffi.js";
 import type { Driver } from "./driver.js";
 
-/** The driver itself keeps a copy of transfers up to this size. */
+/** Transfers up to this size share a piece. */
 const smallBytes = 64 << 10;
 const pieceBytes = 8 << 20;
+const sharedBytes = 1 << 20;
 
 interface Piece {
   readonly address: bigint;
@@ -18,7 +20,11 @@ export class Staging {
   readonly #driver: Driver;
   readonly #stream: bigint;
   readonly #pieces: Piece[] = [];
+  /** Two pieces for small transfers, one being filled. */
+  readonly #shared: Piece[] = [];
   #next = 0;
+  #turn = 0;
+  #at = 0;
 
   constructor(driver: Driver, stream: bigint) {
     this.#driver = driver;
@@ -29,12 +35,12 @@ export class Staging {
   upload(to: bigint, data: Uint8Array): void {
     const d = this.#driver;
     if (data.length <= smallBytes) {
-      if (data.length) d.call("cuMemcpyHtoDAsync_v2", to, data, data.length, this.#stream);
+      if (data.length) this.#small(to, data);
       return;
     }
     for (let at = 0; at < data.length; at += pieceBytes) {
       const part = data.subarray(at, at + pieceBytes);
-      const piece = this.#piece();
+      const piece = this.#piece(this.#pieces, this.#next++ % 2, pieceBytes);
       if (piece.used) d.call("cuEventSynchronize", piece.event);
       piece.bytes.set(part);
       d.call("cuMemcpyHtoDAsync_v2", to + BigInt(at), piece.address, part.length, this.#stream);
@@ -44,20 +50,35 @@ export class Staging {
   }
 
   close(): void {
-    for (const p of this.#pieces.splice(0)) {
+    for (const p of [...this.#pieces.splice(0), ...this.#shared.splice(0)]) {
       this.#driver.call("cuEventDestroy_v2", p.event);
       this.#driver.call("cuMemFreeHost", p.address);
     }
   }
 
-  #piece(): Piece {
-    const i = this.#next++ % 2;
-    let piece = this.#pieces[i];
+  /** One after another in a piece; the GPU is done with it long before its turn comes again. */
+  #small(to: bigint, data: Uint8Array): void {
+    const d = this.#driver;
+    let piece = this.#piece(this.#shared, this.#turn, sharedBytes);
+    if (this.#at + data.length > sharedBytes) {
+      d.call("cuEventRecord", piece.event, this.#stream);
+      piece.used = true;
+      this.#turn = 1 - this.#turn;
+      this.#at = 0;
+      piece = this.#piece(this.#shared, this.#turn, sharedBytes);
+      if (piece.used) d.call("cuEventSynchronize", piece.event);
+    }
+    piece.bytes.set(data, this.#at);
+    d.call("cuMemcpyHtoDAsync_v2", to, piece.address + BigInt(this.#at), data.length, this.#stream);
+    this.#at += roundUp(data.length, 16);
+  }
+  #piece(pieces: Piece[], i: number, size: number): Piece {
+    let piece = pieces[i];
     if (!piece) {
-      const address = this.#driver.made("cuMemHostAlloc", pieceBytes, 0);
-      const bytes = new Uint8Array(ffi().view(address, pieceBytes));
+      const address = this.#driver.made("cuMemHostAlloc", size, 0);
+      const bytes = new Uint8Array(ffi().view(address, size));
       piece = { address, bytes, event: this.#driver.made("cuEventCreate", 3), used: false };
-      this.#pieces[i] = piece;
+      pieces[i] = piece;
     }
     return piece;
   }

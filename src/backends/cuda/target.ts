@@ -25,7 +25,7 @@ export function cudaTarget(gpu: CudaTarget): Target {
     caches: [],
     sharedBytes: gpu.sharedBytes ?? (gpu.sm >= 90 ? 227 << 10 : 99 << 10),
     parallel: (gpu.multiprocessors ?? 108) * 2,
-    units: gpu.sm === 90 ? [wgmma(256), mmaSync] : gpu.sm >= 80 ? [mmaSync] : [],
+    units: gpu.sm === 90 ? [wgmma(256), wgmma(128), wgmma(64), mmaSync] : gpu.sm >= 80 ? [mmaSync] : [],
     maxBuffers: 200,
     aliasing: true,
     maxGrid: 2 ** 31 - 1,

@@ -65,11 +65,13 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
   const perRow = (body: readonly Stmt[]): readonly Stmt[] => loops(together > 1 ? [r] : [], substituteStmts(body, place));
 
   const wide = unroll * vector;
+  const cpu = threads === 1;
+  // A GPU has other threads to hide an addition's latency: its accumulators are one vector, and unrolled steps share them.
+  const sumsWide = cpu ? wide : vector;
   const part = window && partOf(window, mod(unit, chunks), window.axis === lane ? wide * rowThreads : 1);
   const length = part && window.axis === lane ? part.length : lane.size;
   const start = part && window.axis === lane ? part.begin : 0;
-  const main = add(mul(at(r), wide), mul(at(u), vector), at(v));
-  const cpu = threads === 1;
+  const main = cpu ? add(mul(at(r), wide), mul(at(u), vector), at(v)) : add(mul(at(r), vector), at(v));
   const tail = cpu && !divides(vector, length);
   const whole = !cpu || hi(div(length, vector)) > 0;
 
@@ -90,7 +92,7 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
     for (const m of around)
       bindMerged(m, part && m === window.axis ? add(part.begin, indexOn(loopName(m), part.length)) : indexOn(loopName(m), m.size), here);
     bindMerged(lane, col, here);
-    here.set(e.cell, scalar ? at(r) : add(mul(at(r), wide), mul(at(ua), vector), at(va)));
+    here.set(e.cell, scalar ? at(r) : cpu ? add(mul(at(r), wide), mul(at(ua), vector), at(va)) : add(mul(at(r), vector), at(va)));
     here.set(e.keep, t.hold === "registers" ? slot : add(mul(slot, lane.size), col));
     if (vs === 1) here.set(v.name, 0);
     const body = substituteStmts(pass.body, here, scalar ? { buffer: rename(e) } : {});
@@ -104,7 +106,7 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
   function emit(pass: Pass): readonly Stmt[] {
     const out: Stmt[] = [...perRow(pass.before)];
     if (!pass.body.length) return out;
-    const cells = [...(together > 1 ? [r] : []), ...(unroll > 1 ? [u] : []), ...(vector > 1 ? [v] : [])];
+    const cells = [...(together > 1 ? [r] : []), ...(cpu && unroll > 1 ? [u] : []), ...(vector > 1 ? [v] : [])];
     for (const s of pass.sums) {
       if (whole) out.push(...loops(cells, [store(s.accumulator, main, s.start)]));
       if (tail) out.push(...loops(together > 1 ? [r] : [], [store(restOf(s), at(r), s.start)]));
@@ -141,7 +143,7 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
   const buffers = [
     ...p.buffers.values(),
     ...(window?.into ?? []),
-    ...e.sums.flatMap((s) => [size(s.accumulator, together * wide), size(restOf(s), together), size(s.result, together)]),
+    ...e.sums.flatMap((s) => [size(s.accumulator, together * sumsWide), size(restOf(s), together), size(s.result, together)]),
     ...e.held.map((b) => size(b, t.hold === "registers" ? wide : cols)),
     ...e.locals,
     ...e.locals.map((b) => ({ ...b, name: `${b.name}t` })),

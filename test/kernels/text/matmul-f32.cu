@@ -2,6 +2,9 @@
 typedef unsigned u32;
 template<class T, int N> struct alignas(sizeof(T) * N) vec { T v[N]; };
 template<class T> inline_ T max_(T a, T b) { return a > b || a != a ? a : b; }
+#if __CUDA_ARCH__ >= 800
+template<> inline_ float max_<float>(float a, float b) { float r; asm("max.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b)); return r; }
+#endif
 extern "C" __global__ void __launch_bounds__(256) dot_maximum_0z(const float* __restrict__ in0, const float* __restrict__ in1, const float* __restrict__ in2, float* __restrict__ out0) {
 typedef int ix;
 extern __shared__ __align__(1024) unsigned char smem[];

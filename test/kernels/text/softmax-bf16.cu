@@ -4,9 +4,11 @@ typedef unsigned u32;
 #define infinity __int_as_float(0x7f800000)
 template<class T, int N> struct alignas(sizeof(T) * N) vec { T v[N]; };
 inline_ float widen_bf16(u16 x) { return __uint_as_float((u32)x << 16); }
-inline_ u16 narrow_bf16(float x) { u16 r; asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(r) : "f"(x)); return r; }
 inline_ u32 narrow2_bf16(float a, float b) { u32 r; asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(b), "f"(a)); return r; }
 template<class T> inline_ T max_(T a, T b) { return a > b || a != a ? a : b; }
+#if __CUDA_ARCH__ >= 800
+template<> inline_ float max_<float>(float a, float b) { float r; asm("max.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b)); return r; }
+#endif
 struct op_add { template<class T> inline_ T operator()(T a, T b) const { return a + b; } };
 struct op_max { template<class T> inline_ T operator()(T a, T b) const { return max_(a, b); } };
 template<class T> inline_ T shuffle_(u32 all, T x, int by) { return __shfl_xor_sync(all, x, by); }
@@ -121,5 +123,5 @@ acc1_6 = (acc1_6 + v1_6);
 acc1_7 = (acc1_7 + v1_7);
 }
 sum1_0 = block_combine<op_add, 256, 256>((((((((acc1_0 + acc1_1) + acc1_2) + acc1_3) + acc1_4) + acc1_5) + acc1_6) + acc1_7));
-*(vec<u32, 4>*)(out0 + (2048 * pid + 8 * tid)) = {{narrow2_bf16(widen_bf16(narrow_bf16((kept1_0 / sum1_0))), widen_bf16(narrow_bf16((kept1_1 / sum1_0)))), narrow2_bf16(widen_bf16(narrow_bf16((kept1_2 / sum1_0))), widen_bf16(narrow_bf16((kept1_3 / sum1_0)))), narrow2_bf16(widen_bf16(narrow_bf16((kept1_4 / sum1_0))), widen_bf16(narrow_bf16((kept1_5 / sum1_0)))), narrow2_bf16(widen_bf16(narrow_bf16((kept1_6 / sum1_0))), widen_bf16(narrow_bf16((kept1_7 / sum1_0))))}};
+*(vec<u32, 4>*)(out0 + (2048 * pid + 8 * tid)) = {{narrow2_bf16((kept1_0 / sum1_0), (kept1_1 / sum1_0)), narrow2_bf16((kept1_2 / sum1_0), (kept1_3 / sum1_0)), narrow2_bf16((kept1_4 / sum1_0), (kept1_5 / sum1_0)), narrow2_bf16((kept1_6 / sum1_0), (kept1_7 / sum1_0))}};
 }

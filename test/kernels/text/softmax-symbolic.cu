@@ -3,6 +3,9 @@ typedef unsigned u32;
 typedef long long i64;
 #define infinity __int_as_float(0x7f800000)
 template<class T> inline_ T max_(T a, T b) { return a > b || a != a ? a : b; }
+#if __CUDA_ARCH__ >= 800
+template<> inline_ float max_<float>(float a, float b) { float r; asm("max.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b)); return r; }
+#endif
 struct op_add { template<class T> inline_ T operator()(T a, T b) const { return a + b; } };
 struct op_max { template<class T> inline_ T operator()(T a, T b) const { return max_(a, b); } };
 template<class T> inline_ T shuffle_(u32 all, T x, int by) { return __shfl_xor_sync(all, x, by); }

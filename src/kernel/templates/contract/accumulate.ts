@@ -58,13 +58,28 @@ function whole(x: Contract, a: "m" | "n"): boolean {
   return levels.every((l, i) => (i + 1 < levels.length && levels[i + 1]!.on !== "threads") || divides(l.tile, x.total[a]));
 }
 
+/** Statements of the result's element (m, n), where there is one. */
+function inside(x: Contract, m: Dim, n: Dim, s: readonly Stmt[]): readonly Stmt[] {
+  const byColumn: readonly Stmt[] = whole(x, "n") ? s : [{ kind: "if", test: below(n, x.total.n), body: s }];
+  return whole(x, "m") ? byColumn : [{ kind: "if", test: below(m, x.total.m), body: byColumn }];
+}
+/** Whether a value reads more than the accumulators. */
+function reads(x: Contract, v: Value): boolean {
+  switch (v.kind) {
+    case "load":
+      return v.buffer !== x.acc.name;
+    case "op":
+      return v.args.some((a) => reads(x, a));
+    case "select":
+      return reads(x, v.then) || reads(x, v.else);
+    default:
+      return false;
+  }
+}
+
 /** Runs `then` for every accumulator that this thread holds and that lies inside the result. */
 function each(x: Contract, st: State, then: Then): readonly Stmt[] {
   const { unit, I, J, L, cell, acc, total, vector } = x;
-  const inside = (m: Dim, n: Dim, s: readonly Stmt[]): readonly Stmt[] => {
-    const byColumn: readonly Stmt[] = whole(x, "n") ? s : [{ kind: "if", test: below(n, total.n), body: s }];
-    return whole(x, "m") ? byColumn : [{ kind: "if", test: below(m, total.m), body: byColumn }];
-  };
   if (!unit) {
     const m = add(st.off.m, at(I));
     const n = add(st.off.n, mul(at(J), vector), at(L));
@@ -83,7 +98,7 @@ function each(x: Contract, st: State, then: Then): readonly Stmt[] {
     const n = add(st.off.n, mul(at(J), unit.n), c, at(pair));
     const one: Stmt[] = [];
     then(m, n, load(acc, add(cell, 2 * h, at(pair))), one);
-    return loops([pair], inside(m, n, one));
+    return loops([pair], inside(x, m, n, one));
   });
   return loops([I, J], pairs.flat());
 }
@@ -129,9 +144,13 @@ function regrouped(x: Contract, st: State, unit: MatrixUnit): readonly Stmt[] {
       const body: Stmt[] = [];
       const v = load(x.acc, add(start, 2 * h, at(pair)));
       const value = x.epilogue(v).value(o, outputIndex(x, o.type.shape, add(m0, r), add(n0, c)), body);
-      return loops([pair], [...body, store(corners, add(corner, mul(sub(r, first), pitch), c), value)]);
+      const kept = store(corners, add(corner, mul(sub(r, first), pitch), c), value);
+      // A value alone may be computed beyond the edge; what it reads may not.
+      return loops([pair], body.length || reads(x, value) ? inside(x, add(m0, r), add(n0, c), [...body, kept]) : [kept]);
     }).flat();
-    const out = store(x.outs[which]!, flat(x, add(m0, first, row), add(n0, column)), load(corners, add(corner, mul(row, pitch), column)));
-    return loops([I, chunk], [...fill, { kind: "barrier", warp: true }, ...loops([q, l], [out]), { kind: "barrier", warp: true }]);
+    const out = inside(x, add(m0, first, row), add(n0, column), [
+      store(x.outs[which]!, flat(x, add(m0, first, row), add(n0, column)), load(corners, add(corner, mul(row, pitch), column))),
+    ]);
+    return loops([I, chunk], [...fill, { kind: "barrier", warp: true }, ...loops([q, l], out), { kind: "barrier", warp: true }]);
   });
 }

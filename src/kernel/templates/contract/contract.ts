@@ -90,6 +90,8 @@ export interface Contract {
   address(role: Role, i: Dim, k: Dim): { readonly buffer: string; readonly index: Dim };
   /** The operand is bytes of a buffer as they stand: it can be copied without being computed. */
   isPlain(role: Role): boolean;
+  /** A plain operand without batches as rows of a buffer from its beginning: each as long as the distance to the next. */
+  rows(role: Role): Rows | undefined;
   /** Partial sums of a grid point's tile, when k is cut into blocks. */
   readonly partial: Buffer;
   readonly partialWidth: number;
@@ -97,6 +99,9 @@ export interface Contract {
   readonly spills: boolean;
   readonly spilled: Buffer;
   readonly corners: Buffer;
+  /** Signals of each slot: its tiles have arrived; everybody is done with it. */
+  readonly full: Buffer;
+  readonly empty: Buffer;
 }
 
 /** Works out what the parts of the lowering share. */
@@ -133,7 +138,9 @@ export function contract(group: Group, t: ContractTiling): Contract {
   const inGridPoint = (st: State, x: Name): Dim =>
     t.levels.filter((l) => l.axis === x && l.on === "grid").reduce<Dim>((o, l) => sub(o, mul(digits.get(l)!, l.tile)), st.off[x]);
 
-  const kInner = (role: Role): boolean => role === "a" || !rowsAlongN;
+  const turned = (role: Role): boolean => t[role]?.layout.kind === "columns";
+  const kInner = (role: Role): boolean =>
+    role === "b" ? !rowsAlongN : !turned("a") || strides(group, buffers, operands.a, batch, ["m", "k"], total)?.[0] !== 1;
   const rowsAlongN = contiguous(group, buffers, operands.b, batch, total) === "n";
 
   const stages = new Map<Role, { readonly buffer: Buffer; readonly size: number }>();
@@ -147,7 +154,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
         ? Math.ceil(n / stage.layout.width) * stage.layout.width * k
         : stage.layout.kind === "swizzled"
           ? n * k
-          : kInner(role)
+          : stage.layout.kind === "rows" && kInner(role)
             ? n * (k + stage.layout.pad)
             : k * (n + stage.layout.pad);
     stages.set(role, { buffer: { name: `${role}Stage`, dtype: stage.dtype, space: "shared", size: size * t.depth }, size });
@@ -161,6 +168,8 @@ export function contract(group: Group, t: ContractTiling): Contract {
         return add(base, mul(div(i, layout.width), layout.width * kTile), mul(k, layout.width), mod(i, layout.width));
       case "rows":
         return kInner(role) ? add(base, mul(i, kTile + layout.pad), k) : add(base, mul(k, tileOf(role, "n") + layout.pad), i);
+      case "columns":
+        return add(base, mul(k, tileOf(role, across(role)) + layout.pad), i);
       case "swizzled":
         return add(base, mul(i, kTile), mul(xor(div(k, 8), mod(i, 8)), 8), mod(k, 8));
       default:
@@ -193,6 +202,8 @@ export function contract(group: Group, t: ContractTiling): Contract {
   }
   const isPlain = (role: Role): boolean =>
     plainView(group, buffers, operands[role], operandIndex(role, variable("i", 0, 1 << 20), variable("k", 0, 1 << 20))) !== undefined;
+  const rows = (role: Role): Rows | undefined =>
+    wholeRows(group, buffers, operands[role], batch, role === "a" ? ["m", "k"] : ["k", "n"], total);
   const partialWidth = t.levels.findLast((l) => l.axis === "n" && l.on === "grid")?.tile ?? nr;
   const partialHeight = t.levels.findLast((l) => l.axis === "m" && l.on === "grid")?.tile ?? mr;
   return {
@@ -234,11 +245,14 @@ export function contract(group: Group, t: ContractTiling): Contract {
     operand,
     address,
     isPlain,
+    rows,
     partial: { name: "partial", dtype, space: "shared", size: partialHeight * partialWidth } as Buffer,
     partialWidth,
     spills: t.threads === 1 && !unit && epilogueLength(group) > shortEpilogue,
     spilled: { name: "spilled", dtype, space: "shared", size: mr * nr } as Buffer,
     corners: { name: "corners", dtype: "bf16", space: "shared", size: Math.ceil(t.threads / 32) * 16 * 72 } as Buffer,
+    full: { name: "full", dtype: "u32", space: "signal", size: t.depth } as Buffer,
+    empty: { name: "empty", dtype: "u32", space: "signal", size: t.depth } as Buffer,
   };
 }
 
@@ -262,6 +276,27 @@ function plainView(
   return into.length === 0 && v.kind === "load" ? v : undefined;
 }
 
+/** Rows of k elements in a buffer, from its beginning. */
+export interface Rows {
+  readonly from: string;
+  /** Elements from one row to the next. */
+  readonly columns: number;
+}
+/** A plain operand without batches as rows of k, or undefined where it is not that. */
+export function wholeRows(
+  group: Group,
+  buffers: ReadonlyMap<Node, Buffer>,
+  node: Node,
+  batch: Shape,
+  names: readonly [Name, Name],
+  total: PerAxis<Dim>,
+): Rows | undefined {
+  const by = strides(group, buffers, node, batch, names, total);
+  const inner = names.indexOf("k");
+  if (numel(batch) !== 1 || by?.[inner] !== 1) return undefined;
+  const v = plainView(group, buffers, node, [...batch.map(() => 0), 0, 0]);
+  return v?.index === 0 ? { from: v.buffer, columns: by[1 - inner]! } : undefined;
+}
 /** Along which of its axes an operand b [k, n] is contiguous in memory, if it is a plain affine view. */
 export function contiguous(
   group: Group,

@@ -4,18 +4,19 @@
  * an accumulator leaves its registers.
  */
 import { bytesOf } from "../../../core/dtype.js";
-import { add, ceilDiv, type Dim, divides, lo, max, min, mul, sub, variables } from "../../../core/expr.js";
+import { add, ceilDiv, type Dim, divides, lo, max, min, mul, sub, variable, variables } from "../../../core/expr.js";
 import { isStatic, numel } from "../../../core/type.js";
 import { is, type Node } from "../../../ir/node.js";
 import { dotOp } from "../../../ops/matmul.js";
 import type { Target, Template } from "../../codegen.js";
 import { type Group, groupBuffers } from "../../group.js";
-import type { Kernel, MatrixUnit, Stmt } from "../../kernel.js";
+import { at, axis, type Buffer, below, indexValue, type Kernel, loops, type MatrixUnit, ref, type Stmt } from "../../kernel.js";
+import { substituteStmts } from "../../walk.js";
 import { accumulate } from "./accumulate.js";
-import { type Contract, contract, dotShape, type State, strides } from "./contract.js";
+import { type Contract, contract, dotShape, type State, strides, wholeRows } from "./contract.js";
 import { micro } from "./micro.js";
-import { pipelined, synchronous } from "./stage.js";
-import { type ContractTiling, type Problem, tileCpu, tileThreads, tileUnit } from "./tiling.js";
+import { fedByWarp, pipelined, synchronous } from "./stage.js";
+import { type ContractTiling, kTile, type Name, type Problem, tileCpu, tileShared, tileThreads, tileUnit } from "./tiling.js";
 
 /** Matrix products: CPUs, GPUs without matrix units, and GPUs with them. */
 export const contractTemplate: Template = {
@@ -42,18 +43,23 @@ export function tile(group: Group, target: Target): ContractTiling {
   const ofB = strides(group, buffers, b, batch, ["k", "n"], total);
   const problem: Problem = { batch: numel(batch), total, dtype, plain: { a: !!ofA, b: !!ofB }, contiguousB: ofB?.[1] === 1 };
   if (target.threads === 1) return tileCpu(problem, target);
-  const unit = target.units.find((u) => fits(u, problem, group, [a, b]) && copies(u, ofA, ofB));
-  if (unit) {
-    const shared = unit.operands === "shared";
-    return shared ? tileUnit(unit, { m: 128, n: unit.n, k: 64 }, [2, 1], 4, 8) : tileUnit(unit, { m: 128, n: 128, k: 64 }, [2, 4], 3, 8);
+  const units = target.units.filter((u) => fits(u, problem, group, [a, b]) && copies(u, ofA, ofB));
+  const rows = (node: Node, names: readonly [Name, Name]) => wholeRows(group, buffers, node, batch, names, total);
+  const [rowsA, rowsB] = [rows(a, ["m", "k"]), rows(b, ["k", "n"])];
+  const shared = units.filter((u) => u.operands === "shared");
+  // What lies beyond a row is 0 in a copied tile; what follows a part of a row is not.
+  const ends = rowsA && rowsB && (divides(kTile, total.k) || (rowsA.columns === total.k && rowsB.columns === total.k));
+  if (shared.length && ends) {
+    const t = tileShared(shared, problem, target);
+    return group.outputs.every((o) => o.type.dtype === "bf16") ? t : { ...t, leave: "direct" };
   }
-  return tileThreads(problem, target);
+  const unit = units.find((u) => u.operands === "registers");
+  const whole = isStatic(Object.values(total)) && divides(128, total.m) && divides(128, total.n) && divides(kTile, total.k);
+  return unit && whole ? tileUnit(unit, { m: 128, n: 128, k: kTile }, [2, 4], 3, 8) : tileThreads(problem, target);
 }
-/** Whether a matrix unit takes this product: its dtype, whole blocks, operands that are copied and not computed. */
+/** Whether a matrix unit takes this product: its dtype, and operands that are copied and not computed. */
 function fits(u: MatrixUnit, p: Problem, group: Group, [a, b]: readonly [Node, Node]): boolean {
-  const { m, n, k } = p.total;
-  const whole = divides(128, m) && divides(u.operands === "shared" ? u.n : 128, n) && divides(64, k) && isStatic([m, n, k]);
-  return whole && a.type.dtype === u.input && b.type.dtype === u.input && p.plain.a && p.plain.b && group.root!.type.dtype === u.input;
+  return a.type.dtype === u.input && b.type.dtype === u.input && p.plain.a && p.plain.b && group.root!.type.dtype === u.input;
 }
 
 /** Whether 16-byte copies can fill what a unit reads: rows of k (b's may be rows of n where fragments turn them), each row aligned. */
@@ -68,6 +74,7 @@ function copies(u: MatrixUnit, a: readonly [number, number] | undefined, b: read
 export function lowerContract(group: Group, t: ContractTiling): Kernel {
   const x = contract(group, t);
   const { total } = x;
+  let producer: readonly Stmt[] | undefined;
   const level = (i: number, st: State, slot: Dim): readonly Stmt[] =>
     i === t.accumulate ? accumulate(x, st, cut(i, st, slot)) : cut(i, st, slot);
   function cut(i: number, st: State, slot: Dim): readonly Stmt[] {
@@ -90,10 +97,42 @@ export function lowerContract(group: Group, t: ContractTiling): Kernel {
     const roles = (["a", "b"] as const).filter((r) => t[r]?.after === i + 1);
     const inner = (d: Dim, s: Dim): readonly Stmt[] => level(i + 1, advance(d), s);
     if (!roles.length || t.depth === 1) return synchronous(x, roles, loop, advance, inner, slot);
-    return pipelined(x, roles, loop, advance, inner);
+    if (t.feed !== "warp" || !roles.every((r) => x.rows(r))) return pipelined(x, roles, loop, advance, inner);
+    const both = fedByWarp(x, roles, loop, advance, inner);
+    producer = both.producer;
+    return both.consumer;
   }
   const body = level(0, { off: { m: 0, n: 0, k: 0 }, size: total }, 0);
-  return kernelOf(x, body);
+  return producer ? withProducer(x, kernelOf(x, body), producer) : kernelOf(x, body);
+}
+
+/** One more warp feeds those who multiply: its first thread moves tiles, and the others of it have nothing to do. */
+function withProducer(x: Contract, k: Kernel, producer: readonly Stmt[]): Kernel {
+  const { threads } = k;
+  const tid = variable("tid", 0, threads + 31);
+  const slot = axis("slot", x.t.depth, "unroll");
+  // Those who multiply count themselves without the warp that feeds them.
+  const worker = variable("worker", 0, threads - 1);
+  const work: readonly Stmt[] = [
+    { kind: "letIndex", name: "worker", value: indexValue(tid, "i32"), min: 0, max: threads - 1 },
+    ...substituteStmts(k.body, new Map([["tid", worker]])),
+  ];
+  const arm = (on: Buffer, amount: number): Stmt => ({ kind: "signal", op: "arm", on: ref(on, at(slot)), amount });
+  return {
+    ...k,
+    threads: threads + 32,
+    buffers: [...k.buffers, x.full, x.empty],
+    body: [
+      { kind: "if", test: below(tid, 1), body: loops([slot], [arm(x.full, 1), arm(x.empty, threads / 32)]) },
+      { kind: "barrier" },
+      {
+        kind: "if",
+        test: below(tid, threads),
+        body: work,
+        else: [{ kind: "if", test: { a: tid, op: "==", b: threads }, body: producer }],
+      },
+    ],
+  };
 }
 
 function kernelOf(x: Contract, body: readonly Stmt[]): Kernel {

@@ -7,7 +7,9 @@ import type { Role } from "./tiling.js";
 export function micro(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   const { unit } = x;
   if (!unit) return lanes(x, st, slot);
-  const kk = axis("kk", ceilDiv(st.size.k, unit.k), "unroll");
+  // What lies beyond k is 0 in a tile that was copied whole.
+  const size = unit.operands === "shared" ? x.t.levels.findLast((l) => l.axis === "k")!.tile : st.size.k;
+  const kk = axis("kk", ceilDiv(size, unit.k), "unroll");
   const k = mul(at(kk), unit.k);
   const where = (role: Role, i: Dim, more: Dim = 0): Dim =>
     x.place(role, add(x.relative(role, st, across(role)), i), add(x.relative(role, st, "k"), k, more), slot);
@@ -20,7 +22,10 @@ export function micro(x: Contract, st: State, slot: Dim): readonly Stmt[] {
 /** acc[i, j] += a[i] * b[j]: b is held in vectors, a is broadcast. */
 function lanes(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   const { I, J, L, cell, dtype } = x;
-  const k = axis("k", st.size.k, "loop");
+  // A CPU's compiler unrolls by itself; a GPU gets some turns at once, to have loads in flight.
+  const turns = x.t.threads > 1 && divides(4, st.size.k) ? 4 : 1;
+  const [ko, ki] = [axis("k", turns > 1 ? div(st.size.k, turns) : st.size.k, "loop"), axis("kk", turns, "unroll")];
+  const k = turns > 1 ? add(mul(at(ko), turns), at(ki)) : at(ko);
   const br = x.register("br", dtype, x.nr);
   const ar = x.register("ar", dtype, x.mr);
   /** Rows beyond the edge repeat the last one: their results are never stored. */
@@ -30,18 +35,22 @@ function lanes(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   };
   const read = (role: Role, i: Dim, into: Stmt[]): Value =>
     x.t[role]
-      ? load(
-          x.stages.get(role)!.buffer,
-          x.place(role, add(x.relative(role, st, across(role)), i), add(x.relative(role, st, "k"), at(k)), slot),
-        )
-      : x.operand(role, inside(role, add(st.off[across(role)], i)), add(st.off.k, at(k)), into);
+      ? load(x.stages.get(role)!.buffer, x.place(role, add(x.relative(role, st, across(role)), i), add(x.relative(role, st, "k"), k), slot))
+      : x.operand(role, inside(role, add(st.off[across(role)], i)), add(st.off.k, k), into);
   const j = add(mul(at(J), x.vector), at(L));
   const loadB: Stmt[] = [];
   loadB.push(store(br, j, read("b", j, loadB)));
   const loadA: Stmt[] = [];
-  loadA.push(store(ar, at(I), read("a", at(I), loadA)));
+  // Where a lies turned in shared memory, neighbouring rows are one access.
+  const wide = x.t.a?.layout.kind === "columns" && x.vector > 1 && x.mr % x.vector === 0;
+  const [Ia, La] = [axis("ia", x.mr / x.vector, "unroll"), axis("la", x.vector, "vector")];
+  const row = wide ? add(mul(at(Ia), x.vector), at(La)) : at(I);
+  loadA.push(store(ar, row, read("a", row, loadA)));
   const update = store(x.acc, cell, apply("fma", dtype, load(ar, at(I)), load(br, j), load(x.acc, cell)));
-  return loops([k], [...loops([J, L], loadB), ...loops([I], [...loadA, ...loops([J, L], [update])])]);
+  const body = wide
+    ? [...loops([J, L], loadB), ...loops([Ia, La], loadA), ...loops([I, J, L], [update])]
+    : [...loops([J, L], loadB), ...loops([I], [...loadA, ...loops([J, L], [update])])];
+  return loops(turns > 1 ? [ko, ki] : [ko], body);
 }
 
 type Where = (role: Role, i: Dim, more?: Dim) => Dim;

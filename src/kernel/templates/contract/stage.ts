@@ -1,6 +1,6 @@
 /** Operands on their way into shared storage: copied or computed, at once or in the background. */
 import { bytesOf, isFloat } from "../../../core/dtype.js";
-import { add, ceilDiv, type Dim, div, divides, hi, mod, mul } from "../../../core/expr.js";
+import { add, ceilDiv, type Dim, div, divides, hi, mod, mul, sub } from "../../../core/expr.js";
 import { type Axis, at, axis, below, constant, loops, ref, type Stmt, store } from "../../kernel.js";
 import { across, type Contract, type State } from "./contract.js";
 import type { Role } from "./tiling.js";
@@ -34,12 +34,11 @@ function stage(x: Contract, role: Role, st: State, slot: Dim): readonly Stmt[] {
     const from = x.address(role, add(base, i), add(st.off.k, k));
     return loops([u], [{ kind: "copy", to: ref(buffer, to), from, count: v }]);
   }
-  const [ei, ek] = [add(base, kInner ? i : add(i, at(l))), add(st.off.k, kInner ? add(k, at(l)) : k)];
-  into.push(store(buffer, add(to, at(l)), x.operand(role, ei, ek, into)));
-  return loops(
-    [u, l],
-    guarded(into, [store(buffer, add(to, at(l)), zero(x))], [...(whole ? [] : [below(ei, total[name]), below(ek, total.k)])]),
-  );
+  const [li, lk] = [kInner ? i : add(i, at(l)), kInner ? add(k, at(l)) : k];
+  const [ei, ek] = [add(base, li), add(st.off.k, lk)];
+  const there = x.place(role, li, lk, slot);
+  into.push(store(buffer, there, x.operand(role, ei, ek, into)));
+  return loops([u, l], guarded(into, [store(buffer, there, zero(x))], [...(whole ? [] : [below(ei, total[name]), below(ek, total.k)])]));
 }
 const zero = (x: Contract): ReturnType<typeof constant> => constant(isFloat(x.dtype) || bytesOf(x.dtype) < 8 ? 0 : 0n, x.dtype);
 const guarded = (body: readonly Stmt[], otherwise: readonly Stmt[], tests: readonly ReturnType<typeof below>[]): readonly Stmt[] =>
@@ -86,4 +85,62 @@ export function pipelined(x: Contract, roles: readonly Role[], loop: Axis, advan
   const settle = (pending: number): readonly Stmt[] => (background ? [{ kind: "settle", unit, pending }] : []);
   const order = background ? [...use, ...fetch] : [...fetch, ...use];
   return [...first, ...loops([loop], [{ kind: "wait", pending: ahead - 1 }, { kind: "barrier" }, ...order, ...settle(1)]), ...settle(0)];
+}
+
+/**
+ * A warp of its own moves whole tiles (`producer`); `full` and `empty` pass the slots back and forth between it and those who multiply
+ * (`consumer`).
+ */
+export function fedByWarp(
+  x: Contract,
+  roles: readonly Role[],
+  loop: Axis,
+  advance: Advance,
+  inner: Inner,
+): { readonly consumer: readonly Stmt[]; readonly producer: readonly Stmt[] } {
+  const { t, full, empty } = x;
+  const unit = x.unit!;
+  const k = at(loop);
+  const slot = mod(k, t.depth);
+  /** Signals alternate between two phases, one for each turn of a slot. */
+  const phase = (i: Dim): Dim => mod(div(i, t.depth), 2);
+  const after = (n: number, body: readonly Stmt[]): Stmt => ({ kind: "if", test: below(n, k), body });
+  const tile = (r: Role): Stmt => {
+    const { buffer } = x.stages.get(r)!;
+    const { columns, from } = x.rows(r)!;
+    return {
+      kind: "copyTile",
+      to: ref(buffer, mul(slot, x.stages.get(r)!.size)),
+      from,
+      origin: [x.origin(r, across(r)), advance(k).off.k],
+      box: [x.tileOf(r, across(r)), x.tileOf(r, "k")],
+      columns,
+      signal: ref(full, slot),
+    };
+  };
+  const bytes = roles.reduce((sum, r) => sum + x.stages.get(r)!.size * bytesOf(x.stages.get(r)!.buffer.dtype), 0);
+  const leave: Stmt = { kind: "signal", op: "arrive", on: ref(empty, mod(sub(k, 1), t.depth)), amount: 1 };
+  return {
+    producer: loops(
+      [loop],
+      [
+        after(t.depth - 1, [{ kind: "signal", op: "await", on: ref(empty, slot), amount: phase(sub(k, t.depth)) }]),
+        { kind: "signal", op: "expect", on: ref(full, slot), amount: bytes },
+        ...roles.map(tile),
+      ],
+    ),
+    consumer: [
+      ...loops(
+        [loop],
+        [
+          { kind: "signal", op: "await", on: ref(full, slot), amount: phase(k) },
+          ...inner(k, slot),
+          { kind: "settle", unit, pending: 1 },
+          // What the last turn read is settled now.
+          after(0, [{ kind: "if", test: below(mod(x.tid, 32), 1), body: [leave] }]),
+        ],
+      ),
+      { kind: "settle", unit, pending: 0 },
+    ],
+  };
 }

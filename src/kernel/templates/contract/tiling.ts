@@ -31,6 +31,8 @@ export type StageLayout =
   | { readonly kind: "panels"; readonly width: number }
   /** Row-major with padding. */
   | { readonly kind: "rows"; readonly pad: number }
+  /** Rows along m or n with padding, one for each k: what threads read side by side, wherever it came from. */
+  | { readonly kind: "columns"; readonly pad: number }
   /** 16-byte pieces of a 128-byte row exchanged by xor, as Hopper's matrix unit reads them. */
   | { readonly kind: "swizzled" };
 
@@ -44,6 +46,8 @@ export interface ContractTiling {
   readonly accumulate: number;
   /** Stages in flight; 1 = synchronous. */
   readonly depth: number;
+  /** Who fills the stages: all threads, piece by piece, or one more warp, a whole tile at a time. */
+  readonly feed?: "threads" | "warp";
   readonly micro: { readonly m: number; readonly n: number; readonly k: number; readonly vector: number; readonly unit?: MatrixUnit };
   readonly threads: number;
   /** How results leave a fragment: each lane stores what it holds, or a warp regroups them in shared memory for 16-byte stores. */
@@ -122,11 +126,15 @@ function microRows(m: number, limit: number): number {
 
 /** Shared-memory tiles and a register block per thread, for GPUs without a matrix unit for the dtype. */
 export function tileThreads(p: Problem, t: Target): ContractTiling {
-  const per = 4;
   const side = clamp(Math.floor(Math.sqrt(t.threads)), 4, 16);
+  const size = bytesOf(p.dtype);
+  // Large blocks read shared memory less, where there are enough of them for every processor.
+  const blocks = (each: number): number => most(p.batch) * Math.ceil(most(p.total.m) / each) * Math.ceil(most(p.total.n) / each);
+  const per = size <= 4 && side === 16 && blocks(8 * side) >= t.parallel / 2 ? 8 : 4;
   const bm = side * per;
-  const bk = 16;
-  const rows = (pad: number): Stage => ({ after: 5, dtype: p.dtype, layout: { kind: "rows", pad } });
+  const pad = 4;
+  const bk = 2 * 16 * (bm + pad) * size <= t.sharedBytes ? 16 : 8;
+  const stage: Stage = { after: 5, dtype: p.dtype, layout: { kind: "columns", pad } };
   return {
     levels: [
       { axis: "m", tile: bm, on: "grid" },
@@ -136,13 +144,29 @@ export function tileThreads(p: Problem, t: Target): ContractTiling {
       { axis: "k", tile: bk, on: "loop" },
     ],
     accumulate: 4,
-    a: rows(1),
-    b: rows(4),
+    a: stage,
+    b: stage,
     depth: 1,
     micro: { m: per, n: per, k: 1, vector: t.lanes > 1 ? 4 : 1 },
     threads: side * side,
     band: 1,
   };
+}
+
+/** Columns of k that matrix units take at a time: 128 bytes, which is what their layout in shared memory is made of. */
+export const kTile = 64;
+
+/** A unit and a block for units that read shared memory: as few rounds of the whole GPU as possible, of blocks that use it well. */
+export function tileShared(units: readonly MatrixUnit[], p: Problem, t: Target): ContractTiling {
+  const processors = Math.max(1, t.parallel / 2);
+  const cost = (u: MatrixUnit, m: number): number => {
+    const blocks = Math.ceil(most(p.total.m) / m) * Math.ceil(most(p.total.n) / u.n);
+    // A block's time: its products, and its operands' way into shared memory.
+    return Math.ceil(blocks / processors) * (m * u.n + 48 * (m + u.n));
+  };
+  const choices = units.flatMap((u) => [128, 64].map((m) => ({ u, m, cost: cost(u, m) })));
+  const { u, m } = choices.reduce((best, c) => (c.cost < best.cost ? c : best));
+  return { ...tileUnit(u, { m, n: u.n, k: kTile }, [m / u.m, 1], 4, 8), feed: "warp" };
 }
 
 /** Tensor cores fed through shared memory by background copies; needs sizes that are multiples of the block. */

@@ -1,0 +1,71 @@
+/** Products that matrix units take, whole tiles or not, with what may stand before and behind them. */
+import { interpret } from "../../src/backends/interp/interpret.js";
+import type { DType } from "../../src/core/dtype.js";
+import type { NdArray } from "../../src/core/ndarray.js";
+import type { Node } from "../../src/ir/node.js";
+import * as o from "../../src/ops/index.js";
+import type { Case } from "../conformance/cases.js";
+import { draw, stream } from "../conformance/inputs.js";
+
+const sizes: readonly (readonly [m: number, k: number, n: number])[] = [
+  [128, 64, 256],
+  [5, 64, 192],
+  [2, 8, 2],
+  [3, 72, 333],
+  [65, 200, 130],
+  [300, 128, 1000],
+  [129, 640, 257],
+  [256, 1024, 512],
+  [200, 768, 768],
+  [64, 2048, 64],
+];
+/** What is computed of the product of a [m, k] and w [n, k]; of `rows` w is [k, n], of `turned` a is [k, m]. */
+const uses: Readonly<Record<string, (a: Node, w: Node, bias: Node) => Node[]>> = {
+  plain: (a, w) => [o.matmul(a, o.permute(w, [1, 0]))],
+  bias: (a, w, bias) => [o.relu(o.add(o.matmul(a, o.permute(w, [1, 0])), bias))],
+  wide: (a, w, bias) => [o.add(o.cast(o.matmul(a, o.permute(w, [1, 0])), "f32"), o.cast(bias, "f32"))],
+  two: (a, w, bias) => ((y: Node) => [o.gelu(y), o.mul(y, bias)])(o.matmul(a, o.permute(w, [1, 0]))),
+  part: (a, w) => [o.matmul(o.sliceDim(a, 0, 1, 3, 1), o.permute(w, [1, 0]))],
+  rows: (a, w) => [o.matmul(a, w)],
+  turned: (a, w) => [o.matmul(o.permute(a, [1, 0]), o.permute(w, [1, 0]))],
+};
+
+/** The cases. */
+export function productCases(): Case[] {
+  return (["bf16", "f32"] as const).flatMap((dtype: DType) =>
+    sizes.flatMap(([m, k, n]) =>
+      Object.entries(uses).flatMap(([use, f]): Case[] => {
+        if (use === "part" && m < 3) return [];
+        const name = `${use} ${m}x${k}x${n} ${dtype}`;
+        const next = stream(name);
+        const feeds = new Map<Node, NdArray>();
+        const leaf = (shape: number[], label: string): Node => {
+          const node = o.input({ shape, dtype }, label);
+          feeds.set(node, draw(next, dtype, shape, [-1, 1]));
+          return node;
+        };
+        const [a, w, bias] = [
+          leaf(use === "turned" ? [k, m] : [m, k], "a"),
+          leaf(use === "rows" ? [k, n] : [n, k], "w"),
+          leaf([n], "bias"),
+        ];
+        const roots = f(a, w, bias);
+        if (use === "plain" || use === "part" || use === "rows" || use === "turned") feeds.delete(bias);
+        return [{ name, op: "product", roots, feeds }];
+      }),
+    ),
+  );
+}
+
+/** The interpreter adds products up in f64, which no f32 accumulator follows: results are held to a part of the largest one. */
+export function judgeProduct(c: Case, got: readonly NdArray[]): { readonly wrong: string[]; readonly notCompared: string[] } {
+  const exact = interpret(c.roots, c.feeds, { exact: true });
+  const wrong = got.flatMap((g, i): string[] => {
+    const want = exact[i]!.data as Float64Array;
+    const largest = want.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    const worst = want.reduce((most, x, j) => Math.max(most, Math.abs(x - Number(g.data[j]))), 0);
+    const allowed = (c.name.endsWith("bf16") ? 8e-3 : 2e-6) * largest;
+    return worst <= allowed ? [] : [`${c.name} result ${i}: off by ${worst}, allowed ${allowed}`];
+  });
+  return { wrong, notCompared: [] };
+}
