@@ -64,7 +64,7 @@ export function judgeProduct(c: Case, got: readonly NdArray[]): { readonly wrong
     const want = exact[i]!.data as Float64Array;
     const largest = want.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
     const worst = want.reduce((most, x, j) => Math.max(most, Math.abs(x - Number(g.data[j]))), 0);
-    const allowed = (c.name.endsWith("bf16") ? 8e-3 : 2e-6) * largest;
+    const allowed = (c.name.endsWith("bf16") ? 8e-3 : 4e-6) * largest;
     return worst <= allowed ? [] : [`${c.name} result ${i}: off by ${worst}, allowed ${allowed}`];
   });
   return { wrong, notCompared: [] };

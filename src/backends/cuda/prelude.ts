@@ -103,12 +103,13 @@ template(
   "class Op, int N, int All, class T",
   "T warp_combine(T x) { for (int o = N / 2; o; o >>= 1) x = Op()(x, shuffle_(All < 32 ? (1u << (All & 31)) - 1 : ~0u, x, o)); return x; }",
 );
-// Whole warps: each warp reduces, then every thread reduces what the warps of its group left.
+// Whole warps: each warp reduces, then each reduces what the warps of its group left, a lane for each of them where their number allows.
 template(
   "block_combine",
   "class Op, int N, int All, class T",
   "T block_combine(T x) { __shared__ T part[All / 32]; const int t = threadIdx.x; x = warp_combine<Op, 32, All>(x); __syncthreads(); if (t % 32 == 0) part[t / 32] = x; __syncthreads(); " +
-    "const int first = t / N * (N / 32); T r = part[first]; for (int i = 1; i < N / 32; i++) r = Op()(r, part[first + i]); return r; }",
+    "const int first = t / N * (N / 32); if ((N / 32 & (N / 32 - 1)) == 0) return warp_combine<Op, N / 32, 32>(part[first + t % (N / 32)]); " +
+    "T r = part[first]; for (int i = 1; i < N / 32; i++) r = Op()(r, part[first + i]); return r; }",
 );
 // Any number of threads.
 template(
