@@ -5,10 +5,15 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { report } from "./report.js";
-import { type Case, failedRow, type Row } from "./row.js";
+import { type Bar, type Case, failedRow, type Row } from "./row.js";
 
 /** Suites by name, loaded when asked for. */
-const suites: Readonly<Record<string, () => Promise<{ readonly cases: readonly Case[]; readonly close?: () => Promise<void> }>>> = {
+interface Suite {
+  readonly cases: readonly Case[];
+  readonly bars?: Readonly<Record<string, Bar>>;
+  readonly close?: () => Promise<void>;
+}
+const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   spine: () => import("./spine/index.js"),
   cpu: () => import("./cpu/index.js"),
   gpu: () => import("./gpu/index.js"),
@@ -31,7 +36,7 @@ if (values.help || !load) {
 --only runs some rows ("" none). --merge keeps the rows of FILE that this run does not measure. --report writes the rows as Markdown.`);
   process.exit(values.help ? 0 : 2);
 }
-const { cases, close } = await load();
+const { cases, bars, close } = await load();
 const rowsOf = (c: Case): readonly string[] => c.rows ?? [c.name];
 const wanted = values.only?.split(",").filter(Boolean) ?? [];
 const unknown = wanted.filter((w) => !cases.some((c) => rowsOf(c).includes(w)));
@@ -73,5 +78,15 @@ for (const c of cases) {
   if (values.json) writeFileSync(values.json, `${JSON.stringify(all(), null, 1)}\n`);
 }
 await close?.();
-if (values.report) writeFileSync(values.report, report(name, all()));
+if (values.report) {
+  const known = all();
+  const absent = cases.flatMap(rowsOf).filter((n) => !known.some((r) => r.name === n));
+  const at = (row: string): { suite: string; name: string; metric: string; unit: string } => ({
+    suite: name,
+    name: row,
+    metric: "",
+    unit: "",
+  });
+  writeFileSync(values.report, report(name, [...known, ...absent.map((n) => failedRow(at(n), "not measured", bars?.[n]))]));
+}
 process.exit(rows.some((r) => r.error) ? 1 : 0);

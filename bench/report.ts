@@ -12,7 +12,7 @@ export function report(suite: string, rows: readonly Row[]): string {
   const lines = rows.map((r) => {
     const bar = [r.bar?.ratio?.toFixed(2), r.bar?.limitFraction !== undefined ? `${r.bar.limitFraction.toFixed(2)} of limit` : undefined];
     const met = r.bar ? (r.met ? "yes" : "**no**") : "";
-    const ours = r.error ? "failed" : `${number(r.ours)} ${r.unit}`;
+    const ours = r.error ? (r.error === "not measured" ? r.error : "failed") : `${number(r.ours)} ${r.unit}`;
     return `| ${[
       `\`${r.name}\``,
       ours,
@@ -25,7 +25,7 @@ export function report(suite: string, rows: readonly Row[]): string {
     ].join(" | ")} |`;
   });
   const notes = rows.flatMap((r) => {
-    const text = [r.error && `failed: ${r.error}`, r.metric, r.note].filter(Boolean).join("; ");
+    const text = [r.error, r.metric, r.note].filter(Boolean).join("; ");
     return text ? [`* \`${r.name}\`: ${text.replaceAll("|", "\\|").replaceAll(/\s+/g, " ")}`] : [];
   });
   return `# Performance
@@ -37,7 +37,8 @@ ${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model.trim()} with ${avai
 Ours and the peers do the same work, their results are compared, and then they are timed in turn in one run; each figure is a median.
 A ratio above 1 means that ours is faster. The peer of a plain row is the best variant of PyTorch (eager, \`torch.compile\`, and for inference
 \`torch.compile\` with frozen weights); a row with \`@\` has the JavaScript peer that it names. The limit is what the machine allows for the
-row's work, measured before and after it.
+row's work, measured before and after it. The machine is shared: what it allows changes by up to a factor of two from minute to minute,
+ratios change less.
 
 | row | ours | peer | peer's name | ratio | of limit | at least | met |
 | --- | --- | --- | --- | --- | --- | --- | --- |

@@ -30,4 +30,5 @@ const machine: Case = {
 };
 
 export const cases: readonly Case[] = [machine, ...kernels, mlpTrain, resnetInfer, ...generation, ...training, ...llamaRows, ...starts];
+export { bars } from "./bars.js";
 export { closePeers as close } from "./contest.js";
