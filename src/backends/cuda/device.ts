@@ -16,6 +16,7 @@ import { Fences, failure } from "./fences.js";
 import { cudaKey, nvrtcFlags } from "./key.js";
 import { type HostMemory, Launches, type Places } from "./launches.js";
 import { Modules } from "./modules.js";
+import { Slabs } from "./slabs.js";
 import { Staging } from "./staging.js";
 
 /** Device memory. */
@@ -80,6 +81,7 @@ class CudaDevice implements Device {
   readonly #flags: readonly string[];
   readonly #context: bigint;
   readonly #stream: bigint;
+  readonly #slabs: Slabs;
   readonly #memory: Memory<bigint>;
   readonly #pinned: Memory<bigint>;
   readonly #staging: Staging;
@@ -118,11 +120,11 @@ class CudaDevice implements Device {
         d.call(give, address);
       },
     });
-    const device = { ...source("cuMemAlloc_v2", "cuMemFree_v2"), available: (): number => this.#free() };
-    this.#memory = new Memory(`the ${this.name} device`, device, this.counters, limit);
+    this.#slabs = new Slabs({ ...source("cuMemAlloc_v2", "cuMemFree_v2"), available: (): number => this.#free() });
+    this.#memory = new Memory(`the ${this.name} device`, this.#slabs, this.counters, limit);
     this.#pinned = new Memory("pinned host memory", source("cuMemHostAlloc", "cuMemFreeHost", 0), noCounters());
     this.#staging = new Staging(d, this.#stream);
-    this.#fences = new Fences(d, this.#stream);
+    this.#fences = new Fences(d, this.#stream, () => this.#enter());
     this.#modules = new Modules(d);
     this.#empty = d.made("cuMemAlloc_v2", 256);
     this.#guarded = options.guard ? new Set() : undefined;
@@ -267,6 +269,7 @@ class CudaDevice implements Device {
       if (this.#arena.bytes) this.#memory.give(this.#arena.address, this.#arena.bytes);
       this.#arena = { address: 0n, bytes: 0 };
       this.#memory.trim(0);
+      this.#slabs.close();
       this.#pinned.trim(0);
       this.#staging.close();
       this.#fences.close();

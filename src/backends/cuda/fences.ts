@@ -15,37 +15,49 @@ const noContext = 201;
 export class Fences {
   readonly #driver: Driver;
   readonly #stream: bigint;
+  readonly #enter: () => void;
   readonly #free: bigint[] = [];
-  readonly #waiting: { readonly event: bigint; readonly reached: Reached }[] = [];
+  /** Whoever waits for an event, in the stream's order. */
+  readonly #waiting: { readonly event: bigint; readonly reached: readonly Reached[] }[] = [];
+  /** Those that came since the last event was recorded: one serves all that come in a turn of the event loop. */
+  #unmarked: Reached[] = [];
   #polling = false;
   #since = 0;
   /** Whether other threads may wait for events. */
   #threads = true;
 
-  constructor(driver: Driver, stream: bigint) {
+  /** `enter` makes the stream's GPU the one that this thread's calls go to. */
+  constructor(driver: Driver, stream: bigint, enter: () => void) {
     this.#driver = driver;
     this.#stream = stream;
+    this.#enter = enter;
   }
 
-  /** Whether everything that was marked has been reached. */
-  get idle(): boolean {
-    return this.#waiting.length === 0;
-  }
-
-  /** Marks the end of what was enqueued so far. */
+  /** Calls back once what was enqueued so far has run. */
   after(reached: Reached): void {
-    const event = this.#free.pop() ?? this.#driver.made("cuEventCreate", eventFlags);
-    this.#driver.call("cuEventRecord", event, this.#stream);
-    this.#waiting.push({ event, reached });
+    this.#unmarked.push(reached);
     if (this.#polling) return;
     this.#polling = true;
     this.#since = performance.now();
     setImmediate(this.#poll);
   }
+  #mark(): void {
+    if (!this.#unmarked.length) return;
+    const reached = this.#unmarked;
+    this.#unmarked = [];
+    try {
+      this.#enter();
+      const event = this.#free.pop() ?? this.#driver.made("cuEventCreate", eventFlags);
+      this.#driver.call("cuEventRecord", event, this.#stream);
+      this.#waiting.push({ event, reached });
+    } catch (error) {
+      for (const f of reached) f(error as Error);
+    }
+  }
 
   /** Blocks until everything marked so far has been reached. */
   drain(): void {
-    while (this.#waiting.length) {
+    for (this.#mark(); this.#waiting.length; this.#mark()) {
       const { event } = this.#waiting[0]!;
       this.#reach(this.#driver.code("cuEventSynchronize", event));
     }
@@ -59,9 +71,11 @@ export class Fences {
   #reach(code: number): void {
     const { event, reached } = this.#waiting.shift()!;
     this.#free.push(event);
-    reached(code === 0 ? undefined : failure(this.#driver, code));
+    const error = code === 0 ? undefined : failure(this.#driver, code);
+    for (const f of reached) f(error);
   }
   readonly #poll = (): void => {
+    this.#mark();
     let progress = false;
     while (this.#waiting.length) {
       const code = this.#driver.code("cuEventQuery", this.#waiting[0]!.event);
@@ -69,13 +83,13 @@ export class Fences {
       progress = true;
       this.#reach(code);
     }
-    if (!this.#waiting.length) {
+    if (!this.#waiting.length && !this.#unmarked.length) {
       this.#polling = false;
       return;
     }
     const now = performance.now();
     if (progress) this.#since = now;
-    if (now - this.#since < pollMs) setImmediate(this.#poll);
+    if (now - this.#since < pollMs || !this.#waiting.length) setImmediate(this.#poll);
     else if (!this.#threads) setTimeout(this.#poll, 1);
     else
       this.#driver.raw("cuEventSynchronize").later([this.#waiting[0]!.event], (error, code) => {
