@@ -55,6 +55,8 @@ export interface Target {
   readonly registers: number;
   /** Bytes: L1 and L2 of one core (CPU), nothing (GPU). */
   readonly caches: readonly number[];
+  /** Bytes that long streams are asked for ahead of their use; 0 where hardware sees to it. */
+  readonly prefetch: number;
   /** Bytes of `shared` storage that one grid point may have. */
   readonly sharedBytes: number;
   /** Grid points that run at once. */

@@ -76,6 +76,8 @@ export interface Dialect {
   barrier(warp: boolean): string;
 
   copy(to: Buffer, at: string, from: Buffer, index: string, count: number): string;
+  /** Empty where hardware does without. */
+  prefetch(buffer: Buffer, index: string): string;
   commit(): string;
   wait(pending: number): string;
   copyTile(to: Buffer, at: string, from: Buffer, row: string, column: string, signal: string): string;

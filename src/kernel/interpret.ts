@@ -184,6 +184,8 @@ class Thread {
         this.write(s.into, s.threads > 1 ? merge(yield { what: "combine", size: s.threads, value: own }) : own);
         return [];
       }
+      case "prefetch":
+        return [];
       case "barrier":
         yield { what: "barrier", size: s.warp ? Math.min(32, this.kernel.threads) : this.kernel.threads };
         return [];

@@ -89,6 +89,9 @@ function statement(s: State, x: Stmt): void {
     case "combine":
       combine(s, x);
       return;
+    case "prefetch":
+      emit(s, d.prefetch(bufferOf(s, x.buffer), at(x.index)));
+      return;
     case "barrier":
       emit(s, d.barrier(x.warp === true));
       return;

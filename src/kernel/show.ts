@@ -50,6 +50,9 @@ export function showKernel(k: Kernel): string {
           `${place(s.into)} = ${s.op} of ${showValue(s.value)} over [${s.axes.map((a) => `${a.kind} ${a.name} < ${dim(a.size)}`).join(", ")}] and ${s.threads} threads`,
         );
         return;
+      case "prefetch":
+        put(depth, `prefetch ${place(s)}`);
+        return;
       case "barrier":
         put(depth, s.warp ? "barrier of a warp" : "barrier");
         return;

@@ -22,6 +22,8 @@ export interface SpaceTiling {
   /** Whether values that several passes need may be kept in scratch (or registers). */
   readonly hold: "shared" | "registers" | "nothing";
   readonly stream: boolean;
+  /** Bytes ahead at which streams are asked for; 0: not at all. */
+  readonly ahead: number;
 }
 
 /** What a tiling depends on. */
@@ -64,7 +66,7 @@ export function tileKept(t: Target, s: SpaceSizes): SpaceTiling {
   const vector = lanesFor(t, s.lane, s.dtypes);
   if (t.threads > 1) {
     const threads = clamp(t.threads, 1, 256);
-    return { ...base, vector: s.passes ? 1 : vector, unroll: 1, threads, turn: 1, block: 0, stream: false };
+    return { ...base, vector: s.passes ? 1 : vector, unroll: 1, threads, turn: 1, block: 0, stream: false, ahead: 0 };
   }
   const room = Math.max(1, Math.floor(t.registers / 2 / Math.max(1, s.accumulators)));
   const unroll = s.passes ? clamp(Math.min(floorPower(room), hi(s.lane) / vector), 1, 4) : 1;
@@ -72,7 +74,7 @@ export function tileKept(t: Target, s: SpaceSizes): SpaceTiling {
   const share = Math.ceil(hi(s.rows) / (4 * t.parallel));
   const wide = vector * unroll;
   const block = Math.ceil(clamp(Math.max(worth / cols, wide), 1, Math.max(worth / cols, s.passes ? share : worth, 1)) / wide) * wide;
-  return { ...base, vector, unroll, threads: 1, turn: 1, block, stream: !s.passes && s.written >= 1 << 25 };
+  return { ...base, vector, unroll, threads: 1, turn: 1, block, stream: !s.passes && s.written >= 1 << 25, ahead: 0 };
 }
 
 /** A tiling with lanes along the reduced axes. */
@@ -82,7 +84,10 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
   const vector = lanesFor(t, s.lane, s.dtypes);
   const single = s.passes === 1 && !s.sweeps;
   if (t.threads === 1) {
-    const together = single && rows >= 16 * t.parallel && cols >= 256 && s.accumulators === 1 ? 4 : 1;
+    // From memory one stream a thread is fastest; what caches hold is read from several rows at once.
+    const far = rows * cols * Math.max(...s.dtypes.map(bytesOf)) > (t.caches[1] ?? 1 << 20) * t.parallel;
+    const ahead = single && far ? t.prefetch : 0;
+    const together = single && !ahead && rows >= 16 * t.parallel && cols >= 256 && s.accumulators === 1 ? 4 : 1;
     const room = Math.max(1, Math.floor(t.registers / 2 / Math.max(1, s.accumulators * together)));
     const unroll = clamp(Math.min(floorPower(room), hi(s.lane) / vector), 1, 4);
     const turn = clamp(
@@ -94,9 +99,9 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
       1,
       1 << 20,
     );
-    return { lanes: "reduced", vector, unroll, together, threads: 1, rowThreads: 1, turn, block: 0, hold: "shared", stream: false };
+    return { lanes: "reduced", vector, unroll, together, threads: 1, rowThreads: 1, turn, block: 0, hold: "shared", stream: false, ahead };
   }
-  const base = { lanes: "reduced", turn: 1, block: 0, stream: false } as const;
+  const base = { lanes: "reduced", turn: 1, block: 0, stream: false, ahead: 0 } as const;
   if (single && cols <= 1 << 15) {
     return { ...base, vector, unroll: 2, together: 2, threads: clamp(t.threads, 32, 128), rowThreads: 32, hold: "nothing" };
   }

@@ -266,6 +266,12 @@ class Checker {
           this.say(`${showValue(x.value)} (${x.value.dtype}) is stored in ${b.name} (${b.dtype})`);
         return s;
       }
+      case "prefetch": {
+        const b = this.buffers.get(x.buffer);
+        if (b?.space !== "global") this.say(`a prefetch from ${x.buffer}, which is no global buffer`);
+        this.names(x.index, s, "a prefetch");
+        return s;
+      }
       case "combine": {
         const inner = x.axes.reduce((scope, a) => this.inside(a, scope), s);
         for (const a of x.axes) if (typeof a.size !== "number") this.say(`combine axis ${a.name} has no constant size`);

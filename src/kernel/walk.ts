@@ -66,6 +66,8 @@ export function rewriteStmts(body: readonly Stmt[], how: Rewrite): readonly Stmt
         return { ...s, buffer: buffer(s.buffer), index: place(s.buffer, dim(s.index)), value: value(s.value) };
       case "atomic":
         return { ...s, buffer: buffer(s.buffer), index: place(s.buffer, dim(s.index)), value: value(s.value) };
+      case "prefetch":
+        return { ...s, buffer: buffer(s.buffer), index: dim(s.index) };
       case "combine":
         return { ...s, axes: s.axes.map(axis), value: value(s.value), into: ref(s.into) };
       case "barrier":

@@ -211,6 +211,7 @@ export const c: Dialect = {
   overThreads: () => unsupported("threads inside a grid point"),
   barrier: () => "",
   copy: (to, at, from, i, n) => `__builtin_memcpy(${to.name} + ${at}, ${from.name} + ${i}, ${n * bytesOf(to.dtype)});`,
+  prefetch: (b, i) => `__builtin_prefetch(${b.name} + ${i});`,
   commit: () => "",
   wait: () => "",
   copyTile: () => unsupported("tile copies in the background"),

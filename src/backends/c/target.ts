@@ -38,6 +38,7 @@ export function cTarget(cpu: CpuTarget): Target {
     vectors: "native",
     registers: wide || cpu.arch === "arm64" ? 32 : 16,
     caches: cpu.caches ?? [32 << 10, 1 << 20],
+    prefetch: 4096,
     sharedBytes: 64 << 20,
     parallel: cpu.parallel ?? 1,
     units: has("amx-bf16") && wide ? [amx] : [],

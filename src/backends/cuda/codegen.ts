@@ -242,6 +242,7 @@ export const cuda: Dialect = {
       ? `copy_${bytes}(${to.name} + ${at}, ${from.name} + ${i});`
       : `copy_each(${to.name} + ${at}, ${from.name} + ${i}, ${n});`;
   },
+  prefetch: () => "",
   commit: () => 'asm volatile("cp.async.commit_group;");',
   wait: (pending) => `landed<${pending}>();`,
   copyTile: (to, at, from, row, column, signal) => `copy_tile(${to.name} + ${at}, &${from.name}_map, ${column}, ${row}, ${signal});`,

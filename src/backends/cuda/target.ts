@@ -23,6 +23,7 @@ export function cudaTarget(gpu: CudaTarget): Target {
     vectors: "unrolled",
     registers: 255,
     caches: [],
+    prefetch: 0,
     sharedBytes: gpu.sharedBytes ?? (gpu.sm >= 90 ? 227 << 10 : 99 << 10),
     parallel: (gpu.multiprocessors ?? 108) * 2,
     units: gpu.sm === 90 ? [wgmma(256), wgmma(128), wgmma(64), mmaSync] : gpu.sm >= 80 ? [mmaSync] : [],

@@ -14,6 +14,7 @@ const target: Target = {
   vectors: "unrolled",
   registers: 16,
   caches: [32 << 10, 1 << 20],
+  prefetch: 0,
   sharedBytes: 0,
   parallel: 1,
   units: [],

@@ -291,6 +291,7 @@ export const js: Dialect = {
   overThreads: () => unsupported("threads inside a grid point"),
   barrier: () => "",
   copy: (to, at, from, i, n) => `${to.name}.set(${from.name}.subarray(${i}, ${i} + ${n}), ${at});`,
+  prefetch: () => "",
   commit: () => "",
   wait: () => "",
   copyTile: () => unsupported("tile copies in the background"),

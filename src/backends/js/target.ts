@@ -11,6 +11,7 @@ export const jsTarget: Target = {
   vectors: "unrolled",
   registers: 16,
   caches: [32 << 10, 1 << 20],
+  prefetch: 0,
   sharedBytes: 64 << 20,
   parallel: 1,
   units: [],

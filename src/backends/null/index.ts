@@ -14,6 +14,7 @@ const target: Target = {
   vectors: "native",
   registers: 16,
   caches: [32 << 10, 1 << 20],
+  prefetch: 0,
   sharedBytes: 1 << 20,
   parallel: 4,
   units: [],

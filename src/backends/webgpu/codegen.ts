@@ -338,6 +338,7 @@ function wgsl(k: Kernel, sharedBytes: number): Dialect {
     barrier: () => "workgroupBarrier();",
     copy: (to, at, from, i, n) =>
       `for (var c_ = 0; c_ < ${n}; c_++) { ${to.name}[${at} + c_] = ${loadWord(storage(from), `(${i} + c_)`)}; }`,
+    prefetch: () => "",
     commit: () => "",
     wait: () => "",
     copyTile: () => unsupported("tile copies in the background"),

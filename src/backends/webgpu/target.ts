@@ -22,6 +22,7 @@ export function webgpuTarget(limits: WebGpuLimits = {}): Target {
     vectors: "unrolled",
     registers: 64,
     caches: [],
+    prefetch: 0,
     sharedBytes: limits.maxComputeWorkgroupStorageSize ?? 16384,
     parallel: 64,
     units: [],

@@ -1,11 +1,42 @@
 /** Lanes along the reduced axes: each row is swept once per pass (softmax, norms, argmax, matrix-vector). */
 import { bytesOf } from "../../core/dtype.js";
-import { add, ceilDiv, type Dim, div, divides, hi, indexOn, min, mod, mul, sub, variable } from "../../core/expr.js";
+import {
+  add,
+  ceilDiv,
+  type Dim,
+  dependsOn,
+  div,
+  divides,
+  hi,
+  indexOn,
+  min,
+  mod,
+  mul,
+  show,
+  stride,
+  sub,
+  substitute,
+  variable,
+} from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import type { Target } from "../../kernel/codegen.js";
-import { apply, at, axis, type Buffer, below, indexValue, type Kernel, load, loops, ref, type Stmt, store } from "../../kernel/kernel.js";
+import {
+  type Axis,
+  apply,
+  at,
+  axis,
+  type Buffer,
+  below,
+  indexValue,
+  type Kernel,
+  load,
+  loops,
+  ref,
+  type Stmt,
+  store,
+} from "../../kernel/kernel.js";
 import type { SpaceTiling } from "../../kernel/tiling.js";
-import { eachStmt, finishKernel, substituteStmts } from "../../kernel/walk.js";
+import { eachStmt, eachValue, finishKernel, substituteStmts } from "../../kernel/walk.js";
 import { type Evaluated, evaluatePasses, type Pass, partOf, type Sum, type Window } from "./passes.js";
 import { bindMerged, digits, type MergedAxis, type Plan } from "./space.js";
 
@@ -98,7 +129,8 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
     const body = substituteStmts(pass.body, here, scalar ? { buffer: rename(e) } : {});
     const step = us * vs * rowThreads;
     const guarded: readonly Stmt[] = cpu || divides(step, length) ? body : [{ kind: "if", test: below(col, add(start, length)), body }];
-    return loops([j, ...(together > 1 ? [r] : []), ...(us > 1 ? [ua] : []), ...(vs > 1 ? [va] : [])], guarded);
+    const element = loops([...(together > 1 ? [r] : []), ...(us > 1 ? [ua] : []), ...(vs > 1 ? [va] : [])], guarded);
+    return loops([j], [...(us * vs === wide ? streams(p, body, t.ahead, [ua, va]) : []), ...element]);
   }
   const names = new Map(around.map((m) => [m, p.fresh("q")]));
   const loopName = (m: MergedAxis): string => names.get(m)!;
@@ -150,6 +182,33 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
   ];
   return finishKernel(name, buffers, grid, threads, body);
 }
+
+/** Asks for what the main sweep reads of long contiguous rows, one line of the cache after the other. */
+function streams(p: Plan, body: readonly Stmt[], ahead: number, [u, v]: readonly [Axis, Axis]): readonly Stmt[] {
+  if (!ahead) return [];
+  const found = new Map<string, Stmt>();
+  eachValue(body, (x) => {
+    if (x.kind !== "load" || !dependsOn(x.index, "pid") || stride(x.index, v.name) !== 1) return;
+    const buffer = [...p.buffers.values()].find((b) => b.name === x.buffer);
+    if (!buffer) return;
+    const bytes = bytesOf(buffer.dtype);
+    const first = substitute(
+      x.index,
+      new Map<string, Dim>([
+        [u.name, 0],
+        [v.name, 0],
+      ]),
+    );
+    const lines = Math.max(1, ((u.size as number) * (v.size as number) * bytes) / line);
+    for (let i = 0; i < lines; i++) {
+      const s: Stmt = { kind: "prefetch", buffer: buffer.name, index: add(first, (ahead + i * line) / bytes) };
+      found.set(`${s.buffer} ${show(s.index)}`, s);
+    }
+  });
+  return [...found.values()];
+}
+/** Bytes of a line of the cache. */
+const line = 64;
 
 const restOf = (s: Sum): Buffer => ({ ...s.accumulator, name: s.accumulator.name.replace(/^acc/, "rest") });
 /** Registers of the scalar tail: accumulators have their own, other registers get their own copy (row values are shared). */

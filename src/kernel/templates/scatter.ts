@@ -59,7 +59,8 @@ function lowerScatter(group: Group, target: Target): Kernel {
   const places = index.type.shape.slice(along);
   const size = shape[along]!;
   const [b, r, m] = [numel(batch), numel(rest), numel(places)];
-  const dtype = computeDType(root.type.dtype);
+  // What is only replaced needs no wider sums.
+  const dtype = combine === "set" ? root.type.dtype : computeDType(root.type.dtype);
   const name = namesFor(group);
   const buffers = groupBuffers(group);
   const direct = group.outputs.includes(root) && dtype === root.type.dtype;
