@@ -22,7 +22,7 @@ export interface SpaceTiling {
   /** Whether values that several passes need may be kept in scratch (or registers). */
   readonly hold: "shared" | "registers" | "nothing";
   readonly stream: boolean;
-  /** Bytes ahead at which streams are asked for; 0: not at all. */
+  /** How far ahead streams are asked for: in bytes of a row (reduced), in rows (kept); 0: not at all. */
   readonly ahead: number;
 }
 
@@ -60,6 +60,14 @@ export function lanesFor(t: Target, lane: Dim, dtypes: readonly DType[]): number
   return Math.min(floorPower((t.lanes * 4) / widest), floorPower(hi(lane)));
 }
 
+/** Rows ahead at which a matrix that is read across its rows is asked for. */
+const rowsAhead = 16;
+/** Bytes of results beyond which caches are of no use to them. */
+const streamed = 1 << 25;
+/** More than the caches nearest to the cores hold. */
+const isFar = (t: Target, elements: number, dtypes: readonly DType[]): boolean =>
+  elements * Math.max(...dtypes.map(bytesOf)) > (t.caches[1] ?? 1 << 20) * t.parallel;
+
 /** A tiling with lanes along the kept axes. */
 export function tileKept(t: Target, s: SpaceSizes): SpaceTiling {
   const base = { lanes: "kept", together: 1, rowThreads: 1, hold: "nothing" } as const;
@@ -69,12 +77,14 @@ export function tileKept(t: Target, s: SpaceSizes): SpaceTiling {
     return { ...base, vector: s.passes ? 1 : vector, unroll: 1, threads, turn: 1, block: 0, stream: false, ahead: 0 };
   }
   const room = Math.max(1, Math.floor(t.registers / 2 / Math.max(1, s.accumulators)));
-  const unroll = s.passes ? clamp(Math.min(floorPower(room), hi(s.lane) / vector), 1, 4) : 1;
   const cols = Math.max(1, hi(s.cols));
+  // A matrix read across its rows: long pieces of each, asked for some rows ahead.
+  const ahead = s.passes === 1 && cols >= 4 * rowsAhead && isFar(t, hi(s.rows) * cols, s.dtypes) && t.prefetch ? rowsAhead : 0;
+  const unroll = s.passes ? clamp(Math.min(floorPower(room), hi(s.lane) / vector), 1, ahead ? 8 : 4) : 1;
   const share = Math.ceil(hi(s.rows) / (4 * t.parallel));
   const wide = vector * unroll;
   const block = Math.ceil(clamp(Math.max(worth / cols, wide), 1, Math.max(worth / cols, s.passes ? share : worth, 1)) / wide) * wide;
-  return { ...base, vector, unroll, threads: 1, turn: 1, block, stream: !s.passes && s.written >= 1 << 25, ahead: 0 };
+  return { ...base, vector, unroll, threads: 1, turn: 1, block, stream: !s.passes && s.written >= streamed, ahead };
 }
 
 /** A tiling with lanes along the reduced axes. */
@@ -85,8 +95,7 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
   const single = s.passes === 1 && !s.sweeps;
   if (t.threads === 1) {
     // From memory one stream a thread is fastest; what caches hold is read from several rows at once.
-    const far = rows * cols * Math.max(...s.dtypes.map(bytesOf)) > (t.caches[1] ?? 1 << 20) * t.parallel;
-    const ahead = single && far ? t.prefetch : 0;
+    const ahead = single && isFar(t, rows * cols, s.dtypes) ? t.prefetch : 0;
     const together = single && !ahead && rows >= 16 * t.parallel && cols >= 256 && s.accumulators === 1 ? 4 : 1;
     const room = Math.max(1, Math.floor(t.registers / 2 / Math.max(1, s.accumulators * together)));
     const unroll = clamp(Math.min(floorPower(room), hi(s.lane) / vector), 1, 4);
@@ -99,7 +108,19 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
       1,
       1 << 20,
     );
-    return { lanes: "reduced", vector, unroll, together, threads: 1, rowThreads: 1, turn, block: 0, hold: "shared", stream: false, ahead };
+    return {
+      lanes: "reduced",
+      vector,
+      unroll,
+      together,
+      threads: 1,
+      rowThreads: 1,
+      turn,
+      block: 0,
+      hold: "shared",
+      stream: s.sweeps && s.written >= streamed,
+      ahead,
+    };
   }
   const base = { lanes: "reduced", turn: 1, block: 0, stream: false, ahead: 0 } as const;
   if (single && cols <= 1 << 15) {

@@ -201,10 +201,12 @@ export const c: Dialect = {
     lanes === 1 && !["f16", "bf16", "bool"].includes(b.dtype) ? `${b.name}[${i}]` : `${on(`load_${b.dtype}`, lanes)}(${b.name} + ${i})`,
   wide: () => unsupported("unrolled lanes"),
   wideLane: () => unsupported("unrolled lanes"),
-  store: (b, i, [v], lanes) =>
-    lanes === 1 && !["f16", "bf16", "bool"].includes(b.dtype)
-      ? `${b.name}[${i}] = ${v};`
-      : `${on(`store_${b.dtype}`, lanes)}(${b.name} + ${i}, ${v});`,
+  store: (b, i, [v], lanes, stream) =>
+    stream && [16, 32, 64].includes(lanes * bytesOf(b.dtype)) && b.dtype !== "bool"
+      ? `${on(`stream_${b.dtype}`, lanes)}(${b.name} + ${i}, ${v});`
+      : lanes === 1 && !["f16", "bf16", "bool"].includes(b.dtype)
+        ? `${b.name}[${i}] = ${v};`
+        : `${on(`store_${b.dtype}`, lanes)}(${b.name} + ${i}, ${v});`,
   atomic: (o, b, i, v) => `${call(`atomic_${o}_${b.dtype}`, 1, [`${b.name} + ${i}`, v])};`,
   hold: (v, storage, lanes) => (isHalf(storage) ? call(`round_${storage}`, lanes, [v]) : v),
   across: (o, x, dtype, lanes) => call(`across_${o}_${dtype}`, lanes, [x]),
@@ -249,6 +251,7 @@ function finish(k: Kernel, p: Printed): KernelCode {
     "for (i64x1 pid = begin; pid < end; pid++) {",
     ...p.body,
     "}",
+    ...(p.body.some((l) => /\bstream_/.test(l)) ? ["stream_endx1();"] : []),
     "}",
   ];
   return {

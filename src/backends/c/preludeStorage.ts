@@ -1,6 +1,9 @@
 /** Loads and stores that convert, and rounding to half floats: to nearest, half to even. */
 import type { Helper } from "./prelude.js";
 
+const widths = { f32: 4, f64: 8, i8: 1, i16: 2, i32: 4, i64: 8, u8: 1, u16: 2, u32: 4, u64: 8 } as const;
+const plain = Object.keys(widths) as readonly (keyof typeof widths)[];
+
 /** Every helper of this file by name. */
 export function storage(): Record<string, Helper> {
   const out: Record<string, Helper> = {};
@@ -21,8 +24,9 @@ export function storage(): Record<string, Helper> {
     "u32x$ r = sel_u32x$(lt_u32x$(m, splat_u32x$(0x38800000u)), small, sel_u32x$(lt_u32x$(m, splat_u32x$(0x477ff000u)), normal, splat_u32x$(0x7c00u))); " +
     `return ${convert(n, "u16", "s | sel_u32x$(isnan_f32x$(a), 0x7e00u | ((m >> 13) & 0x1ffu), r)")}; }`;
   out.round_f16 = () => "f32x$ round_f16x$(f32x$ a) { return widen_f16x$(narrow_f16x$(a)); }";
-  for (const t of ["f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"]) {
+  for (const t of plain) {
     out[`load_${t}`] = () => `${t}x$ load_${t}x$(const ${t}x1* p) { return *(const ${t}ux$*)p; }`;
+    out[`stream_${t}`] = (n) => streamed(`void stream_${t}x$(${t}x1* p, ${t}x$ v)`, "v", t, n);
     out[`store_${t}`] = () => `void store_${t}x$(${t}x1* p, ${t}x$ v) { *(${t}ux$*)p = v; }`;
   }
   out.load_bool = (n) =>
@@ -31,7 +35,26 @@ export function storage(): Record<string, Helper> {
     `void store_boolx$(u8x1* p, boolx$ v) { ${n === 1 ? "*p = (u8x1)(v != 0)" : "*(u8ux$*)p = __builtin_convertvector(-v, u8x$)"}; }`;
   for (const h of ["f16", "bf16"]) {
     out[`load_${h}`] = () => `f32x$ load_${h}x$(const u16x1* p) { return widen_${h}x$(*(const u16ux$*)p); }`;
+    out[`stream_${h}`] = (n) => streamed(`void stream_${h}x$(u16x1* p, f32x$ v)`, `narrow_${h}x$(v)`, "u16", n);
     out[`store_${h}`] = () => `void store_${h}x$(u16x1* p, f32x$ v) { *(u16ux$*)p = narrow_${h}x$(v); }`;
   }
+  out.stream_end = () =>
+    "#if defined(__x86_64__)\nFN void stream_endx1(void) { __builtin_ia32_sfence(); }\n#else\nFN void stream_endx1(void) {}\n#endif";
   return out;
+}
+
+/** A store of whole aligned vectors that bypasses the caches, where compiler and processor have one. */
+function streamed(head: string, value: string, t: "u16" | (typeof plain)[number], lanes: number): string {
+  const bytes = lanes * widths[t];
+  const [macro, builtin] = bytes === 64 ? ["AVX512F", "movntdq512"] : bytes === 32 ? ["AVX", "movntdq256"] : ["SSE2", "movntdq"];
+  const words = `i64x${bytes / 8}`;
+  return [
+    "#if defined(__clang__)",
+    `FN ${head} { __builtin_nontemporal_store(${value}, (${t}x$*)p); }`,
+    `#elif defined(__${macro}__)`,
+    `FN ${head} { __builtin_ia32_${builtin}((${words}*)p, (${words})${value}); }`,
+    "#else",
+    `FN ${head} { *(${t}ux$*)p = ${value}; }`,
+    "#endif",
+  ].join("\n");
 }

@@ -1,5 +1,5 @@
 /** Lanes along the kept axes: maps, and reductions over leading axes where neighbouring rows lie next to each other. */
-import { add, ceilDiv, type Dim, div, divides, hi, indexOn, min, mod, mul, sub, variable } from "../../core/expr.js";
+import { add, ceilDiv, type Dim, dependsOn, div, divides, hi, indexOn, min, mod, mul, sub, substitute, variable } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import { type Axis, at, axis, type Buffer, below, indexValue, type Kernel, load, loops, type Stmt, store } from "../../kernel/kernel.js";
 import type { SpaceTiling } from "../../kernel/tiling.js";
@@ -7,6 +7,7 @@ import { finishKernel, substituteStmts } from "../../kernel/walk.js";
 import { type Evaluated, evaluatePasses, type Pass, partOf, type Window } from "./passes.js";
 import { namesIndices } from "./reduced.js";
 import { bindMerged, crossing, digits, type MergedAxis, type Plan } from "./space.js";
+import { prefetches } from "./streams.js";
 
 /** Lowers a plan with lanes along `lane`, one of its kept axes; undefined where there is none. With a window: partial results of each chunk of columns. */
 export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined, name: string, window?: Window): Kernel {
@@ -23,6 +24,7 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
     element: p.axes.filter((a) => a.reduced),
     ...(p.passes > 0 && wide > 1 && { slot: wide }),
     hold: "nothing",
+    stream: t.stream,
   });
   // An index read in one loop nest cannot be used in another.
   if (p.passes > 0 && wide > 1 && namesIndices([...e.passes.flatMap((x) => x.before), ...e.end])) {
@@ -66,13 +68,22 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
     const nest = (body: readonly Stmt[]): readonly Stmt[] => loops(cells, substituteStmts(body, here, how));
     const lanes = (pass: Pass): readonly Stmt[] => {
       const start = pass.sums.map((s) => store(s.result, slot, s.start));
-      const swept = pass.body.length ? loops([...loopOf.values()], nest(pass.body)) : [];
+      const body = nest(pass.body);
+      const swept = body.length ? loops([...loopOf.values()], [...streams(body, ua, va), ...body]) : [];
       return [...nest(pass.before), ...loops(cells, substituteStmts(start, new Map(), how)), ...swept];
     };
     // Without reductions there is one nest, and names stay in it.
     if (p.passes === 0) return nest([...e.passes.flatMap((x) => [...x.before, ...x.body]), ...e.end]);
     const end = window ? loops(cells, substituteStmts(partials(position(ua, va), slot), new Map(), how)) : nest(e.end);
     return [...e.passes.flatMap(lanes), ...end];
+  }
+
+  /** Asks for the same columns some rows ahead. */
+  function streams(body: readonly Stmt[], ua: Axis, va: Axis): readonly Stmt[] {
+    const row = [...loopOf.values()].at(-1);
+    if (!t.ahead || !row || ua.size !== unroll || va.size !== vector) return [];
+    const later = new Map<string, Dim>([[row.name, add(at(row), t.ahead)]]);
+    return prefetches(p.buffers.values(), body, [ua, va], (index) => (dependsOn(index, row.name) ? substitute(index, later) : undefined));
   }
 
   const crossed = lane && p.passes === 0 && crossing(p, lane);

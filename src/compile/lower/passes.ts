@@ -21,6 +21,8 @@ export interface Levels {
   /** Where row values live when rows are computed together. */
   readonly slot?: number;
   readonly hold: "shared" | "registers" | "nothing";
+  /** Elements that leave are not read again soon. */
+  readonly stream?: boolean;
 }
 
 /** The statements of one sweep over a row: `before` once per row, `body` per element. */
@@ -165,7 +167,8 @@ export function evaluatePasses(p: Plan, levels: Levels): Evaluated {
       const v = e.value(o.node, o.index, body);
       return inPlace ? named(p, v, body) : v;
     });
-    for (const [i, o] of leaving.entries()) body.push(store(o.buffer, flatten(o.index, o.node.type.shape), values[i]!));
+    const hint = levels.stream && !inPlace ? "stream" : undefined;
+    for (const [i, o] of leaving.entries()) body.push(store(o.buffer, flatten(o.index, o.node.type.shape), values[i]!, hint));
     passes.push({ before, body, sums: mine });
   }
   current = p.passes;

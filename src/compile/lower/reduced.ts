@@ -1,23 +1,6 @@
 /** Lanes along the reduced axes: each row is swept once per pass (softmax, norms, argmax, matrix-vector). */
 import { bytesOf } from "../../core/dtype.js";
-import {
-  add,
-  ceilDiv,
-  type Dim,
-  dependsOn,
-  div,
-  divides,
-  hi,
-  indexOn,
-  min,
-  mod,
-  mul,
-  show,
-  stride,
-  sub,
-  substitute,
-  variable,
-} from "../../core/expr.js";
+import { add, ceilDiv, type Dim, dependsOn, div, divides, hi, indexOn, min, mod, mul, sub, variable } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import type { Target } from "../../kernel/codegen.js";
 import {
@@ -36,9 +19,10 @@ import {
   store,
 } from "../../kernel/kernel.js";
 import type { SpaceTiling } from "../../kernel/tiling.js";
-import { eachStmt, eachValue, finishKernel, substituteStmts } from "../../kernel/walk.js";
+import { eachStmt, finishKernel, substituteStmts } from "../../kernel/walk.js";
 import { type Evaluated, evaluatePasses, type Pass, partOf, type Sum, type Window } from "./passes.js";
 import { bindMerged, digits, type MergedAxis, type Plan } from "./space.js";
+import { prefetches } from "./streams.js";
 
 /** Lowers a plan with lanes along its last reduced axis. With a window: the partial results of each chunk of columns. */
 export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name: string, window?: Window): Kernel {
@@ -59,6 +43,7 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
     element: [...p.axes.filter((a) => a.reduced), v],
     ...(together > 1 && { slot: together }),
     hold: holding(t, cols, target),
+    stream: t.stream,
   });
   if (together > 1 && namesIndices([...e.passes.flatMap((x) => x.before), ...e.end]))
     return lowerReduced(p, { ...t, together: 1 }, target, name);
@@ -186,29 +171,8 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
 /** Asks for what the main sweep reads of long contiguous rows, one line of the cache after the other. */
 function streams(p: Plan, body: readonly Stmt[], ahead: number, [u, v]: readonly [Axis, Axis]): readonly Stmt[] {
   if (!ahead) return [];
-  const found = new Map<string, Stmt>();
-  eachValue(body, (x) => {
-    if (x.kind !== "load" || !dependsOn(x.index, "pid") || stride(x.index, v.name) !== 1) return;
-    const buffer = [...p.buffers.values()].find((b) => b.name === x.buffer);
-    if (!buffer) return;
-    const bytes = bytesOf(buffer.dtype);
-    const first = substitute(
-      x.index,
-      new Map<string, Dim>([
-        [u.name, 0],
-        [v.name, 0],
-      ]),
-    );
-    const lines = Math.max(1, ((u.size as number) * (v.size as number) * bytes) / line);
-    for (let i = 0; i < lines; i++) {
-      const s: Stmt = { kind: "prefetch", buffer: buffer.name, index: add(first, (ahead + i * line) / bytes) };
-      found.set(`${s.buffer} ${show(s.index)}`, s);
-    }
-  });
-  return [...found.values()];
+  return prefetches(p.buffers.values(), body, [u, v], (index, bytes) => (dependsOn(index, "pid") ? add(index, ahead / bytes) : undefined));
 }
-/** Bytes of a line of the cache. */
-const line = 64;
 
 const restOf = (s: Sum): Buffer => ({ ...s.accumulator, name: s.accumulator.name.replace(/^acc/, "rest") });
 /** Registers of the scalar tail: accumulators have their own, other registers get their own copy (row values are shared). */
