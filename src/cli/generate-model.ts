@@ -3,7 +3,7 @@ import "../index.js";
 import { ArgumentError } from "../core/errors.js";
 import { type GenerateOptions, type GenerationReport, loadModel, type ModelDType } from "../llm/index.js";
 import { showBytes } from "../runtime/memory.js";
-import { closeDevices } from "../tensor/index.js";
+import { closeDevices, setThreads } from "../tensor/index.js";
 
 export interface GenerateModelCommand {
   readonly model: string;
@@ -18,6 +18,7 @@ export interface GenerateModelCommand {
   readonly dtype?: string;
   readonly maxLength?: number;
   readonly device?: string;
+  readonly threads?: number;
   readonly json?: boolean;
 }
 
@@ -27,6 +28,7 @@ const dtypes: readonly string[] = ["f32", "bf16", "f16"] satisfies ModelDType[];
 export async function generateModel(o: GenerateModelCommand): Promise<void> {
   const { dtype, device, maxLength } = o;
   if (dtype !== undefined && !dtypes.includes(dtype)) throw new ArgumentError(`--dtype ${dtype} is not one of ${dtypes.join(", ")}`);
+  if (o.threads !== undefined) setThreads(o.threads);
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
   const started = performance.now();

@@ -9,6 +9,7 @@ export interface GenerateCommand {
   readonly seed: number;
   readonly trust?: boolean;
   readonly device?: string;
+  readonly threads?: number;
   readonly json?: boolean;
 }
 
@@ -50,7 +51,7 @@ async function open(file: string, o: GenerateCommand): Promise<Session> {
   for (const name of o.device ? small.filter((d) => d === o.device) : small) {
     let device: Awaited<ReturnType<typeof openDevice>>;
     try {
-      device = await openDevice(name);
+      device = await openDevice(name, o.threads === undefined ? {} : { threads: o.threads });
     } catch (error) {
       if (o.device) throw error;
       reasons.push(`${name}: ${(error as Error).message}`);

@@ -66,6 +66,7 @@ program
   .option("--trust", "run native code that the file carries (only for files you made or trust)")
   .option(...device)
   .option("--dtype <name>", "with --model: f32, bf16 or f16 (default: as the weights are stored)")
+  .option("--threads <n>", "threads of the c device (default: one per core)", count)
   .option("--max-length <n>", "with --model: positions of the cache (default: the model's context, at most 2048)", count)
   .option("--top-k <n>", "with --model: draw from this many of the likeliest tokens", count)
   .option("--top-p <p>", "with --model: draw from the likeliest tokens that together have this probability", real)

@@ -1,6 +1,7 @@
 /** A language model with its tokenizer: text in, text out. */
 import { ArgumentError, UnsupportedError } from "../core/errors.js";
 import { CausalModel } from "../models/index.js";
+import type { Tensor } from "../tensor/index.js";
 import { Decoder } from "./decoder.js";
 import { readJsonIfThere } from "./json.js";
 import { type LoadedWeights, type LoadOptions, loadPretrained, type Pretrained } from "./load.js";
@@ -39,6 +40,13 @@ export async function loadModel(folder: string, options: LanguageModelOptions = 
       `${folder} holds a ${loaded.model.constructor.name}, which does not generate text; load it with loadPretrained and call its forward`,
     );
   return new LanguageModel({ ...loaded, model: loaded.model }, options);
+}
+
+/** A token's value, asked for now; whoever does not wait for it does not hear of its failure. */
+function valueOf(token: Tensor): Promise<number> {
+  const value = token.item();
+  value.catch(() => {});
+  return value;
 }
 
 /** A model that continues text. It holds one sequence at a time. */
@@ -128,18 +136,24 @@ export class LanguageModel {
         finished,
       });
       if (most === 0) return report("length");
-      for (let token = this.decoder.start(prompt, run); ; ) {
-        const id = Number(await token.item());
+      let token = this.decoder.start(prompt, run);
+      let value = valueOf(token);
+      // One turn of the event loop, in which the prompt goes to the device, or its kernels to the compiler.
+      await new Promise((done) => setImmediate(done));
+      for (;;) {
+        signal?.throwIfAborted();
+        const last = made + 1 === most;
+        // The device is given the next step before it has ended this one, so it never waits for the host; a step after the last token is lost.
+        if (!last) token = this.decoder.step(token, prompt.length + made, made + 1, run);
+        const next = last ? value : valueOf(token);
+        const id = Number(await value);
         if (made === 0) first = performance.now();
         signal?.throwIfAborted();
         if (stops.has(id)) return report("stop");
         made++;
-        const done = made === most;
-        // The device works on the next token while the caller has this one.
-        if (!done) token = this.decoder.step(token, prompt.length + made - 1, made, run);
         yield id;
-        signal?.throwIfAborted();
-        if (done) return report("length");
+        if (last) return report("length");
+        value = next;
       }
     } finally {
       this.busy = false;

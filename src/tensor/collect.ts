@@ -69,12 +69,14 @@ function collector(): (() => void) | null {
 }
 
 const slack = 1 << 20;
+/** Bytes that a device may hold before anything is collected: running the collector takes longer than a small program. */
+const unlooked = 1 << 27;
 const limits = new WeakMap<Engine, { bytes: number; blocks: number }>();
 /** Collects when the device holds twice what it held after the last time. */
 export function collectIfNeeded(engine: Engine): void {
   const device = engine.device!;
   let limit = limits.get(engine);
-  if (!limit) limits.set(engine, (limit = { bytes: slack, blocks: 4096 }));
+  if (!limit) limits.set(engine, (limit = { bytes: unlooked, blocks: 4096 }));
   if (device.counters.bytes <= limit.bytes && blocks.size <= limit.blocks) return;
   collect();
   if (device.counters.bytes > limit.bytes) collect();

@@ -2,6 +2,7 @@
 import { ArgumentError, UnsupportedError } from "../core/errors.js";
 import type { Graph } from "../ir/graph.js";
 import { type Backend, backendFor, type Codegen } from "../kernel/codegen.js";
+import type { DeviceOptions } from "../runtime/device.js";
 import { deviceName } from "../runtime/device.js";
 import type { HostFunctions, Program } from "../runtime/program.js";
 import { warnOnce } from "../runtime/warn.js";
@@ -17,6 +18,7 @@ const engines = new Map<string, Engine>();
 let preference: readonly string[] = [];
 let hostFunctions: HostFunctions | undefined;
 let chosen = "";
+let deviceOptions: DeviceOptions = {};
 
 /** Makes a backend known by name. `load` imports it when it is first used. */
 export function registerBackend(name: string, load: () => Promise<Backend>, compile: Registered["compile"]): void {
@@ -31,6 +33,17 @@ export function setPreference(names: readonly string[]): void {
 /** The functions that host steps call (the reference interpreter). */
 export function setHostFunctions(host: HostFunctions): void {
   hostFunctions = host;
+}
+
+/** How many threads devices on the processor use (torch.set_num_threads): one per core unless told. It counts for devices that open later. */
+export function setThreads(count: number): void {
+  if (!Number.isInteger(count) || count < 1) throw new ArgumentError(`setThreads: ${count} threads; it is a whole number above 0`);
+  const open = allEngines().find((e) => e.device);
+  if (open)
+    throw new ArgumentError(
+      `setThreads: device ${open.name} is open already; call it before the first value is computed, or after closeDevices()`,
+    );
+  deviceOptions = { ...deviceOptions, threads: count };
 }
 
 /** Makes one backend the default for everything that is recorded from now on. */
@@ -66,6 +79,7 @@ function named(name: string): Engine {
   const b = known(name);
   return new Engine(name, {
     host: hostFunctions,
+    options: () => deviceOptions,
     compile: b.compile,
     async backend() {
       const backend = backendFor(name, await b.load());
@@ -80,6 +94,7 @@ function preferred(): Engine {
   let compile: Registered["compile"] | undefined;
   return new Engine("", {
     host: hostFunctions,
+    options: () => deviceOptions,
     compile: (graph, codegen) => compile!(graph, codegen),
     async backend() {
       const reasons: string[] = [];

@@ -9,7 +9,7 @@ import type { TensorType } from "../core/type.js";
 import type { Graph } from "../ir/graph.js";
 import { graphKey, intern } from "../ir/intern.js";
 import type { Backend, Codegen } from "../kernel/codegen.js";
-import type { Call, Device, Loaded } from "../runtime/device.js";
+import type { Call, Device, DeviceOptions, Loaded } from "../runtime/device.js";
 import type { HostFunctions, Program } from "../runtime/program.js";
 import { adopt, collect, collectIfNeeded, memoryText } from "./collect.js";
 import { type Block, release, type Storage, type Ticket } from "./storage.js";
@@ -61,6 +61,8 @@ export const engineCounters: { compiles: number; submissions: number } = { compi
 
 /** What opens a device by its backend's name. */
 export interface Opener {
+  /** How devices are opened. */
+  options(): DeviceOptions;
   backend(): Promise<Backend>;
   readonly host: HostFunctions | undefined;
   compile(graph: Graph, codegen: Codegen): Program;
@@ -98,8 +100,9 @@ export class Engine {
   private async openNow(): Promise<void> {
     const backend = await this.opener.backend();
     this.name = backend.name;
-    this.codegen = backend.codegen();
-    this.device = await backend.open();
+    const options = this.opener.options();
+    this.codegen = backend.codegen(options);
+    this.device = await backend.open(options);
   }
   /** The open device; the error says how to open it. */
   opened(): Device {

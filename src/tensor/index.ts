@@ -35,6 +35,7 @@ export {
   setDefaultBackend,
   setHostFunctions,
   setPreference,
+  setThreads,
   synchronize,
   withDevice,
 } from "./device.js";
