@@ -115,13 +115,14 @@ export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
     const dropout = dropoutOf(y);
     const ofMask = !!mask && mask.type.dtype !== "bool";
     const rest: null[] = y.inputs.slice(3).map(() => null);
+    if (dropout || ctRows || y.attrs.offset) return rounded(derivatives(y, y.inputs, ct ?? null, ctRows ?? null, null), y.inputs);
     // Each row's sum of p times its cotangent is that of result times cotangent, which is shorter; a half float's result is rounded.
-    const shares = ct ? sum(mul(widen(ct), widen(pick(y, 0))), [-1]) : null;
-    if (dropout || ctRows || y.attrs.offset) return rounded(derivatives(y, y.inputs, ct ?? null, ctRows ?? null, shares), y.inputs);
-    const inputs = [...y.inputs.slice(0, 3), ...(mask ? [mask] : []), ct!, pick(y, 1), shares!];
-    const grads: (Node | null)[] = [...picks(make(attentionBackwardOp, inputs, y.attrs)), ...rest];
+    const exact = widen(ct!) === ct!;
+    const shares = exact ? [sum(mul(ct!, pick(y, 0)), [-1])] : [];
+    const inputs = [...y.inputs.slice(0, 3), ...(mask ? [mask] : []), ct!, pick(y, 1), ...shares];
+    const grads: (Node | null)[] = [...picks(make(attentionBackwardOp, inputs, { ...y.attrs, shares: exact })), ...rest];
     // Scores as wide as the mask cannot be avoided where its own derivative is asked for.
-    if (ofMask) grads[3] = rounded(derivatives(y, y.inputs, ct!, null, shares), y.inputs)[3]!;
+    if (ofMask) grads[3] = rounded(derivatives(y, y.inputs, ct!, null, shares[0] ?? null), y.inputs)[3]!;
     return grads;
   },
   decompose: (y, [, , v]) => {
@@ -194,23 +195,23 @@ export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
 
 /**
  * Derivatives of attention: query, key, value, perhaps a mask, then the cotangent of the result, the rows' logarithms of sums, and
- * each row's sum of result times cotangent. Gives those of query, key and value; it needs no memory for scores where it is claimed.
+ * perhaps each row's sum of result times cotangent. Gives those of query, key and value; no memory for scores where it is claimed.
  */
-export const attentionBackwardOp: Op<readonly Node[], AttentionAttrs> = op({
+export const attentionBackwardOp: Op<readonly Node[], AttentionAttrs & { shares: boolean }> = op({
   name: "attentionBackward",
   kind: "composite",
   infer: ([q, k, v, ...rest], attrs) => {
-    const [ct, rows, shares] = rest.slice(-3);
-    if (rest.length !== 3 + Number(attrs.mask) || attrs.dropout)
-      throw new ArgumentError("attentionBackward: inputs and attributes differ in masks");
+    if (rest.length !== 2 + Number(attrs.mask) + Number(attrs.shares) || attrs.dropout || attrs.offset)
+      throw new ArgumentError("attentionBackward: inputs and attributes differ");
+    const [ct, ...sums] = rest.slice(Number(attrs.mask));
     const shape = [...q!.shape.slice(0, -1), v!.shape.at(-1)!];
-    if (!sameShape(ct!.shape, shape) || !sameShape(rows!.shape, shape.slice(0, -1)) || !sameShape(shares!.shape, shape.slice(0, -1)))
-      throw new ShapeError(`attentionBackward: ${[ct!, rows!, shares!].map(showType).join(", ")} do not fit ${showShape(shape)}`);
+    if (!sameShape(ct!.shape, shape) || !sums.every((x) => sameShape(x.shape, shape.slice(0, -1))))
+      throw new ShapeError(`attentionBackward: ${[ct!, ...sums].map(showType).join(", ")} do not fit ${showShape(shape)}`);
     return [q!, k!, v!];
   },
   decompose: (y, inputs) => {
-    const [ct, , shares] = inputs.slice(-3) as [Node, Node, Node];
-    return rounded(derivatives(y, inputs, ct, null, shares).slice(0, 3), y.inputs) as Node[];
+    const [ct, , shares] = inputs.slice(3 + Number(y.attrs.mask));
+    return rounded(derivatives(y, inputs, ct!, null, shares ?? null).slice(0, 3), y.inputs) as Node[];
   },
   samples: [
     {
@@ -256,9 +257,7 @@ function derivatives(
   const dp = g && product(g, swapLast(v));
   const kept = dp && (dropout ? mul(dp, dropout) : dp);
   const column = (x: Node): Node => reshape(x, [...x.type.shape, 1]);
-  // A half float's result, and with it the given sums, is rounded: they are made again from what is exact.
-  const exact = ct && widen(ct) === ct;
-  const total = kept && (exact && shares ? column(shares) : keepSum(mul(p, kept), [p.type.shape.length - 1]));
+  const total = kept && (shares ? column(shares) : keepSum(mul(p, kept), [p.type.shape.length - 1]));
   const rest = [kept && sub(kept, total!), ctRows && expand(column(ctRows), p.type.shape)].filter((x) => !!x) as Node[];
   const ds = mul(p, rest.length > 1 ? add(rest[0]!, rest[1]!) : rest[0]!);
   const dq = mul(product(ds, k), y.attrs.scale);

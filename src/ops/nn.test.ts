@@ -143,3 +143,42 @@ describe("errors name the op and the shapes", () => {
     expect(wrong[message]!).toThrow(message);
   });
 });
+
+describe("attention against a cache", () => {
+  const inputs = (batch: number): Node[] =>
+    [
+      [batch, 4, 3, 8],
+      [batch, 2, 10, 8],
+      [batch, 2, 10, 8],
+    ].map((shape) => ops.input({ shape, dtype: "f64" }));
+  const feedsOf = (nodes: readonly Node[]): [Node, NdArray][] =>
+    nodes.map((n, j) => [n, NdArray.of("f64", n.type.shape as number[], (_, i) => Math.sin(i * (j + 1) * 0.7))]);
+
+  it("sees what the mask of a PyTorch cache of fixed size shows: keys up to each query's position", () => {
+    const [q, k, v] = inputs(2) as [Node, Node, Node];
+    const offset = ops.input({ shape: [2], dtype: "i64" });
+    const mask = ops.input({ shape: [2, 1, 3, 10], dtype: "bool" });
+    for (const at of [
+      [0, 5],
+      [-2, 20],
+    ]) {
+      const y = ops.scaledDotProductAttention(q, k, v, null, { isCausal: true, enableGqa: true, offset });
+      const z = ops.scaledDotProductAttention(q, k, v, mask, { enableGqa: true });
+      const shown = NdArray.of("bool", [2, 1, 3, 10], ([b, , i, j]) => (j! <= at[b!]! + i! ? 1 : 0));
+      const feeds = new Map([...feedsOf([q, k, v]), [offset, NdArray.of("i64", [2], (_, i) => at[i]!)] as const, [mask, shown] as const]);
+      const [a, b] = interpret([y, z], feeds, { exact: true });
+      expect(a!.data).toEqual(b!.data);
+      expect((a!.data as Float64Array).some((x) => x !== 0)).toBe(true);
+    }
+  });
+  it("says what is wrong with an offset", () => {
+    const [q, k, v] = inputs(2) as [Node, Node, Node];
+    const call =
+      (offset: Node | number, isCausal = true) =>
+      () =>
+        ops.scaledDotProductAttention(q, k, v, null, { isCausal, enableGqa: true, offset });
+    expect(call(3, false)).toThrow("isCausal");
+    expect(call(ops.input({ shape: [], dtype: "f32" }))).toThrow("whole number");
+    expect(call(ops.input({ shape: [3], dtype: "i64" }))).toThrow(ShapeError);
+  });
+});

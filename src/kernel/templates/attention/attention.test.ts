@@ -157,6 +157,8 @@ describe.skipIf(!hasCompiler())("attention template in C", () => {
         { queries: 70, keys: 33, depth: 64, width: 48, mask: "bool" as const },
         { queries: 5, keys: 100, depth: 8, mask: "float" as const, isCausal: true },
         { heads: 6, keyHeads: 2, queries: 33, keys: 40, depth: 12, dtype: "f64" as const },
+        { queries: 70, keys: 130, depth: 16, dtype: "bf16" as const, isCausal: true },
+        { heads: 4, keyHeads: 2, queries: 33, keys: 100, depth: 24, dtype: "f16" as const, mask: "bool" as const },
       ].map(derived),
     );
   });

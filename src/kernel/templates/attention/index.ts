@@ -1,6 +1,6 @@
 /** Attention in tiles on CPUs: memory for scores is that of a tile, whatever the lengths are. */
 import { bytesOf, computeDType, isHalf } from "../../../core/dtype.js";
-import { type Dim, div } from "../../../core/expr.js";
+import { type Dim, div, hi } from "../../../core/expr.js";
 import { numel } from "../../../core/type.js";
 import { is, type Node } from "../../../ir/node.js";
 import { attentionBackwardOp, attentionOp } from "../../../ops/attention.js";
@@ -49,12 +49,13 @@ function whyNot(node: Node, target: Target): string | undefined {
   return missing && `the target has no ${missing.type.dtype}`;
 }
 function whyNotBackward(node: Node, target: Target): string | undefined {
-  const { batch, keyHeads, heads, keys, depth, width } = sizesOf(node);
+  const { batch, keyHeads, heads, queries, keys, depth, width } = sizesOf(node);
   const shared: Dim = keyHeads === heads ? 1 : div(heads, keyHeads);
   const points = div(numel(batch), shared);
-  if (typeof points === "number" && points < target.parallel) return `${points} heads of keys for ${target.parallel} threads`;
+  // Idle threads are better than matrices of scores that grow with the square of the length, once those are large.
+  if (typeof points === "number" && points < target.parallel && hi(queries) * hi(keys) <= 1 << 20)
+    return `${points} heads of keys for ${target.parallel} threads`;
   const dtype = computeDType(node.inputs[0]!.type.dtype);
-  if (dtype !== node.inputs[0]!.type.dtype) return "the rows' sums come from a result that was rounded to half a float";
   if (!fitsScratch(tileAttention(dtype, target), target, keys, depth as number, width as number, bytesOf(dtype)))
     return "the sums of a head of keys do not fit a thread's scratch";
   return undefined;
