@@ -2,7 +2,7 @@ import { isFloat } from "../core/dtype.js";
 import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
 import { type Dim, sub as minus, div as over, add as plus, mul as times } from "../core/expr.js";
 import { numel, type Shape, showShape, showType, type TensorType } from "../core/type.js";
-import { make, type Node, type Op, op } from "../ir/node.js";
+import { is, make, type Node, type Op, op } from "../ir/node.js";
 import { add, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { perAxis, widen } from "./composite.js";
@@ -10,6 +10,7 @@ import { dot, swapLast } from "./matmul.js";
 import { expand, flip, permute, reshape, slice, unslice, window } from "./movement.js";
 import { computesIn } from "./precision.js";
 import { sum } from "./reduce.js";
+import { movedim } from "./views.js";
 
 /**
  * How a convolution walks, one number for each spatial axis. `low` and `high` pad (or crop, where negative) the input after `spread`
@@ -22,9 +23,14 @@ type ConvAttrs = {
   spread: readonly number[];
   dilation: readonly number[];
   groups: number;
+  /** Channels are the last axis of input and result, not the second. */
+  last: boolean;
 };
 
-/** [N, C, ...s] convolved with [O, C / groups, ...k], plus a bias [O]: windows of the input, read where they lie, times the weight. */
+/**
+ * [N, C, ...s] (or [N, ...s, C]) convolved with [O, C / groups, ...k], plus a bias [O]: windows of the input, read where they lie, times
+ * the weight.
+ */
 export function convolve(x: Node, weight: Node, bias: Node | null, attrs: ConvAttrs): Node {
   return make(convolveOp, bias ? [x, weight, bias] : [x, weight], attrs);
 }
@@ -38,20 +44,26 @@ export const convolveOp: Op<readonly Node[], ConvAttrs> = op({
     if (!isFloat(x.dtype) || x.dtype !== w.dtype) throw new DTypeError(`${both} must be of one float dtype`);
     if (n < 1 || w.shape.length !== n + 2 || [a.stride, a.low, a.high, a.spread, a.dilation].some((l) => l.length !== n))
       throw new ShapeError(`${both}: weight and settings must name ${n} spatial axes`);
-    const [c, o, per] = [x.shape[1]!, w.shape[0]!, w.shape[1]!];
+    const [c, o, per] = [x.shape[a.last ? n + 1 : 1]!, w.shape[0]!, w.shape[1]!];
+    const size = a.last ? x.shape.slice(1, -1) : x.shape.slice(2);
     if (times(per, a.groups) !== c || (typeof o === "number" && o % a.groups))
       throw new ShapeError(
         `${both}: ${a.groups} groups of ${showShape([per])} channels are not the input's ${showShape([c])}, or do not divide the outputs`,
       );
     if (bias && (bias.dtype !== x.dtype || bias.shape.length !== 1 || bias.shape[0] !== o))
       throw new ShapeError(`${both}: bias ${showType(bias)} must be ${x.dtype}${showShape([o])}, one number for each output channel`);
-    const out = a.stride.map((_, i) => length(x.shape[2 + i]!, w.shape[2 + i]!, a, i));
+    const out = a.stride.map((_, i) => length(size[i]!, w.shape[2 + i]!, a, i));
     if (out.some((d) => typeof d === "number" && d < 0)) throw new ShapeError(`${both}: the padded input is smaller than the kernel`);
-    return { shape: [x.shape[0]!, o, ...out], dtype: x.dtype };
+    return { shape: a.last ? [x.shape[0]!, ...out, o] : [x.shape[0]!, o, ...out], dtype: x.dtype };
   },
   vjp: (ct, y) => {
     const [x, w, bias] = y.inputs as [Node, Node, Node?];
     const a = y.attrs;
+    if (a.last) {
+      const turned = convolve(channelsSecond(x), w, bias ?? null, { ...a, last: false });
+      const [back, ...others] = convolveOp.vjp!(channelsSecond(ct), turned as typeof y, []) as readonly Node[];
+      return [channelsLast(back!), ...others];
+    }
     const reach = a.dilation.map((d, i) => times(minus(w.type.shape[2 + i]!, 1), d));
     // Every input element gathers from the outputs that saw it: a convolution of the cotangent with the mirrored weight.
     const low = reach.map((r, i) => minus(r, a.low[i]!));
@@ -67,6 +79,7 @@ export const convolveOp: Op<readonly Node[], ConvAttrs> = op({
       spread: a.stride,
       dilation: a.dilation,
       groups: a.groups,
+      last: false,
     });
     const spatial = ct.type.shape.flatMap((_, i) => (i === 1 ? [] : [i]));
     return [full, weightBack(ct, x, w, a), ...(bias ? [cast(sum(widen(ct), spatial), bias.type.dtype)] : [])];
@@ -74,6 +87,12 @@ export const convolveOp: Op<readonly Node[], ConvAttrs> = op({
   decompose: (y, inputs) => {
     const [x, w, bias] = inputs as [Node, Node, Node?];
     const a = y.attrs;
+    if (a.last) {
+      if (!isPointwise(y)) return channelsLast(convolve(channelsSecond(x), w, bias ?? null, { ...a, last: false }));
+      const rows = reshape(x, [numel(x.type.shape.slice(0, -1)), w.type.shape[1]!]);
+      const z = reshape(dot(rows, swapLast(reshape(w, w.type.shape.slice(0, 2)))), y.type.shape);
+      return bias ? add(z, bias) : z;
+    }
     const [n, o, ...out] = y.type.shape as [Dim, Dim, ...Dim[]];
     const kernel = w.type.shape.slice(2);
     const inner = numel(w.type.shape.slice(1));
@@ -101,6 +120,24 @@ export const convolveOp: Op<readonly Node[], ConvAttrs> = op({
       call: (x, w, b) => conv2d(x!, w!, b!, { padding: "same", groups: 4 }),
     },
     {
+      shapes: [[2, 6, 7, 4], [40, 2, 3, 3], [40]],
+      call: (x, w, b) => conv2d(x!, w!, b!, { stride: 2, padding: 1, groups: 2, channelsLast: true }),
+    },
+    {
+      shapes: [
+        [2, 3, 4, 5],
+        [18, 5, 1, 1],
+      ],
+      call: (x, w) => conv2d(x!, w!, null, { channelsLast: true }),
+    },
+    {
+      shapes: [
+        [1, 3, 9, 6],
+        [20, 3, 3, 2],
+      ],
+      call: (x, w) => conv2d(x!, w!, null, { padding: [2, 0], dilation: [2, 1] }),
+    },
+    {
       shapes: [
         [1, 2, 4, 3, 3],
         [3, 2, 2, 2, 2],
@@ -116,6 +153,16 @@ export const convolveOp: Op<readonly Node[], ConvAttrs> = op({
     },
   ],
 });
+
+/** A kernel of size 1 that meets each place once: a product of matrices. */
+export const isPointwise = (y: Node): boolean => {
+  if (!is(y, convolveOp)) return false;
+  const a = y.attrs;
+  const ones = [...y.inputs[1]!.type.shape.slice(2), ...a.stride, ...a.spread, a.groups].every((d) => d === 1);
+  return ones && [...a.low, ...a.high].every((d) => d === 0);
+};
+const channelsSecond = (x: Node): Node => movedim(x, -1, 1);
+const channelsLast = (x: Node): Node => movedim(x, 1, -1);
 
 const spreadSize = (d: Dim, spread: number): Dim => (spread === 1 || d === 0 ? d : plus(times(minus(d, 1), spread), 1));
 /** Size of one spatial axis of the result. */
@@ -182,6 +229,8 @@ export interface ConvOptions {
   readonly padding?: PerAxis | "same" | "valid";
   readonly dilation?: PerAxis;
   readonly groups?: number;
+  /** Input and result have their channels last, [N, ...s, C]: neighbours in memory are then neighbouring channels. */
+  readonly channelsLast?: boolean;
 }
 /** Settings of transposed convolutions. */
 export interface ConvTransposeOptions {
@@ -213,7 +262,8 @@ function conv(name: string, n: number, x: Node, weight: Node, bias: Node | null 
     high = reach.map((r, i) => minus(r, low[i]!));
   } else low = high = perAxis(name, "padding", o.padding === "valid" ? 0 : (o.padding ?? 0), n, 0);
   const spread = stride.map(() => 1);
-  return batched(name, n, x, (b) => convolve(b, weight, bias ?? null, { stride, low, high, spread, dilation, groups: o.groups ?? 1 }));
+  const settings = { stride, low, high, spread, dilation, groups: o.groups ?? 1, last: o.channelsLast ?? false };
+  return batched(name, n, x, (b) => convolve(b, weight, bias ?? null, settings));
 }
 /** [N, C, L] with [O, C / groups, K] (torch.nn.functional.conv1d). */
 export function conv1d(x: Node, weight: Node, bias?: Node | null, options: ConvOptions = {}): Node {
@@ -240,7 +290,7 @@ function convTranspose(name: string, n: number, x: Node, weight: Node, bias: Nod
     throw new ArgumentError(`${name}: outputPadding ${extra} must be smaller than stride or dilation`);
   const low = dilation.map((d, i) => minus(times(minus(weight.type.shape[2 + i]!, 1), d), padding[i]!));
   const high = low.map((l, i) => plus(l, extra[i]!));
-  const settings = { stride: stride.map(() => 1), low, high, spread: stride, dilation, groups };
+  const settings = { stride: stride.map(() => 1), low, high, spread: stride, dilation, groups, last: false };
   return batched(name, n, x, (b) => convolve(b, mirrored(weight, groups), bias ?? null, settings));
 }
 /** The transpose of conv1d, weight [C, O / groups, K] (torch.nn.functional.conv_transpose1d). */

@@ -2,7 +2,19 @@
 export * from "./activation.js";
 export * from "./addmm.js";
 export * from "./attention.js";
-export * from "./conv.js";
+export {
+  type ConvOptions,
+  type ConvTransposeOptions,
+  conv1d,
+  conv2d,
+  conv3d,
+  convolve,
+  convolveOp,
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
+  type PerAxis,
+} from "./conv.js";
 export * from "./einsum.js";
 export * from "./interpolate.js";
 export * from "./loss.js";
@@ -17,3 +29,4 @@ export * from "./rearrange.js";
 export * from "./rectifier.js";
 export * from "./softmax.js";
 export * from "./sort.js";
+export { type TileSize, winograd, winogradOp, winogradWeight } from "./winograd.js";

@@ -1,6 +1,7 @@
 import type { Template } from "../codegen.js";
 import { attentionBackwardTemplate, attentionTemplate } from "./attention/index.js";
 import { contractTemplate } from "./contract/index.js";
+import { convTemplate, winogradTemplate } from "./conv/index.js";
 import { scanTemplate } from "./scan.js";
 import { scatterTemplate } from "./scatter.js";
 import { sortTemplate } from "./sort.js";
@@ -10,6 +11,8 @@ export const templates: readonly Template[] = [
   attentionTemplate,
   attentionBackwardTemplate,
   contractTemplate,
+  convTemplate,
+  winogradTemplate,
   scanTemplate,
   scatterTemplate,
   sortTemplate,
