@@ -10,3 +10,4 @@ export * from "./linear.js";
 export * from "./loss.js";
 export * from "./module.js";
 export * from "./norm.js";
+export * from "./prepared.js";
