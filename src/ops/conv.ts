@@ -125,7 +125,7 @@ export const convolveOp: Op<readonly Node[], ConvAttrs> = op({
     },
     {
       shapes: [
-        [2, 3, 4, 5],
+        [1, 3, 2, 5],
         [18, 5, 1, 1],
       ],
       call: (x, w) => conv2d(x!, w!, null, { channelsLast: true }),

@@ -32,29 +32,34 @@ export function blockOf(count: number, most: number): number {
     return Math.floor(count / size) * (size + 1) + (rest ? Math.max(rest, most / 2) + 1 : 0);
   };
   let best = most;
-  for (let size = most - 1; size >= Math.ceil(most / 2); size--) if (cost(size) < cost(best)) best = size;
+  for (let size = most - 1; size >= Math.ceil(most / 2); size--)
+    if (cost(size) < cost(best) || (cost(size) === cost(best) && count % size === 0)) best = size;
   return best;
 }
 const divisors = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1).filter((d) => n % d === 0);
 
-/** What a grid point does, in cycles, about. */
+/** What a grid point does: cycles of arithmetic and copies, about, and bytes of scratch and of weights. */
 interface Work {
   readonly points: number;
   readonly cycles: number;
   readonly scratch: number;
+  readonly weights: number;
+  /** Grid points in a row that read the same weights. */
+  readonly bands: number;
 }
 function cheapest<T>(options: readonly T[], work: (t: T) => Work, target: Target): T {
   const l2 = target.caches[1] ?? 1 << 20;
   const cost = (t: T): number => {
     const w = work(t);
-    // What does not stay in the second cache comes from further away on each use.
-    return Math.ceil(w.points / target.parallel) * (w.cycles * (w.scratch > 0.6 * l2 ? 1.3 : 1) + 500);
+    // Weights that do not stay in the second cache come from further away for each grid point, not only for the first.
+    const fetched = w.weights * (w.weights + w.scratch < 0.9 * l2 ? near + far / w.bands : far);
+    return Math.ceil(w.points / target.parallel) * (w.cycles * (w.scratch > 0.6 * l2 ? 1.1 : 1) + fetched + 500);
   };
   return options.reduce((best, t) => (cost(t) < cost(best) ? t : best));
 }
 
-/** Cycles for each number copied to scratch, for each vector product, and for each byte of weights that passes through the caches. */
-const [copied, multiplied, streamed] = [0.3, 0.55, 0.05];
+/** Cycles for each number copied to scratch and for each vector product; for each byte of weights from the second cache, and from beyond it. */
+const [copied, multiplied, near, far] = [0.3, 0.55, 0.02, 0.1];
 
 export function tileDirect(s: ConvSizes, dtype: DType, target: Target): DirectTiling {
   const vector = lanesOf(dtype, target);
@@ -72,11 +77,14 @@ export function tileDirect(s: ConvSizes, dtype: DType, target: Target): DirectTi
   );
   const work = (t: DirectTiling): Work => {
     const staged = stagedRows(s, t.rows) * stagedColumns(s) * pitchOf(s.channels, vector);
+    const bands = Math.ceil(s.rows / t.rows);
     const vectors = t.rows * s.columns * t.panels * abreast * taps;
     return {
-      points: images * s.groups * Math.ceil(s.rows / t.rows) * (panels / t.panels),
-      cycles: staged * copied + vectors * multiplied + t.panels * taps * abreast * vector * bytesOf(dtype) * streamed,
+      points: images * s.groups * bands * (panels / t.panels),
+      bands,
+      cycles: staged * copied + vectors * multiplied,
       scratch: staged * bytesOf(dtype),
+      weights: t.panels * taps * abreast * vector * bytesOf(dtype),
     };
   };
   return cheapest(options, work, target);
@@ -98,13 +106,15 @@ export function tileWinograd(s: ConvSizes, size: number, dtype: DType, target: T
   );
   const work = (t: WinogradTiling): Work => {
     const tiles = t.rows * across;
+    const bands = Math.ceil(down / t.rows);
     const forms = points * tiles * pitchOf(s.channels, vector);
     const vectors = points * tiles * t.panels * abreast * s.channels;
-    const bytes = points * t.panels * s.channels * abreast * vector * bytesOf(dtype);
     return {
-      points: images * Math.ceil(down / t.rows) * (panels / t.panels),
-      cycles: forms * copied + vectors * multiplied + bytes * streamed + points * tiles * t.panels * abreast * 2,
+      points: images * bands * (panels / t.panels),
+      bands,
+      cycles: forms * copied + vectors * multiplied + points * tiles * t.panels * abreast * 2,
       scratch: forms * bytesOf(dtype),
+      weights: points * t.panels * s.channels * abreast * vector * bytesOf(dtype),
     };
   };
   return cheapest(options, work, target);
