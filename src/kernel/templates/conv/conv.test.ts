@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { type Case, errorOf, lowerCase, runCases, tolerance } from "../../../../test/support/groups.js";
+import { type Case, errorOf, interpretKernels, lowerCase, random, runCases, tolerance } from "../../../../test/support/groups.js";
 import { hasCompiler } from "../../../../test/support/kernels-in-c.js";
+import { cCodegen } from "../../../backends/c/codegen.js";
 import type { DType } from "../../../core/dtype.js";
 import { type Dim, variable } from "../../../core/expr.js";
 import type { Node } from "../../../ir/node.js";
@@ -116,3 +117,37 @@ describe.skipIf(!hasCompiler())("convolution template in C", () => {
     check([{ name: "panels", inputs: [x, panels], outputs: [winograd(x, w, null, { size: 4, low: [1, 1], high: [1, 1] })] }], 1);
   });
 });
+
+describe("convolution template by the kernel interpreter", () => {
+  it("random shapes, on one to eight threads", () => {
+    const pick = <T>(...list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
+    const size = (): number => 3 + Math.floor(random() * 9);
+    for (let i = 0; i < 12; i++) {
+      const [n, c, o] = [pick(1, 2), pick(2, 5, 17), pick(8, 16, 33, 64)];
+      const channelsLast = pick(true, false);
+      const [h, w] = [size(), size()];
+      const groups = c % 2 === 0 && o % 16 === 0 ? pick(1, 2) : 1;
+      const direct = convolution({
+        x: channelsLast ? [n, h, w, c] : [n, c, h, w],
+        w: [o, c / groups, 2, 3],
+        bias: true,
+        stride: pick(1, 2),
+        padding: pick(1, 2),
+        dilation: [pick(1, 2), 1],
+        groups,
+        channelsLast,
+      });
+      const tile = pick(2, 4) as TileSize;
+      const [x, u, b] = [f32(n, h, w, c), f32((tile + 2) ** 2, c, o), f32(o)];
+      const y = winograd(x, u, b, { size: tile, low: [1, 1], high: [1, pick(0, 1)] });
+      for (const one of [direct, { name: `winograd ${tile} of ${[n, h, w, c, o]}`, inputs: [x, u, b], outputs: [relu(y)] }]) {
+        const target = { ...cCodegen({ arch: "x86-64", features: pick(["avx", "avx2", "fma"], wide) }).target, parallel: pick(1, 2, 3, 8) };
+        const lowered = lowerCase(one, [convTemplate, winogradTemplate], target);
+        for (const g of lowered.groups) for (const k of g.kernels) verifyKernel(k, target);
+        const [run] = runCases([lowered], interpretKernels);
+        expect(errorOf(run!.got[0]!, run!.want[0]!), one.name).toBeLessThanOrEqual(tolerance("f32"));
+      }
+    }
+  });
+});
+const wide = ["avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl"];
