@@ -249,8 +249,9 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
     if (at.length < 2) return undefined;
     if (c > (large.length ? cheap : cheapGenerated)) return `${at.length} readers share its ${c} operations`;
     if (large.length > 1) return `${at.length} readers share its ${large.length} operands`;
-    // One large operand that nobody else reads: this value is kept instead of it.
-    if (large.length === 1 && !isSupplied(large[0]!) && sitesOf(large[0]!).length < 2 && !rootSet.has(large[0]!) && inStep(n, large[0]!))
+    // One large operand that nobody else reads: this value is kept instead of it, if it is not wider.
+    const narrow = large.length === 1 && bytesOf(n.type.dtype) <= bytesOf(large[0]!.type.dtype);
+    if (narrow && !isSupplied(large[0]!) && sitesOf(large[0]!).length < 2 && !rootSet.has(large[0]!) && inStep(n, large[0]!))
       return `${at.length} readers share it`;
     return undefined;
   }

@@ -3,7 +3,7 @@
 import type { DType } from "../core/dtype.js";
 import { ArgumentError } from "../core/errors.js";
 import { attend, type LoadResult, Module } from "../nn/index.js";
-import { arange, F, type Tensor, zeros } from "../tensor/index.js";
+import { arange, F, fullLike, type Tensor, zeros } from "../tensor/index.js";
 
 /** A module that takes the keys of Hugging Face checkpoints. */
 export abstract class PretrainedModel extends Module {
@@ -98,8 +98,9 @@ export abstract class CausalModel extends PretrainedModel {
   }
   /** Mean cross-entropy in nats of each token given those before it. Labels are the tokens, with -100 where none counts. */
   loss(tokens: Tensor, labels: Tensor = tokens): Tensor {
-    const logits = this.forward(tokens).at(":", [0, -1]);
-    return F.crossEntropy(logits.reshape([-1, this.vocabulary]), labels.at(":", [1, null]).reshape([-1]));
+    // The last position counts for nothing: with all of the logits, their derivative can be written over them.
+    const next = F.cat([labels.at(":", [1, null]), fullLike(labels.at(":", [0, 1]), -100)], 1);
+    return F.crossEntropy(this.forward(tokens).reshape([-1, this.vocabulary]), next.reshape([-1]));
   }
   /** An empty cache of `length` positions for `prefill` and `decode`. */
   makeCache(length: number = this.context): KVCache {

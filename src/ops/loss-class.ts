@@ -51,8 +51,9 @@ export const targetLossOp: Op<[Node, Node], { axis: number }> = op<[Node, Node],
     const [x, target] = y.inputs as [Node, Node];
     const { axis } = y.attrs;
     const wide = widen(x);
-    const e = exp(sub(wide, keepMax(wide, [axis])));
-    const p = div(e, keepSum(e, [axis]));
+    const shifted = sub(wide, keepMax(wide, [axis]));
+    // From the logits again, so that no exponentials wait in memory.
+    const p = exp(sub(shifted, log(keepSum(exp(shifted), [axis]))));
     return [cast(mul(withOne(ct, axis), sub(p, cast(isTarget(x.type.shape, target, axis), p.type.dtype))), x.type.dtype), null];
   },
   decompose: (y, [x, target]) => {
