@@ -4,8 +4,11 @@ import { grad } from "../../src/autodiff/grad.js";
 import { compile } from "../../src/compile/index.js";
 import { bytesOf, type DType } from "../../src/core/dtype.js";
 import type { Graph } from "../../src/ir/graph.js";
+import { Bert, bertConfig } from "../../src/models/index.js";
 import * as ops from "../../src/ops/index.js";
 import type { Program } from "../../src/runtime/program.js";
+import { regionsOf } from "../../src/runtime/steps.js";
+import { type Tensor, traceFunction, zeros } from "../../src/tensor/index.js";
 import { codegens } from "../replay/programs.js";
 
 /** The gradients of a head of many classes: those of its input and of its weight. */
@@ -27,4 +30,47 @@ describe("cross-entropy over a large vocabulary", () => {
     // Four numbers for each row.
     expect(p.arena).toBe(rows * classes * bytesOf(dtype) + 4 * rows * 4);
   });
+});
+
+/** Launches of BERT's loss and gradients: the steps that run side by side, joined. */
+function bertLaunches(layers: number): string[] {
+  const model = new Bert(
+    bertConfig({
+      vocab_size: 512,
+      hidden_size: 768,
+      num_hidden_layers: layers,
+      num_attention_heads: 12,
+      intermediate_size: 3072,
+      max_position_embeddings: 128,
+      hidden_dropout_prob: 0,
+      attention_probs_dropout_prob: 0,
+    }),
+  );
+  const run = (tokens: Tensor): Tensor => {
+    const loss = model.loss(tokens, tokens);
+    loss.backward();
+    return loss.detach();
+  };
+  const { recording } = traceFunction(run, [zeros([4, 128], { dtype: "i64" })]);
+  const p = compile(recording.graph, codegens["c-avx512"]!());
+  return regionsOf(p.steps).map(([from, to]) => labels(p).slice(from, to).join(" | "));
+}
+
+const forward = ["dot_add | dot_add | dot_add", "attention", "dot_add", "sum_mul", "dot_mul", "dot_add", "sum_mul"];
+const backward = [
+  "sum_mul",
+  "sum | dot_mul | dot",
+  "dot_add | sum | dot",
+  "sum_mul",
+  "sum | dot | dot",
+  "sum",
+  "attentionBackward",
+  "dot | dot | dot | dot | dot",
+  "dot_add",
+];
+test("a layer of BERT is 16 launches forward and backward", () => {
+  const [two, three] = [bertLaunches(2), bertLaunches(3)];
+  expect(three.length - two.length).toBe(forward.length + backward.length);
+  expect(three.slice(9, 16)).toEqual(forward);
+  expect(three.slice(42, 51)).toEqual(backward);
 });
