@@ -47,6 +47,8 @@ export interface Target {
   readonly kernels: boolean;
   /** Most threads per grid point; 1 on a CPU. */
   readonly threads: number;
+  /** Neighbouring threads that exchange values without a barrier; absent where there are none. */
+  readonly warp?: number;
   /** f32 lanes of one vector value (CPU) or of one memory access (GPU). */
   readonly lanes: number;
   /** Lanes may be native vector values (C), or are written one by one. */

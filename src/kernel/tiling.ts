@@ -127,6 +127,11 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
     return { ...base, vector, unroll: 2, together: 2, threads: clamp(t.threads, 32, 128), rowThreads: 32, hold: "nothing" };
   }
   let unroll = 1;
+  if (t.warp && cols <= t.warp * 32) {
+    // A warp has the whole row, and nobody waits for another warp.
+    while (t.warp * vector * unroll < cols) unroll *= 2;
+    return { ...base, vector, unroll, together: 1, threads: 4 * t.warp, rowThreads: t.warp, hold: "registers" };
+  }
   while (cols / (vector * unroll) > t.threads / 4 && unroll * vector < 32) unroll *= 2;
   const rowThreads = Math.min(t.threads, Math.ceil(cols / (vector * unroll) / 32) * 32);
   const hold = rowThreads * unroll * vector >= cols ? "registers" : "nothing";

@@ -19,6 +19,7 @@ export function cudaTarget(gpu: CudaTarget): Target {
     dtypes: realDTypes,
     kernels: true,
     threads: 1024,
+    warp: 32,
     lanes: 4,
     vectors: "unrolled",
     registers: 255,
