@@ -6,17 +6,7 @@ import { contest } from "./contest.js";
 import { noise, tensorOf } from "./inputs.js";
 import { pure } from "./runner.js";
 
-interface Net {
-  stateDict(): Record<string, Tensor>;
-  loadStateDict(d: Readonly<Record<string, Tensor>>, options: { readonly strict: boolean }): unknown;
-  eval(): unknown;
-  inference(): { forward(x: Tensor): Tensor };
-}
-function make(): Net {
-  const { ResNet, resNet18 } = models as unknown as { ResNet?: new (c: unknown) => Net; resNet18?: () => unknown };
-  if (!ResNet || !resNet18) throw new Error("the model ResNet is not available");
-  return new ResNet(resNet18());
-}
+const make = (): models.ResNet => new models.ResNet(models.resNet18());
 
 /** ResNet-18 with torchvision's keys. */
 export const resnet18: Checkpoint = {
