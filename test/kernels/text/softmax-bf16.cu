@@ -13,7 +13,7 @@ struct op_add { template<class T> inline_ T operator()(T a, T b) const { return 
 struct op_max { template<class T> inline_ T operator()(T a, T b) const { return max_(a, b); } };
 template<class T> inline_ T shuffle_(u32 all, T x, int by) { return __shfl_xor_sync(all, x, by); }
 template<class Op, int N, int All, class T> inline_ T warp_combine(T x) { for (int o = N / 2; o; o >>= 1) x = Op()(x, shuffle_(All < 32 ? (1u << (All & 31)) - 1 : ~0u, x, o)); return x; }
-template<class Op, int N, int All, class T> inline_ T block_combine(T x) { __shared__ T part[All / 32]; const int t = threadIdx.x; x = warp_combine<Op, 32, All>(x); __syncthreads(); if (t % 32 == 0) part[t / 32] = x; __syncthreads(); const int first = t / N * (N / 32); T r = part[first]; for (int i = 1; i < N / 32; i++) r = Op()(r, part[first + i]); return r; }
+template<class Op, int N, int All, class T> inline_ T block_combine(T x) { __shared__ T part[All / 32]; const int t = threadIdx.x; x = warp_combine<Op, 32, All>(x); __syncthreads(); if (t % 32 == 0) part[t / 32] = x; __syncthreads(); const int first = t / N * (N / 32); if ((N / 32 & (N / 32 - 1)) == 0) return warp_combine<Op, N / 32, 32>(part[first + t % (N / 32)]); T r = part[first]; for (int i = 1; i < N / 32; i++) r = Op()(r, part[first + i]); return r; }
 extern "C" __global__ void __launch_bounds__(256) amax_sum_cast_0z(const u16* __restrict__ in0, u16* __restrict__ out0) {
 typedef int ix;
 const ix pid = blockIdx.x;
