@@ -127,7 +127,7 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
     return { ...base, vector, unroll: 2, together: 2, threads: clamp(t.threads, 32, 128), rowThreads: 32, hold: "nothing" };
   }
   let unroll = 1;
-  if (t.warp && cols <= t.warp * 32) {
+  if (t.warp && cols <= t.warp * 32 && divides(4, s.rows)) {
     // A warp has the whole row, and nobody waits for another warp.
     while (t.warp * vector * unroll < cols) unroll *= 2;
     return { ...base, vector, unroll, together: 1, threads: 4 * t.warp, rowThreads: t.warp, hold: "registers" };

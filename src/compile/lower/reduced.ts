@@ -51,9 +51,8 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
   const abreast = threads / rowThreads;
   const chunks = window?.chunks ?? 1;
   const units = mul(ceilDiv(rows, together), chunks);
-  // Threads of one grid point meet at barriers, unless a row has one warp: rows that may not exist cannot stand beside rows that do.
-  if (abreast > 1 && rowThreads > (target.warp ?? 1) && !divides(abreast * t.turn, units))
-    return lowerReduced(p, { ...t, threads: rowThreads }, target, name, window);
+  // Threads of one grid point meet at barriers: rows that may not exist cannot stand beside rows that do.
+  if (abreast > 1 && !divides(abreast * t.turn, units)) return lowerReduced(p, { ...t, threads: rowThreads }, target, name, window);
   const grid = ceilDiv(units, abreast * t.turn);
   const pid = indexOn("pid", grid);
   const tid = variable("tid", 0, threads - 1);
