@@ -61,6 +61,8 @@ export interface Dialect {
 
   /** `buffer` is a global or shared one, or an array of registers. Several lanes are contiguous. */
   load(b: Buffer, index: string, lanes: number): string;
+  /** The word that starts at an element of a global or shared buffer of narrow elements; several lanes are neighbouring words. */
+  word(b: Buffer, index: string, lanes: number): string;
   /** Several lanes as they lie in memory (unrolled vectors), declared as `name`, and lane `l` of it as a value. */
   wide(b: Buffer, index: string, lanes: number, name: string): string;
   wideLane(b: Buffer, name: string, l: number): string;
@@ -72,6 +74,8 @@ export interface Dialect {
 
   /** A reduction over the lanes of one native vector, and over neighbouring threads. */
   across(op: Combiner, x: string, dtype: DType, lanes: number): string;
+  /** Reductions of several native vectors, as the lanes of one. */
+  acrossEach(op: Combiner, xs: readonly string[], dtype: DType, lanes: number): string;
   overThreads(op: Combiner, x: string, dtype: DType, threads: number, all: number): string;
   barrier(warp: boolean): string;
 

@@ -1,11 +1,11 @@
 /** Runs a Kernel statement by statement, as its meaning says: slow, and the oracle for lowerings and printers where no compiler is. */
 import { roundValue } from "../core/convert.js";
-import { computeDType, isWide } from "../core/dtype.js";
+import { bytesOf, computeDType, isWide } from "../core/dtype.js";
 import { InternalError, UnsupportedError } from "../core/errors.js";
-import { type Dim, evaluate } from "../core/expr.js";
+import { add, type Dim, evaluate } from "../core/expr.js";
 import { type HostData, hostData } from "../core/ndarray.js";
-import type { Buffer, Kernel, Ref, Stmt, Test, Value } from "./kernel.js";
-import { type Scalar, scalarValue } from "./scalarValue.js";
+import { type Buffer, type Kernel, perWord, type Ref, type Stmt, type Test, type Value } from "./kernel.js";
+import { bitsOf, type Scalar, scalarValue } from "./scalarValue.js";
 
 /** What a thread waits for: everybody in its group of `size` threads. */
 interface Meeting {
@@ -111,6 +111,15 @@ class Thread {
       case "load": {
         const [data, i] = this.place(v.buffer, v.index);
         return data[i]!;
+      }
+      case "word": {
+        const { dtype } = this.buffers.get(v.buffer)!;
+        let bits = 0n;
+        for (let i = perWord(dtype) - 1; i >= 0; i--) {
+          const [data, at] = this.place(v.buffer, add(v.index, i));
+          bits = (bits << BigInt(8 * bytesOf(dtype))) | bitsOf(data[at]!, dtype);
+        }
+        return Number(bits);
       }
       case "ref": {
         const x = this.names.get(v.name);

@@ -3,7 +3,7 @@
  * types, so a kernel can be interpreted, and one lowering serves every target. A Kernel is plain data: it can be printed, hashed,
  * compared byte for byte and saved.
  */
-import { computeDType, type DType } from "../core/dtype.js";
+import { bytesOf, computeDType, type DType } from "../core/dtype.js";
 import { type Dim, indexOn } from "../core/expr.js";
 import type { Test } from "../ir/node.js";
 import type { ScalarOp } from "../ops/scalar.js";
@@ -117,6 +117,8 @@ export type Value =
   | { readonly kind: "const"; readonly dtype: DType; readonly value: number | bigint }
   | { readonly kind: "index"; readonly dtype: DType; readonly expr: Dim }
   | { readonly kind: "load"; readonly dtype: DType; readonly buffer: string; readonly index: Dim }
+  /** The bits of neighbouring narrow elements, from `index` on, as one u32; the first is the lowest. */
+  | { readonly kind: "word"; readonly dtype: "u32"; readonly buffer: string; readonly index: Dim }
   | { readonly kind: "ref"; readonly dtype: DType; readonly name: string }
   /** One of two values, by index tests alone: the one not taken is not evaluated, so its loads may be out of bounds there. */
   | { readonly kind: "select"; readonly dtype: DType; readonly tests: readonly Test[]; readonly then: Value; readonly else: Value }
@@ -166,6 +168,9 @@ export const load = (buffer: Buffer, index: Dim): Value => ({
   buffer: buffer.name,
   index,
 });
+/** The word that starts at an element of a buffer of narrow elements, and how many elements a word holds. */
+export const wordAt = (buffer: Buffer, index: Dim): Value => ({ kind: "word", dtype: "u32", buffer: buffer.name, index });
+export const perWord = (dtype: DType): number => 4 / bytesOf(dtype);
 export const apply = (op: ScalarOp, dtype: DType, ...args: readonly Value[]): Value => ({ kind: "op", dtype, op, args });
 export const store = (buffer: Buffer, index: Dim, value: Value, hint?: "stream"): Stmt => ({
   kind: "store",

@@ -358,6 +358,31 @@ function perLane(s: State, index: Dim, v: Value): [string, string][] {
   return at.map((i, l) => [i, x.lanes === 1 ? name : s.d.lane(name, l, x.dtype, x.lanes)]);
 }
 
+/** Inside a vector axis each of its lanes is a reduction of its own: whole vectors are reduced side by side. */
+function combineEach(s: State, x: Combine, a: Axis): void {
+  const { d } = s;
+  const outer = s.lane!;
+  if (typeof a.size !== "number") throw new InternalError(`kernel ${s.kernel.name}: combine over ${a.name}, whose size is not constant`);
+  const size = a.size;
+  const texts: Text[] = [];
+  for (let l = 0; l < outer.size; l++)
+    bind(s, outer.name, l, () =>
+      within(s, { name: a.name, size }, () => {
+        const t = value(s, x.value);
+        texts.push({ ...t, text: spread(s, t, size), lanes: size });
+      }),
+    );
+  const { dtype } = texts[0]!;
+  const text = d.acrossEach(
+    x.op,
+    texts.map((t) => t.text),
+    dtype,
+    size,
+  );
+  const into = bufferOf(s, x.into.buffer);
+  s.out.push(writePlace(s, into, place(s, into, bound(s, x.into.index)), text));
+}
+
 type Combine = Extract<Stmt, { kind: "combine" }>;
 function combine(s: State, x: Combine): void {
   const { d } = s;
@@ -375,6 +400,11 @@ function combine(s: State, x: Combine): void {
       within(s, { name: a.name, size }, () => walk(rest));
     else for (let i = 0; i < size; i++) bind(s, a.name, i, () => walk(rest));
   };
+  const [only] = x.axes;
+  if (d.vectors === "native" && s.lane && s.lane.position === undefined && x.axes.length === 1 && only!.kind === "vector") {
+    combineEach(s, x, only!);
+    return;
+  }
   walk(x.axes);
   const lanes = Math.max(...texts.map((t) => t.lanes));
   const { dtype } = texts[0]!;

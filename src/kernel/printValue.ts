@@ -3,7 +3,7 @@ import { bytesOf, computeDType, dtypes, isInt } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
 import { type Dim, divides, hi, lo, sub } from "../core/expr.js";
 import type { Text } from "./dialect.js";
-import type { Buffer, Test, Value } from "./kernel.js";
+import { type Buffer, perWord, type Test, type Value } from "./kernel.js";
 import { place, readPlace } from "./printRegisters.js";
 import {
   aside,
@@ -31,6 +31,8 @@ export function value(s: State, v: Value, l?: number): Text {
       return position(s, bound(s, v.expr), v.dtype, l);
     case "load":
       return loadValue(s, bufferOf(s, v.buffer), bound(s, v.index), l);
+    case "word":
+      return wordValue(s, bufferOf(s, v.buffer), bound(s, v.index), l);
     case "select":
       return select(s, v, l);
     case "op": {
@@ -113,6 +115,23 @@ function loadValue(s: State, b: Buffer, index: Dim, l?: number): Text {
     ),
     lanes: size,
     dtype,
+  };
+}
+/** Neighbouring words are one access where lanes are native. */
+function wordValue(s: State, b: Buffer, index: Dim, l?: number): Text {
+  const one = (e: Dim): string => s.d.word(b, indexText(s, e), 1);
+  if (l !== undefined) return { text: one(inLane(s, index, l)), lanes: 1, dtype: "u32" };
+  const step = laneStride(s, index);
+  if (step === 0) return { text: one(index), lanes: 1, dtype: "u32" };
+  const { size } = s.lane!;
+  if (step === perWord(b.dtype)) return { text: s.d.word(b, indexText(s, inLane(s, index, 0)), size), lanes: size, dtype: "u32" };
+  return {
+    text: s.d.pack(
+      each(size, (i) => one(inLane(s, index, i))),
+      "u32",
+    ),
+    lanes: size,
+    dtype: "u32",
   };
 }
 /** Whether several lanes may be one memory access: narrow enough and known to be aligned. */

@@ -61,6 +61,7 @@ const unions: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
     const: { dtype: "dtype", value: "scalar" },
     index: { dtype: "dtype", expr: "dim" },
     load: { dtype: "dtype", buffer: "text", index: "dim" },
+    word: { dtype: "u32", buffer: "text", index: "dim" },
     ref: { dtype: "dtype", name: "text" },
     select: { dtype: "dtype", tests: "test[]", then: "value", else: "value" },
     op: { dtype: "dtype", op: "op", args: "value[]" },

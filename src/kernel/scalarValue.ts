@@ -116,7 +116,7 @@ export function scalarValue(op: ScalarOp, dtype: DType, args: readonly Scalar[],
     case "cast":
       return cast(a, dtype);
     case "bitcast":
-      return fromBits(toBits(a, from[0]!), dtype);
+      return fromBits(bitsOf(a, from[0]!), dtype);
     case "where":
       return a ? b : c;
     case "lt":
@@ -127,6 +127,11 @@ export function scalarValue(op: ScalarOp, dtype: DType, args: readonly Scalar[],
       return a === b ? 1 : 0;
     case "ne":
       return a !== b ? 1 : 0;
+    case "dot2": {
+      const half = (x: Scalar, i: number): number => fromBf16((Number(x) >>> (16 * i)) & 0xffff);
+      const sum = Math.fround(Number(c) + half(a, 0) * half(b, 0));
+      return Math.fround(sum + half(a, 1) * half(b, 1));
+    }
     case "isnan":
       return Number.isNaN(a) ? 1 : 0;
     default:
@@ -148,7 +153,7 @@ const cast = (a: Scalar, to: DType): Scalar => roundValue(to, a);
 
 const room = new DataView(new ArrayBuffer(8));
 /** The bits of a value, as an unsigned integer. */
-function toBits(x: Scalar, dtype: DType): bigint {
+export function bitsOf(x: Scalar, dtype: DType): bigint {
   if (dtype === "f16") return BigInt(toF16(Number(x)));
   if (dtype === "bf16") return BigInt(toBf16(Number(x)));
   if (dtype === "f32") room.setFloat32(0, Number(x));

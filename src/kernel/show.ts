@@ -115,6 +115,8 @@ export function showValue(v: Value): string {
       return `${v.dtype}(${dim(v.expr)})`;
     case "load":
       return `${v.buffer}[${dim(v.index)}]`;
+    case "word":
+      return `${v.buffer}[${dim(v.index)}...]`;
     case "ref":
       return v.name;
     case "select":

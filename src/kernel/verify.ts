@@ -23,7 +23,7 @@ import {
 } from "../core/expr.js";
 import { scalarOps } from "../ops/scalar.js";
 import type { Target } from "./codegen.js";
-import type { Axis, Buffer, Kernel, Ref, Stmt, Test, Value } from "./kernel.js";
+import { type Axis, type Buffer, type Kernel, perWord, type Ref, type Stmt, type Test, type Value } from "./kernel.js";
 import { showValue } from "./show.js";
 
 interface Scope {
@@ -170,6 +170,14 @@ class Checker {
         if (b && v.dtype !== computeDType(b.dtype)) this.say(`a load of ${b.name} (${b.dtype}) says ${v.dtype}`);
         return;
       }
+      case "word": {
+        const b = this.buffers.get(v.buffer);
+        const count = b ? perWord(b.dtype) : 1;
+        if (count !== 2 && count !== 4) this.say(`a word of ${v.buffer}, which is ${b?.dtype}`);
+        if (b?.space === "reg") this.say(`a word of the register ${v.buffer}`);
+        this.within(v.buffer, v.index, s, count);
+        return;
+      }
       case "ref": {
         const dtype = s.values.get(v.name);
         if (dtype === undefined) this.say(`${v.name} is used before its let`);
@@ -199,7 +207,9 @@ class Checker {
     const wrong = (): void => this.say(`${showValue(v)}: ${v.op} of ${v.args.map((a) => a.dtype).join(", ")} says ${v.dtype}`);
     if (v.op === "cast" || v.op === "bitcast") return;
     if (computeDType(v.dtype) !== v.dtype) wrong();
-    else if (v.op === "where") {
+    else if (v.op === "dot2") {
+      if (from[0] !== "u32" || from[1] !== "u32" || from[2] !== "f32" || v.dtype !== "f32") wrong();
+    } else if (v.op === "where") {
       if (from[0] !== "bool" || from[1] !== v.dtype || from[2] !== v.dtype) wrong();
     } else if (from.some((d) => d !== from[0]) || (bool ? v.dtype !== "bool" : v.dtype !== from[0])) wrong();
   }

@@ -38,6 +38,7 @@ export function rewriteStmts(body: readonly Stmt[], how: Rewrite): readonly Stmt
       case "index":
         return { ...v, expr: dim(v.expr) };
       case "load":
+      case "word":
         return { ...v, buffer: buffer(v.buffer), index: place(v.buffer, dim(v.index)) };
       case "ref":
         return { ...v, name: name(v.name) };
@@ -129,7 +130,7 @@ export function dimsOf(body: readonly Stmt[]): Set<Dim> {
 export function accesses(body: readonly Stmt[]): { readonly buffer: string; readonly index: Dim; readonly write: boolean }[] {
   const found: { buffer: string; index: Dim; write: boolean }[] = [];
   eachValue(body, (v) => {
-    if (v.kind === "load") found.push({ buffer: v.buffer, index: v.index, write: false });
+    if (v.kind === "load" || v.kind === "word") found.push({ buffer: v.buffer, index: v.index, write: false });
   });
   eachStmt(body, (s) => {
     if (s.kind === "store" || s.kind === "atomic") found.push({ buffer: s.buffer, index: s.index, write: true });

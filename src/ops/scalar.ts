@@ -3,8 +3,12 @@
  * decomposes to these plus movement and reductions. Adding one here makes every printer fail to compile until it is spelled.
  */
 export type ScalarOp = Arithmetic | Transcendental | Rounding | Comparison | Bits | "where" | "cast" | "bitcast";
-/** `div` truncates for integers; `rem` has the sign of the dividend; `max` and `min` keep NaN; `fma` only arises in lowering. */
-type Arithmetic = "add" | "sub" | "mul" | "div" | "rem" | "max" | "min" | "neg" | "abs" | "fma" | "pow";
+/**
+ * `div` truncates for integers; `rem` has the sign of the dividend; `max` and `min` keep NaN; `fma` and `dot2` only arise in lowering.
+ * `dot2` of two words (u32) of two bf16 each and an f32: the f32 plus both products; where it rounds, and whether it flushes subnormals,
+ * is left to the target.
+ */
+type Arithmetic = "add" | "sub" | "mul" | "div" | "rem" | "max" | "min" | "neg" | "abs" | "fma" | "dot2" | "pow";
 type Transcendental =
   | "sqrt"
   | "rsqrt"
@@ -55,6 +59,7 @@ export const scalarOps: Readonly<Record<ScalarOp, ScalarInfo>> = {
   neg: { arity: 1 },
   abs: { arity: 1 },
   fma: { arity: 3 },
+  dot2: { arity: 3 },
   pow: { arity: 2, heavy: true },
   sqrt: { arity: 1 },
   rsqrt: { arity: 1 },

@@ -199,6 +199,7 @@ export const c: Dialect = {
   block: (lines, result) => `({ ${lines.join(" ")} ${result}; })`,
   load: (b, i, lanes) =>
     lanes === 1 && !["f16", "bf16", "bool"].includes(b.dtype) ? `${b.name}[${i}]` : `${on(`load_${b.dtype}`, lanes)}(${b.name} + ${i})`,
+  word: (b, i, lanes) => `${on("word_u32", lanes)}(${b.name} + ${i})`,
   wide: () => unsupported("unrolled lanes"),
   wideLane: () => unsupported("unrolled lanes"),
   store: (b, i, [v], lanes, stream) =>
@@ -210,6 +211,10 @@ export const c: Dialect = {
   atomic: (o, b, i, v) => `${call(`atomic_${o}_${b.dtype}`, 1, [`${b.name} + ${i}`, v])};`,
   hold: (v, storage, lanes) => (isHalf(storage) ? call(`round_${storage}`, lanes, [v]) : v),
   across: (o, x, dtype, lanes) => call(`across_${o}_${dtype}`, lanes, [x]),
+  acrossEach: (o, xs, dtype, lanes) =>
+    o === "add" && dtype === "f32" && xs.length === 4 && lanes >= 4
+      ? call("sums_f32", lanes, xs)
+      : `(${on(dtype, xs.length)}){${xs.map((x) => call(`across_${o}_${dtype}`, lanes, [x])).join(", ")}}`,
   overThreads: () => unsupported("threads inside a grid point"),
   barrier: () => "",
   copy: (to, at, from, i, n) => `__builtin_memcpy(${to.name} + ${at}, ${from.name} + ${i}, ${n * bytesOf(to.dtype)});`,

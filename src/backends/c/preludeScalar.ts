@@ -176,6 +176,35 @@ export function arithmetic(): Record<string, Helper> {
     out[`pow_${t}`] = perLane(`pow_${t}`, t, 2, ([a, b]) => `ipow_${t}x1(${a}, ${b})`);
     out[`fma_${t}`] = () => `${t}x$ fma_${t}x$(${t}x$ a, ${t}x$ b, ${t}x$ c) { return (${t}x$)((${t}x$)(a * b) + c); }`;
   }
+  // One instruction where there is one: it takes subnormals for 0, and rounds after each of the two products.
+  out.dot2_f32 = (n) => {
+    const exact =
+      "fma_f32x$(bits_u32_f32x$(a & 0xffff0000u), bits_u32_f32x$(b & 0xffff0000u), fma_f32x$(bits_u32_f32x$(a << 16), bits_u32_f32x$(b << 16), c))";
+    const fast = `__asm__("vdpbf16ps %2, %1, %0" : "+v"(c) : "v"(bits_u32_f32x$(a)), "v"(bits_u32_f32x$(b))); return c;`;
+    const one = [1, 4, 8, 16].includes(n);
+    return `f32x$ dot2_f32x$(u32x$ a, u32x$ b, f32x$ c) {\n${one ? `#if defined(__AVX512BF16__) && defined(__AVX512VL__)\n${fast}\n#else\nreturn ${exact};\n#endif` : `return ${exact};`}\n}`;
+  };
+  // The sums of four vectors: neighbours from each side by side, so that three additions halve all four twice.
+  out.sums_f32 = (n) => {
+    if (n === 4 || n === 8 || n === 16) {
+      const picks = (f: (group: number) => readonly number[]): string =>
+        Array.from({ length: n / 4 }, (_, g) => f(4 * g))
+          .flat()
+          .join(", ");
+      const low = picks((g) => [g, n + g, g + 1, n + g + 1]);
+      const high = picks((g) => [g + 2, n + g + 2, g + 3, n + g + 3]);
+      const first = picks((g) => [g, g + 1, n + g, n + g + 1]);
+      const second = picks((g) => [g + 2, g + 3, n + g + 2, n + g + 3]);
+      const both = (a: string, b: string, p: string, q: string): string =>
+        `__builtin_shufflevector(${a}, ${b}, ${p}) + __builtin_shufflevector(${a}, ${b}, ${q})`;
+      const fold = (m: number): string =>
+        m === 4
+          ? ""
+          : ` f32x${m / 2} p${m}, q${m}; __builtin_memcpy(&p${m}, &s${m}, sizeof p${m}); __builtin_memcpy(&q${m}, (char*)&s${m} + sizeof p${m}, sizeof q${m}); f32x${m / 2} s${m / 2} = p${m} + q${m};${fold(m / 2)}`;
+      return `f32x4 sums_f32x$(f32x$ a, f32x$ b, f32x$ c, f32x$ d) { f32x$ ab = ${both("a", "b", low, high)}, cd = ${both("c", "d", low, high)}, s$ = ${both("ab", "cd", first, second)};${fold(n)} return s4; }`;
+    }
+    return `f32x4 sums_f32x$(f32x$ a, f32x$ b, f32x$ c, f32x$ d) { return (f32x4){across_add_f32x$(a), across_add_f32x$(b), across_add_f32x$(c), across_add_f32x$(d)}; }`;
+  };
   out.mulhi_u32 = perLane("mulhi_u32", "u32", 2, ([a, b]) => `(u32x1)((u64x1)${a} * ${b} >> 32)`);
   out.mulhi_i32 = perLane("mulhi_i32", "i32", 2, ([a, b]) => `(i32x1)((i64x1)${a} * ${b} >> 32)`);
 

@@ -29,6 +29,8 @@ export function storage(): Record<string, Helper> {
     out[`stream_${t}`] = (n) => streamed(`void stream_${t}x$(${t}x1* p, ${t}x$ v)`, "v", t, n);
     out[`store_${t}`] = () => `void store_${t}x$(${t}x1* p, ${t}x$ v) { *(${t}ux$*)p = v; }`;
   }
+  // Two or more narrow elements at once, as they lie.
+  out.word_u32 = () => "u32x$ word_u32x$(const void* p) { return *(const u32ux$*)p; }";
   out.load_bool = (n) =>
     `boolx$ load_boolx$(const u8x1* p) { return ${n === 1 ? "*p != 0" : "__builtin_convertvector(*(const u8ux$*)p, i32x$) != 0"}; }`;
   out.store_bool = (n) =>

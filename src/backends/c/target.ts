@@ -1,5 +1,5 @@
 /** What the C backend generates for, from CPU features given as data: no look at this machine. */
-import { isHalf, realDTypes } from "../../core/dtype.js";
+import { type DType, isHalf, realDTypes } from "../../core/dtype.js";
 import type { Target } from "../../kernel/codegen.js";
 import type { MatrixUnit } from "../../kernel/kernel.js";
 
@@ -42,6 +42,7 @@ export function cTarget(cpu: CpuTarget): Target {
     sharedBytes: 64 << 20,
     parallel: cpu.parallel ?? 1,
     units: has("amx-bf16") && wide ? [amx] : [],
+    ...(has("avx512bf16") && wide && { dots: new Set<DType>(["bf16"]) }),
     maxBuffers: Number.POSITIVE_INFINITY,
     aliasing: true,
     maxGrid: Number.MAX_SAFE_INTEGER,

@@ -49,6 +49,8 @@ function op(name: ScalarOp, dtype: DType, args: readonly Text[]): string {
   const from = args[0]!.dtype;
   const f = dtype === "f32" ? "f" : "";
   switch (name) {
+    case "dot2":
+      throw new UnsupportedError("CUDA has no products of words; choose a tiling without them");
     case "cast":
       return cast(a!, computeDType(from), dtype);
     case "bitcast":
@@ -210,6 +212,9 @@ export const cuda: Dialect = {
   test: (a, o, b) => `${a} ${o} ${b}`,
   and: (tests) => tests.map((t) => (tests.length > 1 ? `(${t})` : t)).join(" && "),
   choose: (test, a, b) => `(${test} ? ${a} : ${b})`,
+  word: () => {
+    throw new UnsupportedError("CUDA has no words of narrow elements; choose a tiling without them");
+  },
   load: (b, i) => (half(b.dtype) ? `widen_${b.dtype}(${b.name}[${i}])` : `${b.name}[${i}]`),
   wide: (b, i, lanes, name) =>
     `const vec<${word[b.dtype]}, ${lanes}> ${name} = *(const vec<${word[b.dtype]}, ${lanes}>*)(${b.name} + ${i});`,
@@ -228,6 +233,9 @@ export const cuda: Dialect = {
   },
   hold: (v, storage) => (half(storage) ? `widen_${storage}(narrow_${storage}(${v}))` : v),
   across: (_o, x) => x,
+  acrossEach: () => {
+    throw new UnsupportedError("CUDA has no native vectors");
+  },
   overThreads: (o, x, dtype, threads, all) => {
     const kind = { bool: { add: "or", max: "or", mul: "and", min: "and" } as Record<string, string> }[dtype as "bool"]?.[o] ?? o;
     const value = isInt(dtype) && bytesOf(dtype) < 4 ? `((int)${x})` : x;

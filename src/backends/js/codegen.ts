@@ -93,6 +93,8 @@ function op(name: ScalarOp, dtype: DType, args: readonly Text[]): string {
   const from = args[0]!.dtype;
   const wide = isWide(dtype);
   switch (name) {
+    case "dot2":
+      return unsupported("products of words");
     case "cast":
       return cast(args[0]!, computeDType(from), dtype);
     case "bitcast":
@@ -272,6 +274,7 @@ export const js: Dialect = {
   choose: (test, a, b) => `(${test} ? ${a} : ${b})`,
   block: () => unsupported("statements inside expressions"),
   load: loadText,
+  word: () => unsupported("words of narrow elements"),
   wide: () => unsupported("lanes"),
   wideLane: () => unsupported("lanes"),
   store: (b, i, [v]) => storeText(b, i, v!),
@@ -288,6 +291,7 @@ export const js: Dialect = {
   },
   hold: (v, storage) => (isHalf(storage) ? `$round_${storage}(${v})` : v),
   across: (_o, x) => x,
+  acrossEach: () => unsupported("native vectors"),
   overThreads: () => unsupported("threads inside a grid point"),
   barrier: () => "",
   copy: (to, at, from, i, n) => `${to.name}.set(${from.name}.subarray(${i}, ${i} + ${n}), ${at});`,

@@ -100,6 +100,8 @@ function op(name: ScalarOp, dtype: DType, all: readonly Text[]): string {
   const [a, b, c] = args.map((x) => x.text);
   const from = args[0]!.dtype;
   switch (name) {
+    case "dot2":
+      return unsupported("products of words");
     case "cast":
       return cast(a!, computeDType(from), dtype);
     case "bitcast":
@@ -314,6 +316,7 @@ function wgsl(k: Kernel, sharedBytes: number): Dialect {
     branch: (test) => `if (${test}) {`,
     test: (a, o, b) => `${a} ${o} ${b}`,
     and: (tests) => tests.map((t) => (tests.length > 1 ? `(${t})` : t)).join(" && "),
+    word: () => unsupported("words of narrow elements"),
     load: (b, i) => (b.space === "global" ? loadWord(storage(b), i) : `${b.name}[${i}]`),
     wide: (b, i, lanes, name) => wideLoad(storage(b), i, lanes, name),
     wideLane: (b, name, l) => wideLane(storage(b), name, l),
@@ -327,6 +330,7 @@ function wgsl(k: Kernel, sharedBytes: number): Dialect {
       ),
     hold: (v, dtype) => (isHalf(dtype) ? `round_${dtype}(${v})` : v),
     across: (_o, x) => x,
+    acrossEach: () => unsupported("native vectors"),
     overThreads: (o, x, dtype, threads) => {
       const kind = dtype === "bool" ? (({ add: "or", max: "or", mul: "and", min: "and" } as Record<string, string>)[o] ?? o) : o;
       const t = valueType(dtype);

@@ -1,55 +1,31 @@
 /** The life of the accumulators: they start at zero or at earlier partial sums, and leave as partial sums or through the epilogue. */
 import { bytesOf, isFloat } from "../../../core/dtype.js";
 import { add, type Dim, div, divides, mod, mul, sub } from "../../../core/expr.js";
-import type { Shape } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
 import { at, axis, below, constant, load, loops, type MatrixUnit, ref, type Stmt, store, type Value } from "../../kernel.js";
 import { fragmentAt } from "../../units.js";
 import type { Contract, State } from "./contract.js";
+import { flat, leave, outputIndex, waiting } from "./leave.js";
+import { acrossLanes } from "./sums.js";
 
 type Then = (m: Dim, n: Dim, v: Value, into: Stmt[]) => void;
 
 export function accumulate(x: Contract, st: State, inner: readonly Stmt[]): readonly Stmt[] {
   const { unit, I, J, L, cell, acc, t, total, dtype } = x;
+  if (t.micro.along === "k") return acrossLanes(x, st, inner);
   const nothing = constant(isFloat(dtype) || bytesOf(dtype) < 8 ? 0 : 0n, dtype);
   const zero = unit ? loops([I, J], [{ kind: "fill", unit, acc: ref(acc, cell) }]) : loops([I, J, L], [store(acc, cell, nothing)]);
-  const epilogue =
-    unit && t.leave === "regrouped"
-      ? regrouped(x, st, unit)
-      : each(x, st, (m, n, v, into) => {
-          const e = x.epilogue(v);
-          const values = x.group.outputs.map((o) => e.value(o, outputIndex(x, o.type.shape, m, n), into));
-          into.push(...values.map((value, i) => store(x.outs[i]!, flat(x, m, n), value)));
-        });
+  const epilogue = unit && t.leave === "regrouped" ? regrouped(x, st, unit) : each(x, st, (m, n, v, into) => leave(x, v, m, n, into));
   const outer = t.levels.slice(0, t.accumulate).find((l) => l.axis === "k" && l.on === "loop");
-  if (!outer || (typeof total.k === "number" && total.k <= outer.tile)) return [...zero, ...inner, ...epilogue];
-  // k is cut into blocks: sums wait in scratch from one block to the next.
-  const place = add(mul(add(x.inGridPoint(st, "m"), at(I)), x.partialWidth), x.inGridPoint(st, "n"), mul(at(J), x.vector), at(L));
+  const single = !outer || (typeof total.k === "number" && total.k <= outer.tile);
+  if (single && t.leave !== "swept") return [...zero, ...inner, ...epilogue];
+  // k is cut into blocks, or a sweep follows: sums wait in scratch.
+  const place = waiting(x, st, at(I), add(mul(at(J), x.vector), at(L)));
   const resume = loops([I, J, L], [store(acc, cell, load(x.partial, place))]);
   const keep = loops([I, J, L], [store(x.partial, place, load(acc, cell))]);
-  return [
-    { kind: "if", test: below(st.off.k, 1), body: zero, else: resume },
-    ...inner,
-    { kind: "if", test: below(add(st.off.k, outer.tile), total.k), body: keep, else: epilogue },
-  ];
-}
-
-const flat = (x: Contract, m: Dim, n: Dim): Dim => add(mul(add(mul(x.batchFlat, x.total.m), m), x.total.n), n);
-/** The index of an output that has the product's elements in the product's order, though perhaps with other leading dims. */
-function outputIndex(x: Contract, shape: Shape, m: Dim, n: Dim): Dim[] {
-  const split = (value: Dim, dims: Shape): Dim[] => {
-    const out: Dim[] = [];
-    let rest = value;
-    for (let i = dims.length - 1; i >= 0; i--) {
-      out.unshift(i === 0 ? rest : mod(rest, dims[i]!));
-      rest = div(rest, dims[i]!);
-    }
-    return out;
-  };
-  const last = shape.length - 1;
-  if (shape[last] !== x.total.n) return split(flat(x, m, n), shape);
-  if (last > 0 && shape[last - 1] === x.total.m) return [...split(x.batchFlat, shape.slice(0, -2)), m, n];
-  return [...split(add(mul(x.batchFlat, x.total.m), m), shape.slice(0, -1)), n];
+  const start: readonly Stmt[] = single ? zero : [{ kind: "if", test: below(st.off.k, 1), body: zero, else: resume }];
+  if (t.leave === "swept" || !outer) return [...start, ...inner, ...keep];
+  return [...start, ...inner, { kind: "if", test: below(add(st.off.k, outer.tile), total.k), body: keep, else: epilogue }];
 }
 
 /** Whether no tile reaches beyond the result: loops stop in time, but threads all run. */

@@ -5,6 +5,7 @@ import type { DType } from "../../../core/dtype.js";
 import { type Dim, variable } from "../../../core/expr.js";
 import type { Node } from "../../../ir/node.js";
 import { add, dot, gelu, input, mul, permute, reshape } from "../../../ops/index.js";
+import { verifyKernel } from "../../verify.js";
 import { contractTemplate } from "./index.js";
 
 /** Largest accepted error relative to the sum of magnitudes, one rounding of the dtype and a few of its accumulator. */
@@ -28,6 +29,9 @@ const f32 = (...shape: Dim[]): Node => input({ shape, dtype: "f32" });
 
 function check(cases: readonly Case[]): void {
   const lowered = cases.map((c) => lowerCase(c, [contractTemplate]));
+  // The verifier cannot follow a symbolic row length through rounded-up blocks.
+  for (const l of lowered.filter((x) => !("N" in (x.case.dims ?? {}))))
+    for (const g of l.groups) for (const k of g.kernels) verifyKernel(k);
   for (const l of lowered)
     expect(
       l.groups.map((g) => g.group.kind),
@@ -90,5 +94,32 @@ describe.skipIf(!hasCompiler())("matmul template in C", () => {
   it("an inner dim in blocks keeps its partial sums apart from what it writes", () => {
     const [a, b, r] = [f32(30, 2100), f32(2100, 50), f32(30, 50)];
     check([{ name: "blocks + residual", inputs: [a, b, r], outputs: [add(dot(a, b), r)] }]);
+  });
+  it("narrow operands in words, packed or not, odd sizes too", () => {
+    const sizes = [
+      [40, 70, 64],
+      [13, 33, 31],
+      [100, 50, 2100],
+      [3, 40, 96],
+      [7, 90, 70],
+      [32, 100, 66],
+    ] as const;
+    check(
+      sizes.flatMap(([m, n, k]) => [
+        product(`nn ${m}x${n}x${k}`, m, n, k, { dtype: "bf16" }),
+        product(`nt ${m}x${n}x${k}`, m, n, k, { b: "t", dtype: "bf16" }),
+        product(`tn ${m}x${n}x${k}`, m, n, k, { a: "t", dtype: "bf16" }),
+      ]),
+    );
+    const rows = variable("M", 0, 4096);
+    check([0, 1, 5, 40].map((M) => product(`M=${M}`, rows, 48, 64, { b: "t", dtype: "bf16", dims: { M } })));
+  });
+  it("few rows by many columns: lanes along k, and the transposed product, with prologue and epilogue", () => {
+    const few = (m: number, n: number, k: number, dtype: DType): Case => {
+      const [x, w, bias, residual] = [[m, k], [n, k], [n], [m, n]].map((shape) => input({ shape, dtype })) as [Node, Node, Node, Node];
+      const y = add(dot(x, permute(w, [1, 0])), bias);
+      return { name: `${m}x${n}x${k} ${dtype}`, inputs: [x, w, bias, residual], outputs: [add(gelu(y), residual), y] };
+    };
+    check([2, 8, 33].flatMap((m) => (["f32", "bf16"] as const).flatMap((d) => [few(m, 70, 160, d), few(m, 48, 5000, d)])));
   });
 });

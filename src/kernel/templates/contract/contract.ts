@@ -1,7 +1,7 @@
 /** What every part of a matmul's lowering shares: the sizes, the buffers, and where elements lie. */
 
 import { computeDType, type DType } from "../../../core/dtype.js";
-import { add, ceilDiv, type Dim, div, divides, indexOn, max, mod, mul, stride, sub, variable, xor } from "../../../core/expr.js";
+import { add, ceilDiv, type Dim, div, divides, indexOn, lo, max, min, mod, mul, stride, sub, variable, xor } from "../../../core/expr.js";
 import { numel, type Shape } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
 import { unflatten } from "../../../ops/movement.js";
@@ -29,6 +29,22 @@ export function dotShape(root: Node): DotShape {
   const total = { m: a.type.shape[r - 2]!, n: b.type.shape[r - 1]!, k: a.type.shape[r - 1]! };
   return { batch: a.type.shape.slice(0, -2), total, dtype: computeDType(root.type.dtype) };
 }
+/** Sizes as a tiling names them. */
+export const orient = <T extends { readonly total: PerAxis<Dim> }>(s: T, turned?: boolean): T =>
+  turned ? { ...s, total: { m: s.total.n, n: s.total.m, k: s.total.k } } : s;
+/** Rows beyond the edge repeat the last one: what they yield is never stored. */
+export function inside(x: Contract, role: Role, i: Dim): Dim {
+  const [size, tile] = [x.total[across(role)], role === "a" ? x.mr : x.nr];
+  if (divides(tile, size)) return i;
+  const least = min(i, sub(size, 1));
+  return lo(size) > 0 ? least : max(0, least);
+}
+/** How many tiles a size takes; where the size is what is left or a whole tile, the smaller count of the two. */
+export function pieces(size: Dim, tile: number): Dim {
+  const [term, ...more] = typeof size === "number" ? [] : size.terms;
+  const least = term && !more.length && term.by === 1 && typeof size !== "number" && size.offset === 0 ? term.atom : undefined;
+  return least?.kind === "min" ? min(pieces(least.a, tile), pieces(least.b, tile)) : ceilDiv(size, tile);
+}
 /** Which axis of the product runs across a role's rows or columns; the other one is k. */
 export const across = (role: Role): Name => (role === "a" ? "m" : "n");
 
@@ -40,8 +56,13 @@ export interface Contract {
   readonly batch: Shape;
   /** Row-major number of the batch that this grid point works on. */
   readonly batchFlat: Dim;
+  /** Sizes as the tiling names them; a turned tiling exchanges m and n. */
   readonly total: PerAxis<Dim>;
+  /** Row and column of the product that the tiling calls (m, n). */
+  position(m: Dim, n: Dim): readonly [row: Dim, column: Dim];
   readonly dtype: DType;
+  /** Elements along k that one step of the arithmetic takes. */
+  readonly pack: number;
   readonly operands: Readonly<Record<Role, Node>>;
   readonly buffers: ReadonlyMap<Node, Buffer>;
   readonly outs: readonly Buffer[];
@@ -76,7 +97,7 @@ export interface Contract {
   /** A staged operand whose rows run along k; a row-major b has rows along n. */
   kInner(role: Role): boolean;
   readonly stages: ReadonlyMap<Role, { readonly buffer: Buffer; readonly size: number }>;
-  /** Where element (i across, k) of a staged operand lies. */
+  /** Where element (i across, k) of a staged operand lies; in panels of words k counts words. */
   place(role: Role, i: Dim, k: Dim, slot: Dim): Dim;
   /** A scope in which the product's element is `value`. */
   epilogue(value: Value): Evaluator;
@@ -88,6 +109,8 @@ export interface Contract {
   operand(role: Role, i: Dim, k: Dim, into: Stmt[]): Value;
   /** The buffer that a plain operand lies in, and where its element (i, k) is. */
   address(role: Role, i: Dim, k: Dim): { readonly buffer: string; readonly index: Dim };
+  /** Strides of plain operands across (m or n) and along k. */
+  readonly strides: Readonly<Record<Role, readonly [across: number, k: number] | undefined>>;
   /** The operand is bytes of a buffer as they stand: it can be copied without being computed. */
   isPlain(role: Role): boolean;
   /** A plain operand without batches as rows of a buffer from its beginning: each as long as the distance to the next. */
@@ -107,20 +130,25 @@ export interface Contract {
 /** Works out what the parts of the lowering share. */
 export function contract(group: Group, t: ContractTiling): Contract {
   const root = group.root!;
-  const { batch, total, dtype } = dotShape(root);
-  const operands: Readonly<Record<Role, Node>> = { a: root.inputs[0]!, b: root.inputs[1]! };
+  const { batch, total, dtype } = orient(dotShape(root), t.turned);
+  const [left, right] = root.inputs as readonly [Node, Node];
+  const operands: Readonly<Record<Role, Node>> = t.turned ? { a: right, b: left } : { a: left, b: right };
+  const pack = t.pack ?? 1;
   const buffers = groupBuffers(group);
 
   const { unit, m: mr, n: nr, vector } = t.micro;
   const perLane = unit ? unit.regs.acc : 1;
   const tid = variable("tid", 0, t.threads - 1);
   const lane = mod(tid, unit?.lanes ?? 1);
-  const cells = unit ? (mr / unit.m) * (nr / unit.n) * perLane : mr * nr;
+  const alongK = t.micro.along === "k";
+  const cells = unit ? (mr / unit.m) * (nr / unit.n) * perLane : mr * nr * (alongK ? vector : 1);
   const acc: Buffer = { name: "acc", dtype: unit ? "f32" : dtype, space: "reg", size: cells };
   const I = axis("i", unit ? mr / unit.m : mr, "unroll");
-  const J = axis("j", unit ? nr / unit.n : nr / vector, "unroll");
+  const J = axis("j", unit ? nr / unit.n : alongK ? nr : nr / vector, "unroll");
   const L = axis("l", vector, "vector");
-  const cell = unit ? mul(add(mul(at(I), nr / unit.n), at(J)), perLane) : add(mul(at(I), nr), mul(at(J), vector), at(L));
+  const cell = unit
+    ? mul(add(mul(at(I), nr / unit.n), at(J)), perLane)
+    : add(mul(at(I), alongK ? nr * vector : nr), mul(at(J), vector), at(L));
 
   const { digits, points, batchFlat } = parallel(t, total, numel(batch), tid, unit?.lanes ?? 1);
   const batchIndex = unflatten(batchFlat, batch);
@@ -138,10 +166,8 @@ export function contract(group: Group, t: ContractTiling): Contract {
   const inGridPoint = (st: State, x: Name): Dim =>
     t.levels.filter((l) => l.axis === x && l.on === "grid").reduce<Dim>((o, l) => sub(o, mul(digits.get(l)!, l.tile)), st.off[x]);
 
-  const turned = (role: Role): boolean => t[role]?.layout.kind === "columns";
-  const kInner = (role: Role): boolean =>
-    role === "b" ? !rowsAlongN : !turned("a") || strides(group, buffers, operands.a, batch, ["m", "k"], total)?.[0] !== 1;
-  const rowsAlongN = contiguous(group, buffers, operands.b, batch, total) === "n";
+  const strides = { a: stridesOf(group, "a", t.turned), b: stridesOf(group, "b", t.turned) };
+  const kInner = (role: Role): boolean => (role === "b" ? strides.b?.[0] !== 1 : t.a?.layout.kind !== "columns" || strides.a?.[0] !== 1);
 
   const stages = new Map<Role, { readonly buffer: Buffer; readonly size: number }>();
   for (const role of ["a", "b"] as const) {
@@ -151,7 +177,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
     const k = tileOf(role, "k");
     const size =
       stage.layout.kind === "panels"
-        ? Math.ceil(n / stage.layout.width) * stage.layout.width * k
+        ? Math.ceil(n / stage.layout.width) * stage.layout.width * Math.ceil(k / pack)
         : stage.layout.kind === "swizzled"
           ? n * k
           : stage.layout.kind === "rows" && kInner(role)
@@ -165,7 +191,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
     const { layout } = t[role]!;
     switch (layout.kind) {
       case "panels":
-        return add(base, mul(div(i, layout.width), layout.width * kTile), mul(k, layout.width), mod(i, layout.width));
+        return add(base, mul(div(i, layout.width), layout.width * Math.ceil(kTile / pack)), mul(k, layout.width), mod(i, layout.width));
       case "rows":
         return kInner(role) ? add(base, mul(i, kTile + layout.pad), k) : add(base, mul(k, tileOf(role, "n") + layout.pad), i);
       case "columns":
@@ -192,7 +218,10 @@ export function contract(group: Group, t: ContractTiling): Contract {
     product = value;
     return evaluator.scope();
   };
-  const operandIndex = (role: Role, i: Dim, k: Dim): readonly Dim[] => [...batchIndex, ...(role === "a" ? [i, k] : [k, i])];
+  const operandIndex = (role: Role, i: Dim, k: Dim): readonly Dim[] => [
+    ...batchIndex,
+    ...((role === "a") !== (t.turned ?? false) ? [i, k] : [k, i]),
+  ];
   const operand = (role: Role, i: Dim, k: Dim, into: Stmt[]): Value =>
     evaluator.scope().value(operands[role], operandIndex(role, i, k), into);
   function address(role: Role, i: Dim, k: Dim): { readonly buffer: string; readonly index: Dim } {
@@ -202,8 +231,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
   }
   const isPlain = (role: Role): boolean =>
     plainView(group, buffers, operands[role], operandIndex(role, variable("i", 0, 1 << 20), variable("k", 0, 1 << 20))) !== undefined;
-  const rows = (role: Role): Rows | undefined =>
-    wholeRows(group, buffers, operands[role], batch, role === "a" ? ["m", "k"] : ["k", "n"], total);
+  const rows = (role: Role): Rows | undefined => wholeRows(group, role);
   const partialWidth = t.levels.findLast((l) => l.axis === "n" && l.on === "grid")?.tile ?? nr;
   const partialHeight = t.levels.findLast((l) => l.axis === "m" && l.on === "grid")?.tile ?? mr;
   return {
@@ -213,7 +241,9 @@ export function contract(group: Group, t: ContractTiling): Contract {
     batch,
     batchFlat,
     total,
+    position: (m, n) => (t.turned ? [n, m] : [m, n]),
     dtype,
+    pack,
     operands,
     buffers,
     outs: group.outputs.map((o) => buffers.get(o)!),
@@ -244,11 +274,12 @@ export function contract(group: Group, t: ContractTiling): Contract {
     registers: (): readonly Buffer[] => [...registers, ...evaluator.locals],
     operand,
     address,
+    strides,
     isPlain,
     rows,
     partial: { name: "partial", dtype, space: "shared", size: partialHeight * partialWidth } as Buffer,
     partialWidth,
-    spills: t.threads === 1 && !unit && epilogueLength(group) > shortEpilogue,
+    spills: t.threads === 1 && !unit && t.leave !== "swept" && epilogueLength(group) > shortEpilogue,
     spilled: { name: "spilled", dtype, space: "shared", size: mr * nr } as Buffer,
     corners: { name: "corners", dtype: "bf16", space: "shared", size: Math.ceil(t.threads / 32) * 16 * 72 } as Buffer,
     full: { name: "full", dtype: "u32", space: "signal", size: t.depth } as Buffer,
@@ -283,46 +314,25 @@ export interface Rows {
   readonly columns: number;
 }
 /** A plain operand without batches as rows of k, or undefined where it is not that. */
-export function wholeRows(
-  group: Group,
-  buffers: ReadonlyMap<Node, Buffer>,
-  node: Node,
-  batch: Shape,
-  names: readonly [Name, Name],
-  total: PerAxis<Dim>,
-): Rows | undefined {
-  const by = strides(group, buffers, node, batch, names, total);
-  const inner = names.indexOf("k");
-  if (numel(batch) !== 1 || by?.[inner] !== 1) return undefined;
-  const v = plainView(group, buffers, node, [...batch.map(() => 0), 0, 0]);
-  return v?.index === 0 ? { from: v.buffer, columns: by[1 - inner]! } : undefined;
+export function wholeRows(group: Group, role: Role): Rows | undefined {
+  const { batch } = dotShape(group.root!);
+  const by = stridesOf(group, role);
+  if (numel(batch) !== 1 || by?.[1] !== 1) return undefined;
+  const v = plainView(group, groupBuffers(group), group.root!.inputs[role === "a" ? 0 : 1]!, [...batch.map(() => 0), 0, 0]);
+  return v?.index === 0 ? { from: v.buffer, columns: by[0] } : undefined;
 }
-/** Along which of its axes an operand b [k, n] is contiguous in memory, if it is a plain affine view. */
-export function contiguous(
-  group: Group,
-  buffers: ReadonlyMap<Node, Buffer>,
-  b: Node,
-  batch: Shape,
-  total: PerAxis<Dim>,
-): "n" | "k" | undefined {
-  const s = strides(group, buffers, b, batch, ["k", "n"], total);
-  return s?.[1] === 1 ? "n" : s?.[0] === 1 ? "k" : undefined;
-}
-
-/** Strides of a plain operand along its two matrix axes, or undefined where it is not a plain affine view. */
-export function strides(
-  group: Group,
-  buffers: ReadonlyMap<Node, Buffer>,
-  node: Node,
-  batch: Shape,
-  names: readonly [Name, Name],
-  total: PerAxis<Dim>,
-): readonly [number, number] | undefined {
+/** Strides across (m or n) and along k of an operand that is a plain affine view of a buffer. */
+export function stridesOf(group: Group, role: Role, turned?: boolean): readonly [across: number, k: number] | undefined {
+  const { batch, total } = dotShape(group.root!);
+  const left = (role === "a") !== (turned ?? false);
+  const node = group.root!.inputs[left ? 0 : 1]!;
+  const names: readonly Name[] = left ? ["m", "k"] : ["k", "n"];
   const index = [...batch.map((d, i) => at(axis(`b${i}`, d, "loop"))), ...names.map((x) => at(axis(x, total[x], "loop")))];
-  const v = plainView(group, buffers, node, index);
+  const v = plainView(group, groupBuffers(group), node, index);
   if (!v) return undefined;
-  const by = names.map((x) => stride(v.index, x));
-  return by.every((s) => s !== undefined) ? (by as [number, number]) : undefined;
+  const by = (x: Name): number | undefined => stride(v.index, x);
+  const [s, k] = [by(left ? "m" : "n"), by("k")];
+  return s === undefined || k === undefined ? undefined : [s, k];
 }
 
 /** Grid and thread levels as digits of pid and tid; batches are the outermost digit of pid. */

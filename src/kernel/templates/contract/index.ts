@@ -4,19 +4,21 @@
  * an accumulator leaves its registers.
  */
 import { bytesOf } from "../../../core/dtype.js";
-import { add, ceilDiv, type Dim, divides, lo, max, min, mul, sub, variable, variables } from "../../../core/expr.js";
+import { add, type Dim, divides, lo, max, min, mul, sub, variable, variables } from "../../../core/expr.js";
 import { isStatic, numel } from "../../../core/type.js";
 import { is, type Node } from "../../../ir/node.js";
 import { dotOp } from "../../../ops/matmul.js";
 import type { Target, Template } from "../../codegen.js";
-import { type Group, groupBuffers } from "../../group.js";
+import type { Group } from "../../group.js";
 import { at, axis, type Buffer, below, indexValue, type Kernel, loops, type MatrixUnit, ref, type Stmt } from "../../kernel.js";
 import { substituteStmts } from "../../walk.js";
 import { accumulate } from "./accumulate.js";
-import { type Contract, contract, dotShape, type State, strides, wholeRows } from "./contract.js";
+import { type Contract, contract, dotShape, orient, pieces, type State, stridesOf, wholeRows } from "./contract.js";
+import { sweep } from "./leave.js";
 import { micro } from "./micro.js";
 import { fedByWarp, pipelined, synchronous } from "./stage.js";
-import { type ContractTiling, kTile, type Name, type Problem, tileCpu, tileShared, tileThreads, tileUnit } from "./tiling.js";
+import { type ContractTiling, kTile, type Problem, tileShared, tileThreads, tileUnit } from "./tiling.js";
+import { tileCpu } from "./tilingCpu.js";
 
 /** Matrix products: CPUs, GPUs without matrix units, and GPUs with them. */
 export const contractTemplate: Template = {
@@ -36,16 +38,12 @@ export const contractTemplate: Template = {
 
 /** The tiling for a group on a target. */
 export function tile(group: Group, target: Target): ContractTiling {
-  const { batch, total, dtype } = dotShape(group.root!);
-  const buffers = groupBuffers(group);
   const [a, b] = group.root!.inputs as readonly [Node, Node];
-  const ofA = strides(group, buffers, a, batch, ["m", "k"], total);
-  const ofB = strides(group, buffers, b, batch, ["k", "n"], total);
-  const problem: Problem = { batch: numel(batch), total, dtype, plain: { a: !!ofA, b: !!ofB }, contiguousB: ofB?.[1] === 1 };
-  if (target.threads === 1) return tileCpu(problem, target);
-  const units = target.units.filter((u) => fits(u, problem, group, [a, b]) && copies(u, ofA, ofB));
-  const rows = (node: Node, names: readonly [Name, Name]) => wholeRows(group, buffers, node, batch, names, total);
-  const [rowsA, rowsB] = [rows(a, ["m", "k"]), rows(b, ["k", "n"])];
+  const problem = problemOf(group);
+  const { total } = problem;
+  if (target.threads === 1) return tileCpu([problem, problemOf(group, true)], target);
+  const units = target.units.filter((u) => fits(u, problem, group, [a, b]) && copies(u, problem.strides.a, problem.strides.b));
+  const [rowsA, rowsB] = [wholeRows(group, "a"), wholeRows(group, "b")];
   const shared = units.filter((u) => u.operands === "shared");
   // What lies beyond a row is 0 in a copied tile; what follows a part of a row is not.
   const ends = rowsA && rowsB && (divides(kTile, total.k) || (rowsA.columns === total.k && rowsB.columns === total.k));
@@ -57,9 +55,16 @@ export function tile(group: Group, target: Target): ContractTiling {
   const whole = isStatic(Object.values(total)) && divides(128, total.m) && divides(128, total.n) && divides(kTile, total.k);
   return unit && whole ? tileUnit(unit, { m: 128, n: 128, k: kTile }, [2, 4], 3, 8) : tileThreads(problem, target);
 }
+/** What a tiling depends on; `turned`: for the transposed product. */
+function problemOf(group: Group, turned?: boolean): Problem {
+  const { batch, total, dtype } = orient(dotShape(group.root!), turned);
+  const strides = { a: stridesOf(group, "a", turned), b: stridesOf(group, "b", turned) };
+  return { batch: numel(batch), total, dtype, input: group.root!.inputs[0]!.type.dtype, strides };
+}
 /** Whether a matrix unit takes this product: its dtype, and operands that are copied and not computed. */
 function fits(u: MatrixUnit, p: Problem, group: Group, [a, b]: readonly [Node, Node]): boolean {
-  return a.type.dtype === u.input && b.type.dtype === u.input && p.plain.a && p.plain.b && group.root!.type.dtype === u.input;
+  const plain = p.strides.a !== undefined && p.strides.b !== undefined;
+  return a.type.dtype === u.input && b.type.dtype === u.input && plain && group.root!.type.dtype === u.input;
 }
 
 /** Whether 16-byte copies can fill what a unit reads: rows of k (b's may be rows of n where fragments turn them), each row aligned. */
@@ -67,7 +72,7 @@ function copies(u: MatrixUnit, a: readonly [number, number] | undefined, b: read
   const piece = 16 / bytesOf(u.input);
   const rows = (outer: number, inner: number): boolean => inner === 1 && outer % piece === 0;
   if (!a || !b) return false;
-  return rows(a[0], a[1]) && (rows(b[1], b[0]) || (u.operands === "registers" && rows(b[0], b[1])));
+  return rows(a[0], a[1]) && (rows(b[0], b[1]) || (u.operands === "registers" && rows(b[1], b[0])));
 }
 
 /** Builds the kernel that a tiling describes. */
@@ -75,8 +80,11 @@ export function lowerContract(group: Group, t: ContractTiling): Kernel {
   const x = contract(group, t);
   const { total } = x;
   let producer: readonly Stmt[] | undefined;
-  const level = (i: number, st: State, slot: Dim): readonly Stmt[] =>
-    i === t.accumulate ? accumulate(x, st, cut(i, st, slot)) : cut(i, st, slot);
+  const level = (i: number, st: State, slot: Dim): readonly Stmt[] => {
+    const body = i === t.accumulate ? accumulate(x, st, cut(i, st, slot)) : cut(i, st, slot);
+    const tileEnds = t.leave === "swept" && t.levels.findIndex((l) => l.on !== "grid") === i;
+    return tileEnds ? [...body, ...sweep(x, st, t.micro.vector)] : body;
+  };
   function cut(i: number, st: State, slot: Dim): readonly Stmt[] {
     const l = t.levels[i];
     if (!l) return micro(x, st, slot);
@@ -91,7 +99,7 @@ export function lowerContract(group: Group, t: ContractTiling): Kernel {
       },
     });
     if (l.on !== "loop") return level(i + 1, advance(x.digits.get(l)!), slot);
-    const count = ceilDiv(whole, l.tile);
+    const count = pieces(whole, l.tile);
     // An inner dim that may be empty still runs one (empty) block, so that results are written.
     const loop = { ...x.loopAt(i), size: l.axis === "k" && lo(whole) === 0 ? max(1, count) : count };
     const roles = (["a", "b"] as const).filter((r) => t[r]?.after === i + 1);
@@ -138,11 +146,10 @@ function withProducer(x: Contract, k: Kernel, producer: readonly Stmt[]): Kernel
 function kernelOf(x: Contract, body: readonly Stmt[]): Kernel {
   const stages = [...x.stages.values()].map((s) => s.buffer);
   const corners = x.t.leave === "regrouped" ? [x.corners] : [];
-  const partial = x.t.levels.some(
+  const waits = x.t.levels.some(
     (l) => l.axis === "k" && x.t.levels.indexOf(l) < x.t.accumulate && !(typeof x.total.k === "number" && x.total.k <= l.tile),
-  )
-    ? [x.partial]
-    : [];
+  );
+  const partial = waits || x.t.leave === "swept" ? [x.partial] : [];
   const globals = [...new Map([...x.buffers.values()].map((b) => [b.name, b])).values()];
   const sizes = [...x.batch, ...Object.values(x.total), ...globals.map((b) => b.size)];
   const dims = [...sizes.reduce<Map<string, Dim>>((found, d) => variables(d, found), new Map()).values()];

@@ -1,12 +1,14 @@
 /** The innermost tile, once per kind of arithmetic: fused multiply-add on lanes, or a matrix unit. */
-import { add, ceilDiv, type Dim, div, divides, min, mod, mul, sub } from "../../../core/expr.js";
+import { add, ceilDiv, type Dim, div, divides, mod, mul } from "../../../core/expr.js";
 import { apply, at, axis, load, loops, type MatrixUnit, type Ref, ref, type Stmt, store, type Value } from "../../kernel.js";
-import { across, type Contract, type State } from "./contract.js";
+import { across, type Contract, inside, pieces, type State } from "./contract.js";
+import { lanesAlongK } from "./sums.js";
 import type { Role } from "./tiling.js";
+import { operandWord } from "./words.js";
 
 export function micro(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   const { unit } = x;
-  if (!unit) return lanes(x, st, slot);
+  if (!unit) return x.t.micro.along === "k" ? lanesAlongK(x, st) : lanes(x, st, slot);
   // What lies beyond k is 0 in a tile that was copied whole.
   const size = unit.operands === "shared" ? x.t.levels.findLast((l) => l.axis === "k")!.tile : st.size.k;
   const kk = axis("kk", ceilDiv(size, unit.k), "unroll");
@@ -21,22 +23,24 @@ export function micro(x: Contract, st: State, slot: Dim): readonly Stmt[] {
 
 /** acc[i, j] += a[i] * b[j]: b is held in vectors, a is broadcast. */
 function lanes(x: Contract, st: State, slot: Dim): readonly Stmt[] {
-  const { I, J, L, cell, dtype } = x;
+  const { I, J, L, cell, dtype, pack } = x;
+  const size = pieces(st.size.k, pack);
   // A CPU's compiler unrolls by itself; a GPU gets some turns at once, to have loads in flight.
-  const turns = x.t.threads > 1 && divides(4, st.size.k) ? 4 : 1;
-  const [ko, ki] = [axis("k", turns > 1 ? div(st.size.k, turns) : st.size.k, "loop"), axis("kk", turns, "unroll")];
+  const turns = x.t.threads > 1 && divides(4, size) ? 4 : 1;
+  const [ko, ki] = [axis("k", turns > 1 ? div(size, turns) : size, "loop"), axis("kk", turns, "unroll")];
   const k = turns > 1 ? add(mul(at(ko), turns), at(ki)) : at(ko);
-  const br = x.register("br", dtype, x.nr);
-  const ar = x.register("ar", dtype, x.mr);
-  /** Rows beyond the edge repeat the last one: their results are never stored. */
-  const inside = (role: Role, i: Dim): Dim => {
-    const [size, tile] = [x.total[across(role)], role === "a" ? x.mr : x.nr];
-    return divides(tile, size) ? i : min(i, sub(size, 1));
-  };
+  const held = pack > 1 ? "u32" : dtype;
+  const br = x.register("br", held, x.nr);
+  const ar = x.register("ar", held, x.mr);
   const read = (role: Role, i: Dim, into: Stmt[]): Value =>
     x.t[role]
-      ? load(x.stages.get(role)!.buffer, x.place(role, add(x.relative(role, st, across(role)), i), add(x.relative(role, st, "k"), k), slot))
-      : x.operand(role, inside(role, add(st.off[across(role)], i)), add(st.off.k, k), into);
+      ? load(
+          x.stages.get(role)!.buffer,
+          x.place(role, add(x.relative(role, st, across(role)), i), add(div(x.relative(role, st, "k"), pack), k), slot),
+        )
+      : pack > 1
+        ? operandWord(x, role, inside(x, role, add(st.off[across(role)], i)), add(st.off.k, mul(k, pack)), into)
+        : x.operand(role, inside(x, role, add(st.off[across(role)], i)), add(st.off.k, k), into);
   const j = add(mul(at(J), x.vector), at(L));
   const loadB: Stmt[] = [];
   loadB.push(store(br, j, read("b", j, loadB)));
@@ -46,7 +50,7 @@ function lanes(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   const [Ia, La] = [axis("ia", x.mr / x.vector, "unroll"), axis("la", x.vector, "vector")];
   const row = wide ? add(mul(at(Ia), x.vector), at(La)) : at(I);
   loadA.push(store(ar, row, read("a", row, loadA)));
-  const update = store(x.acc, cell, apply("fma", dtype, load(ar, at(I)), load(br, j), load(x.acc, cell)));
+  const update = store(x.acc, cell, apply(pack > 1 ? "dot2" : "fma", dtype, load(ar, at(I)), load(br, j), load(x.acc, cell)));
   const body = wide
     ? [...loops([J, L], loadB), ...loops([Ia, La], loadA), ...loops([I, J, L], [update])]
     : [...loops([J, L], loadB), ...loops([I], [...loadA, ...loops([J, L], [update])])];

@@ -1,9 +1,10 @@
 /** Operands on their way into shared storage: copied or computed, at once or in the background. */
 import { bytesOf, isFloat } from "../../../core/dtype.js";
-import { add, ceilDiv, type Dim, div, divides, hi, mod, mul, sub } from "../../../core/expr.js";
+import { add, type Dim, div, divides, hi, mod, mul, sub } from "../../../core/expr.js";
 import { type Axis, at, axis, below, constant, loops, ref, type Stmt, store } from "../../kernel.js";
-import { across, type Contract, type State } from "./contract.js";
+import { across, type Contract, pieces, type State } from "./contract.js";
 import type { Role } from "./tiling.js";
+import { operandWord } from "./words.js";
 
 export type Advance = (i: Dim) => State;
 export type Inner = (i: Dim, slot: Dim) => readonly Stmt[];
@@ -50,18 +51,25 @@ function panels(x: Contract, role: Role, st: State, width: number): readonly Stm
   const name = across(role);
   const kTile = x.tileOf(role, "k");
   const base = x.origin(role, name);
-  const lanes = role === "b" && width % x.vector === 0 ? x.vector : 1;
-  const p = axis(`p${role}`, ceilDiv(st.size[name], width), "loop");
-  const k = axis(`k${role}`, st.size.k, "loop");
+  const lanes = lanesOf(width, x.vector);
+  const p = axis(`p${role}`, pieces(st.size[name], width), "loop");
+  const k = axis(`k${role}`, pieces(st.size.k, x.pack), "loop");
   const i = axis(`i${role}`, width / lanes, "unroll");
   const l = axis(`l${role}`, lanes, "vector");
   const within = lanes > 1 ? add(mul(at(i), lanes), at(l)) : at(i);
   const element = add(base, mul(at(p), width), within);
-  const to = add(mul(at(p), width * kTile), mul(at(k), width), within);
+  const to = add(mul(at(p), width * Math.ceil(kTile / x.pack)), mul(at(k), width), within);
   const into: Stmt[] = [];
-  into.push(store(buffer, to, x.operand(role, element, add(st.off.k, at(k)), into)));
+  const from = add(st.off.k, mul(at(k), x.pack));
+  into.push(store(buffer, to, x.pack > 1 ? operandWord(x, role, element, from, into) : x.operand(role, element, from, into)));
   const edge = divides(width, x.total[name]) ? [] : [below(element, x.total[name])];
-  return loops([p, k, i, l], guarded(into, [store(buffer, to, zero(x))], edge));
+  return loops([p, k, i, l], guarded(into, [store(buffer, to, x.pack > 1 ? constant(0, "u32") : zero(x))], edge));
+}
+/** Lanes of a row of a panel: whole vectors, or a part of one that divides it. */
+function lanesOf(width: number, vector: number): number {
+  let lanes = vector;
+  while (width % lanes) lanes /= 2;
+  return lanes;
 }
 
 /** Fill, use, repeat. */

@@ -1,9 +1,8 @@
 /** All decisions about one matmul kernel, as plain data, and the heuristics that compute them from a Target. */
 
-import type { DType } from "../../../core/dtype.js";
-import { bytesOf } from "../../../core/dtype.js";
+import { bytesOf, type DType } from "../../../core/dtype.js";
 import { type Dim, hi } from "../../../core/expr.js";
-import { clamp, roundUp } from "../../../core/numbers.js";
+import { clamp } from "../../../core/numbers.js";
 import type { Target } from "../../codegen.js";
 import type { MatrixUnit } from "../../kernel.js";
 
@@ -48,10 +47,25 @@ export interface ContractTiling {
   readonly depth: number;
   /** Who fills the stages: all threads, piece by piece, or one more warp, a whole tile at a time. */
   readonly feed?: "threads" | "warp";
-  readonly micro: { readonly m: number; readonly n: number; readonly k: number; readonly vector: number; readonly unit?: MatrixUnit };
+  /** Lanes lie along n, or along k for both operands (sums across lanes at the end). */
+  readonly micro: {
+    readonly m: number;
+    readonly n: number;
+    readonly k: number;
+    readonly vector: number;
+    readonly unit?: MatrixUnit;
+    readonly along?: "n" | "k";
+  };
   readonly threads: number;
-  /** How results leave a fragment: each lane stores what it holds, or a warp regroups them in shared memory for 16-byte stores. */
-  readonly leave?: "direct" | "regrouped";
+  /**
+   * How results leave: each lane stores what it holds; a warp regroups them in shared memory for 16-byte stores; or the grid point's
+   * whole tile waits in scratch, and a sweep over its rows computes the epilogue.
+   */
+  readonly leave?: "direct" | "regrouped" | "swept";
+  /** The tiling's m is the product's n, and its n the product's m: the result is computed transposed. */
+  readonly turned?: true;
+  /** Narrow elements are multiplied as words: so many neighbours along k at once. */
+  readonly pack?: number;
   /** Grid points that share an m band run together, for the L2 cache. */
   readonly band: number;
 }
@@ -62,67 +76,14 @@ export interface Problem {
   readonly total: PerAxis<Dim>;
   /** What accumulators hold. */
   readonly dtype: DType;
-  /** The operand is a plain affine view of a buffer: nothing to compute, no masks, no division in its index. */
-  readonly plain: Readonly<Record<Role, boolean>>;
-  /** Neighbouring n of b are neighbours in memory. */
-  readonly contiguousB: boolean;
+  /** What operands hold. */
+  readonly input: DType;
+  /** Strides of an operand across (m or n) and along k where it is a plain affine view of a buffer: nothing to compute, no masks. */
+  readonly strides: Readonly<Record<Role, readonly [across: number, k: number] | undefined>>;
 }
 
 /** Most of a size, bounded so that an unbounded symbolic dim gives sensible blocks. */
-const most = (d: Dim): number => Math.min(hi(d), 1 << 20);
-/** Equal blocks of at most `limit`, each a multiple of `unit`. */
-const balanced = (size: number, limit: number, unit: number): number => roundUp(Math.ceil(size / Math.ceil(size / limit)), unit);
-
-/** One thread per grid point: a register block of mr x nr vectors, b in panels that stay in L2, a read where it lies if it can be. */
-export function tileCpu(p: Problem, t: Target): ContractTiling {
-  const { m, n, k } = { m: most(p.total.m), n: most(p.total.n), k: most(p.total.k) };
-  const size = bytesOf(p.dtype);
-  const native = t.vectors === "native";
-  const lanes = native ? Math.max(1, Math.floor((t.lanes * 4) / size)) : 1;
-  const columns = native ? (n > lanes ? 2 : 1) : Math.min(4, n);
-  const nr = lanes * columns;
-  const mrMost = native ? clamp(Math.floor((t.registers - 2 - columns) / columns), 1, 12) : 4;
-  const mr = microRows(m, mrMost);
-  const l2 = (t.caches[1] ?? 1 << 20) / 2;
-
-  const kc = k <= 1024 ? k : balanced(k, 512, 8);
-  const ncMost = Math.max(nr, Math.floor(l2 / size / kc / nr) * nr);
-  let nc = n <= ncMost ? roundUp(n, nr) : balanced(n, ncMost, nr);
-  // Enough grid points for balanced tails, but m blocks that amortise what is packed for each of them.
-  const wanted = m * n * k * most(p.batch) < 1 << 18 ? 1 : 4 * t.parallel;
-  const blocksOf = (nc_: number): number => Math.ceil(wanted / (most(p.batch) * Math.ceil(n / nc_)));
-  const mcLeast = Math.min(roundUp(m, mr), mr * 8);
-  let mc = Math.max(mcLeast, roundUp(Math.ceil(m / blocksOf(nc)), mr));
-  if (!p.plain.a) mc = Math.max(mr, Math.min(mc, Math.floor(l2 / size / kc / mr) * mr));
-  while (most(p.batch) * Math.ceil(m / mc) * Math.ceil(n / nc) < Math.min(wanted, 2 * t.parallel) && nc > 2 * nr) nc = roundUp(nc / 2, nr);
-  if (typeof p.total.m !== "number") mc = Math.min(mc, mr * 32);
-
-  const packB = !p.plain.b || !p.contiguousB || mc / mr >= 16 || !(typeof p.total.n === "number" && p.total.n % nr === 0);
-  const panels = (width: number): Stage => ({ after: 3, dtype: p.dtype, layout: { kind: "panels", width } });
-  return {
-    levels: [
-      { axis: "m", tile: mc, on: "grid" },
-      { axis: "n", tile: nc, on: "grid" },
-      { axis: "k", tile: kc, on: "loop" },
-      { axis: "n", tile: nr, on: "loop" },
-      { axis: "m", tile: mr, on: "loop" },
-    ],
-    accumulate: 5,
-    ...(!p.plain.a && { a: panels(mr) }),
-    ...(packB && { b: panels(nr) }),
-    depth: 1,
-    micro: { m: mr, n: nr, k: 1, vector: lanes },
-    threads: 1,
-    band: 1,
-  };
-}
-/** The register block's rows: as many as fit, but few rows of padding in the last block. */
-function microRows(m: number, limit: number): number {
-  if (m <= limit) return m;
-  let best = limit;
-  for (let r = limit; r >= Math.ceil((limit * 2) / 3); r--) if (Math.ceil(m / r) * r < Math.ceil(m / best) * best) best = r;
-  return best;
-}
+export const most = (d: Dim): number => Math.min(hi(d), 1 << 20);
 
 /** Shared-memory tiles and a register block per thread, for GPUs without a matrix unit for the dtype. */
 export function tileThreads(p: Problem, t: Target): ContractTiling {

@@ -1,0 +1,192 @@
+/** How a CPU multiplies matrices: the heuristics that choose a tiling by counting what each would cost. */
+
+import { bytesOf } from "../../../core/dtype.js";
+import { divides } from "../../../core/expr.js";
+import { clamp, roundUp } from "../../../core/numbers.js";
+import type { Target } from "../../codegen.js";
+import { type ContractTiling, most, type Problem, type Stage } from "./tiling.js";
+
+/** Equal blocks of at most `limit`, each a multiple of `unit`. */
+const balanced = (size: number, limit: number, unit: number): number => roundUp(Math.ceil(size / Math.ceil(size / limit)), unit);
+
+/** A tiling with what it costs, in vector operations. */
+interface Choice {
+  readonly tiling: ContractTiling;
+  readonly cost: number;
+}
+
+/** The cheapest tiling of a product, computed as it stands or transposed. */
+export function tileCpu([p, turned]: readonly [Problem, Problem], t: Target): ContractTiling {
+  if (t.vectors !== "native") return panels(p, t).tiling;
+  const choices = [panels(p, t), panels(turned, t, true), ...alongK(p, t)];
+  return choices.reduce((best, c) => (c.cost < best.cost ? c : best)).tiling;
+}
+
+/** An empty axis is laid out like one of one element. */
+const one = (x: number): number => Math.max(1, x);
+
+/**
+ * What things cost in cycles of a core that does two vector operations in each, as measured on Zen 5 with AVX-512: to pack an element
+ * (or a word) of an operand by how it lies, to let a result leave through scratch, to read an element of the other
+ * operand again from the second cache or from beyond it, one step of a register block beyond
+ * its operations, to start a grid point; and how long
+ * a launch must be for threads to differ in speed.
+ */
+const cycles = {
+  inOrder: 0.15,
+  joined: 0.35,
+  gathered: 1.2,
+  computed: 1.5,
+  swept: 0.15,
+  turned: 1,
+  near: 0.05,
+  far: 0.2,
+  step: 1.3,
+  alongK: 0.85,
+  point: 500,
+  launch: 1e5,
+} as const;
+
+/** Neighbours along k that one operation multiplies. */
+function packOf(p: Problem, t: Target): number {
+  if (!t.dots?.has(p.input)) return 1;
+  return divides(2, p.total.k) || (p.strides.a && p.strides.b) ? 2 : 1;
+}
+
+/**
+ * One thread per grid point: a register block of rows times vectors, b in panels that stay in L2, a read where it lies if its rows run
+ * along k. Rows, vectors and blocks are those of least cost: padding, packing (again for every block of the other operand), tails.
+ */
+function panels(p: Problem, t: Target, turned = false): Choice {
+  const { m, n, k } = { m: one(most(p.total.m)), n: one(most(p.total.n)), k: one(most(p.total.k)) };
+  const pack = packOf(p, t);
+  const size = bytesOf(p.dtype);
+  const native = t.vectors === "native";
+  const lanes = native ? Math.max(1, Math.floor((t.lanes * 4) / size)) : 1;
+  const room = Math.floor((t.registers * 3) / 4);
+  const l2 = (t.caches[1] ?? 1 << 20) / 2;
+  const kw = Math.ceil(k / pack);
+  const kcw = kw <= 1024 ? kw : balanced(kw, 512, 8);
+  const packA = p.strides.a?.[1] !== 1 || (pack > 1 && !divides(pack, p.total.k));
+  const reading = (strides: readonly [number, number] | undefined): number => {
+    if (!strides) return cycles.computed;
+    return strides[0] === 1 ? (pack > 1 ? cycles.joined : cycles.inOrder) : cycles.gathered;
+  };
+  const costA = packA ? reading(p.strides.a) : 0;
+  const costB = reading(p.strides.b);
+  const batch = one(most(p.batch));
+  let best: { readonly cost: number; readonly mc: number; readonly nc: number; readonly mr: number; readonly nr: number } | undefined;
+  for (const columns of native ? [2, 1] : [Math.min(4, n)])
+    for (const mr of native ? heights(m, clamp(Math.floor(room / columns), 1, 24)) : [microRows(m, 4)]) {
+      const nr = lanes * columns;
+      const [rows, wide] = [Math.ceil(m / mr), Math.ceil(n / nr)];
+      const multiply = native ? kw * (Math.max(mr * columns, mr + columns) / 2 + cycles.step) : kw * mr * nr;
+      for (const mBlocks of blocks(rows))
+        for (const nBlocks of blocks(wide)) {
+          // A sweep takes whole vectors of a tile's columns, so only the last tile may end within one.
+          const unit = turned && mBlocks > 1 ? (mr * lanes) / common(mr, lanes) : mr;
+          const [mc, nc] = [roundUp(Math.ceil(rows / mBlocks) * mr, unit), Math.ceil(wide / nBlocks) * nr];
+          if (nc > nr && nc * kcw * size > l2) continue;
+          if (packA && mc > mr && mc * kcw * size > l2) continue;
+          if (typeof p.total.m !== "number" && mc > mr * 32) continue;
+          if (turned && mc * nc * size > l2) continue;
+          const [across, down] = [Math.ceil(n / nc), Math.ceil(m / mc)];
+          const packing =
+            kw * (down * wide * nr * costB + across * rows * mr * (costA + (mc * kcw * size > l2 ? cycles.far : cycles.near)));
+          const total = batch * (rows * wide * multiply + packing + (turned ? m * n * cycles.turned : 0));
+          const points = batch * across * down;
+          // Every thread does a whole number of points; more points make smaller tails where threads are not equally fast.
+          const uneven =
+            (Math.ceil(points / t.parallel) * t.parallel) / points + (t.parallel > 1 && total > cycles.launch ? 0.2 / points : 0);
+          const cost = total * uneven + points * cycles.point;
+          if (!best || cost < best.cost) best = { cost, mc, nc, mr, nr };
+        }
+    }
+  const { cost, mc, nc, mr, nr } = best!;
+  const stage = (width: number): Stage => ({ after: 3, dtype: pack > 1 ? "u32" : p.dtype, layout: { kind: "panels", width } });
+  const inPlaceB = pack === 1 && p.strides.b?.[0] === 1 && mc / mr < 4 && typeof p.total.n === "number" && p.total.n % nr === 0;
+  const inner = { m: { axis: "m", tile: mr, on: "loop" }, n: { axis: "n", tile: nr, on: "loop" } } as const;
+  const tiling: ContractTiling = {
+    levels: [
+      { axis: "m", tile: mc, on: "grid" },
+      { axis: "n", tile: nc, on: "grid" },
+      { axis: "k", tile: kcw * pack, on: "loop" },
+      ...(native ? [inner.m, inner.n] : [inner.n, inner.m]),
+    ],
+    accumulate: 5,
+    ...(packA && { a: stage(mr) }),
+    ...(!inPlaceB && { b: stage(nr) }),
+    depth: 1,
+    micro: { m: mr, n: nr, k: 1, vector: lanes },
+    threads: 1,
+    ...(turned && { leave: "swept" as const }),
+    ...(turned && { turned }),
+    ...(pack > 1 && { pack }),
+    band: 1,
+  };
+  return { tiling, cost };
+}
+/** Numbers of blocks to try for so many register blocks: those that differ, up to 64, and each block alone. */
+function blocks(count: number): readonly number[] {
+  const out = new Set<number>();
+  for (let i = 1; i <= Math.min(64, count); i++) out.add(Math.ceil(count / Math.ceil(count / i)));
+  for (let i = 128; i < count; i *= 2) out.add(Math.ceil(count / Math.ceil(count / i)));
+  return [...out, count];
+}
+const floorTo = (x: number, unit: number): number => Math.floor(x / unit) * unit;
+const common = (a: number, b: number): number => (b ? common(b, a % b) : a);
+/** Heights of a register block to try. */
+function heights(m: number, limit: number): readonly number[] {
+  if (m <= limit) return [m];
+  return Array.from({ length: Math.floor(limit / 2) + 1 }, (_, i) => limit - i);
+}
+/** The register block's rows: as many as fit, but few rows of padding in the last block. */
+function microRows(m: number, limit: number): number {
+  if (m <= limit) return m;
+  let best = limit;
+  for (let r = limit; r >= Math.ceil((limit * 2) / 3); r--) if (Math.ceil(m / r) * r < Math.ceil(m / best) * best) best = r;
+  return best;
+}
+
+/** Lanes along k for both operands, if both run along it: nothing is packed, so few rows read a matrix at memory speed. */
+function alongK(p: Problem, t: Target): readonly Choice[] {
+  if (p.strides.a?.[1] !== 1 || p.strides.b?.[1] !== 1 || bytesOf(p.dtype) !== 4 || p.dtype !== "f32") return [];
+  const { m, n, k } = { m: one(most(p.total.m)), n: one(most(p.total.n)), k: one(most(p.total.k)) };
+  const pack = packOf(p, t) > 1 && divides(2, p.total.k) ? 2 : 1;
+  const lanes = t.lanes;
+  const mr = m <= 6 ? m : microRows(m, 6);
+  const nr = Math.min(roundUp(n, 4), mr <= 3 && t.registers >= 32 ? 8 : 4);
+  if (mr * nr + mr + nr > t.registers && mr > 3) return [];
+  const kw = Math.ceil(k / pack);
+  const batch = one(most(p.batch));
+  const kc = k <= 4096 * pack ? k : balanced(k, 2048 * pack, lanes * pack);
+  const steps = Math.ceil(kw / lanes) * Math.ceil(k / kc);
+  const [rows, wide] = [Math.ceil(m / mr), Math.ceil(n / nr)];
+  const sums = mr * nr * 2 * Math.ceil(k / kc);
+  const total =
+    batch *
+    (rows * wide * ((steps / Math.ceil(k / kc)) * (Math.max(mr * nr, mr + nr) * cycles.alongK + cycles.step) + sums) +
+      m * n * cycles.swept);
+  const mc = Math.min(roundUp(m, mr), mr * 16);
+  // A sweep takes whole vectors of a tile's columns.
+  let nc = Math.min(512, Math.max(lanes, floorTo(16384 / mc, lanes)));
+  while (batch * Math.ceil(m / mc) * Math.ceil(n / nc) < 4 * t.parallel && nc > lanes) nc = Math.max(lanes, floorTo(nc / 2, lanes));
+  if (nc >= n) nc = roundUp(n, nr);
+  const tiling: ContractTiling = {
+    levels: [
+      { axis: "m", tile: mc, on: "grid" },
+      { axis: "n", tile: nc, on: "grid" },
+      { axis: "k", tile: kc, on: "loop" },
+      { axis: "n", tile: nr, on: "loop" },
+      { axis: "m", tile: mr, on: "loop" },
+    ],
+    accumulate: 5,
+    depth: 1,
+    micro: { m: mr, n: nr, k: 1, vector: lanes, along: "k" },
+    threads: 1,
+    leave: "swept",
+    ...(pack > 1 && { pack }),
+    band: 1,
+  };
+  return [{ tiling, cost: total }];
+}
