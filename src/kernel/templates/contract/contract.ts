@@ -1,7 +1,7 @@
 /** What every part of a matmul's lowering shares: the sizes, the buffers, and where elements lie. */
 
 import { computeDType, type DType } from "../../../core/dtype.js";
-import { add, ceilDiv, type Dim, div, divides, indexOn, lo, max, min, mod, mul, stride, sub, variable, xor } from "../../../core/expr.js";
+import { add, ceilDiv, type Dim, div, divides, indexOn, max, min, mod, mul, stride, sub, variable, xor } from "../../../core/expr.js";
 import { numel, type Shape } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
 import { unflatten } from "../../../ops/movement.js";
@@ -35,9 +35,7 @@ export const orient = <T extends { readonly total: PerAxis<Dim> }>(s: T, turned?
 /** Rows beyond the edge repeat the last one: what they yield is never stored. */
 export function inside(x: Contract, role: Role, i: Dim): Dim {
   const [size, tile] = [x.total[across(role)], role === "a" ? x.mr : x.nr];
-  if (divides(tile, size)) return i;
-  const least = min(i, sub(size, 1));
-  return lo(size) > 0 ? least : max(0, least);
+  return divides(tile, size) ? i : min(i, sub(size, 1));
 }
 /** How many tiles a size takes; where the size is what is left or a whole tile, the smaller count of the two. */
 export function pieces(size: Dim, tile: number): Dim {
