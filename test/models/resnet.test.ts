@@ -35,7 +35,7 @@ function load(name: string): { model: ResNet; get(key: string): Tensor; gradient
   return { model, get, gradients: new Map(under("grads.")) };
 }
 
-describe.each(["basic", "bottleneck"])("a ResNet of %s blocks", (name) => {
+describe.each(["basic", "bottleneck"])("a ResNet of %s blocks", { timeout: 400_000 }, (name) => {
   test("gives torch's logits in evaluation, and in its form for inference", async () => {
     const { model, get } = load(name);
     model.eval();
