@@ -38,7 +38,7 @@ async function programs(
   readonly prefill: (tokens: Tensor) => readonly Tensor[];
   readonly decode: (token: Tensor, position: number) => readonly Tensor[];
 }> {
-  const { model } = await llm.loadPretrained(folder, { dtype });
+  const { model } = await llm.loadPretrained(folder, { dtype, weights: "copied" });
   if (!(model instanceof models.CausalModel)) throw new Error(`${folder} is no language model`);
   const cache = noGrad(() => model.makeCache(length));
   const results = (logits: Tensor): readonly Tensor[] => [logits, logits.to("f32").argmax(-1)];

@@ -44,6 +44,12 @@ describe.skipIf(!hasCompiler())("on a device that maps files", () => {
     const held = memory.report().devices.find((d) => d.device === "c")!;
     expect(held.mappedBytes).toBeGreaterThanOrEqual(large);
   });
+  test("weights may be copied instead, to the same values; nothing stays mapped", async () => {
+    const { folder, large, small } = folderOf();
+    const [m, mapped] = [await loadModel(folder, { device: "c", weights: "copied" }), await loadModel(folder, { device: "c" })];
+    expect([m.weights.mapped, m.weights.copied]).toEqual([0, large + small]);
+    expect(await logits(m)).toEqual(await logits(mapped));
+  });
   test("another dtype is converted once, and the file is let go", async () => {
     const { folder, large, small } = folderOf();
     const m = await loadModel(folder, { device: "c", dtype: "f16" });
