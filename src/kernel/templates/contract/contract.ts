@@ -1,13 +1,15 @@
 /** What every part of a matmul's lowering shares: the sizes, the buffers, and where elements lie. */
 
-import { computeDType, type DType } from "../../../core/dtype.js";
-import { add, ceilDiv, type Dim, div, divides, indexOn, max, min, mod, mul, stride, sub, variable, xor } from "../../../core/expr.js";
+import type { DType } from "../../../core/dtype.js";
+import { add, ceilDiv, type Dim, div, divides, max, min, mod, mul, sub, variable, xor } from "../../../core/expr.js";
 import { numel, type Shape } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
 import { unflatten } from "../../../ops/movement.js";
 import { type Evaluator, makeEvaluator } from "../../evaluate.js";
 import { type Group, groupBuffers } from "../../group.js";
 import { type Axis, at, axis, type Buffer, type MatrixUnit, type Stmt, type Value } from "../../kernel.js";
+import { dotShape, orient, plainView, type Rows, stridesOf, wholeRows } from "./operands.js";
+import { parallel } from "./parallel.js";
 import type { ContractTiling, Level, Name, PerAxis, Role } from "./tiling.js";
 
 /** Where the current tile starts, and how large it is. */
@@ -16,22 +18,6 @@ export interface State {
   readonly size: PerAxis<Dim>;
 }
 
-/** Sizes of a `dot` node. */
-export interface DotShape {
-  readonly batch: Shape;
-  readonly total: PerAxis<Dim>;
-  /** What accumulators hold. */
-  readonly dtype: DType;
-}
-export function dotShape(root: Node): DotShape {
-  const [a, b] = root.inputs as readonly [Node, Node];
-  const r = a.type.shape.length;
-  const total = { m: a.type.shape[r - 2]!, n: b.type.shape[r - 1]!, k: a.type.shape[r - 1]! };
-  return { batch: a.type.shape.slice(0, -2), total, dtype: computeDType(root.type.dtype) };
-}
-/** Sizes as a tiling names them. */
-export const orient = <T extends { readonly total: PerAxis<Dim> }>(s: T, turned?: boolean): T =>
-  turned ? { ...s, total: { m: s.total.n, n: s.total.m, k: s.total.k } } : s;
 /** Rows beyond the edge repeat the last one: what they yield is never stored. */
 export function inside(x: Contract, role: Role, i: Dim): Dim {
   const [size, tile] = [x.total[across(role)], role === "a" ? x.mr : x.nr];
@@ -291,86 +277,4 @@ function epilogueLength(group: Group): number {
   const after = new Set<Node>([group.root!]);
   for (const n of group.nodes) if (n.inputs.some((i) => after.has(i))) after.add(n);
   return [...after].filter((n) => n.op.kind === "elementwise").length;
-}
-
-/** The address of an operand that is only a view of a buffer: no arithmetic, no masks, nothing read for its index. */
-function plainView(
-  group: Group,
-  buffers: ReadonlyMap<Node, Buffer>,
-  node: Node,
-  index: readonly Dim[],
-): (Value & { kind: "load" }) | undefined {
-  const into: Stmt[] = [];
-  const v = makeEvaluator(group, buffers).value(node, index, into);
-  return into.length === 0 && v.kind === "load" ? v : undefined;
-}
-
-/** Rows of k elements in a buffer, from its beginning. */
-export interface Rows {
-  readonly from: string;
-  /** Elements from one row to the next. */
-  readonly columns: number;
-}
-/** A plain operand without batches as rows of k, or undefined where it is not that. */
-export function wholeRows(group: Group, role: Role): Rows | undefined {
-  const { batch } = dotShape(group.root!);
-  const by = stridesOf(group, role);
-  if (numel(batch) !== 1 || by?.[1] !== 1) return undefined;
-  const v = plainView(group, groupBuffers(group), group.root!.inputs[role === "a" ? 0 : 1]!, [...batch.map(() => 0), 0, 0]);
-  return v?.index === 0 ? { from: v.buffer, columns: by[0] } : undefined;
-}
-/** Strides across (m or n) and along k of an operand that is a plain affine view of a buffer. */
-export function stridesOf(group: Group, role: Role, turned?: boolean): readonly [across: number, k: number] | undefined {
-  const { batch, total } = dotShape(group.root!);
-  const left = (role === "a") !== (turned ?? false);
-  const node = group.root!.inputs[left ? 0 : 1]!;
-  const names: readonly Name[] = left ? ["m", "k"] : ["k", "n"];
-  const index = [...batch.map((d, i) => at(axis(`b${i}`, d, "loop"))), ...names.map((x) => at(axis(x, total[x], "loop")))];
-  const v = plainView(group, groupBuffers(group), node, index);
-  if (!v) return undefined;
-  const by = (x: Name): number | undefined => stride(v.index, x);
-  const [s, k] = [by(left ? "m" : "n"), by("k")];
-  return s === undefined || k === undefined ? undefined : [s, k];
-}
-
-/** Grid and thread levels as digits of pid and tid; batches are the outermost digit of pid. */
-function parallel(
-  t: ContractTiling,
-  total: PerAxis<Dim>,
-  batches: Dim,
-  tid: Dim,
-  unitLanes: number,
-): { digits: ReadonlyMap<Level, Dim>; points: Dim; batchFlat: Dim } {
-  const grid = t.levels.filter((l) => l.on === "grid");
-  const counts = grid.map((l) => ceilDiv(total[l.axis], l.tile));
-  const product = (xs: readonly Dim[]): Dim => xs.reduce<Dim>(mul, 1);
-  const each = product(counts);
-  const points = mul(batches, each);
-  const pid = indexOn("pid", points);
-  const digits = new Map<Level, Dim>();
-  const inner = batches === 1 ? pid : mod(pid, each);
-  if (grid.length === 2 && t.band > 1 && divides(t.band, counts[0]!)) {
-    const band = mul(counts[1]!, t.band);
-    digits.set(grid[0]!, add(mul(div(inner, band), t.band), mod(inner, t.band)));
-    digits.set(grid[1]!, div(mod(inner, band), t.band));
-  } else {
-    let rest = inner;
-    grid.forEach((l, i) => {
-      const below = product(counts.slice(i + 1));
-      digits.set(l, div(rest, below));
-      rest = mod(rest, below);
-    });
-  }
-  const outer = (l: Level): number => t.levels.slice(0, t.levels.indexOf(l)).findLast((x) => x.axis === l.axis)!.tile;
-  t.levels
-    .filter((l) => l.on === "threads")
-    .reduceRight<Dim>(
-      (rest, l) => {
-        const count = outer(l) / l.tile;
-        digits.set(l, mod(rest, count));
-        return div(rest, count);
-      },
-      div(tid, unitLanes),
-    );
-  return { digits, points, batchFlat: batches === 1 ? 0 : div(pid, each) };
 }
