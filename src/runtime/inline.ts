@@ -1,7 +1,9 @@
 /** A device whose memory is ArrayBuffers and whose kernels are JavaScript functions on this thread; three backends are made of it. */
-import { ArgumentError, DeviceError, InternalError } from "../core/errors.js";
+import { ArgumentError, DeviceError } from "../core/errors.js";
+import { Arena, type Block, Blocks } from "./blocks.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "./device.js";
-import { bufferBytes, checkAlive, checkBuffers, concrete, hostSteps, type Sizes, sameNumbers, sizesOf, valueOf } from "./encode.js";
+import { bufferBytes, checkAlive, checkBuffers, hostSteps, type Sizes, sameNumbers, sizesOf, valueOf } from "./encode.js";
+import { runHost } from "./host-step.js";
 import { Memory, noCounters } from "./memory.js";
 import type { HostFunction, KernelCode, Program, Step, TargetKey } from "./program.js";
 import { afterwards, breathe, inTurn, type Job, Queue, runBlocking } from "./queue.js";
@@ -21,17 +23,7 @@ export interface InlineOptions extends DeviceOptions {
   readonly run?: boolean;
 }
 
-class Block implements Allocation {
-  readonly bytes: number;
-  readonly data: Uint8Array;
-  readonly base: ArrayBuffer;
-  freed = false;
-  constructor(bytes: number, base: ArrayBuffer, data: Uint8Array) {
-    this.bytes = bytes;
-    this.base = base;
-    this.data = data;
-  }
-}
+type InlineBlock = Block<ArrayBuffer, Uint8Array>;
 
 class InlineLoaded implements Loaded {
   readonly device: InlineDevice;
@@ -99,10 +91,11 @@ interface Planned {
   readonly dims: readonly number[];
 }
 
-const guardBytes = 256;
-const guardMark = 0xa5;
 /** Milliseconds of work between two turns of the event loop. */
 const turn = 12;
+
+/** Memory of no bytes. */
+const nothing = new ArrayBuffer(0);
 
 export const openInline = (options: InlineOptions): Device => new InlineDevice(options);
 
@@ -114,17 +107,17 @@ class InlineDevice implements Device {
   readonly #options: InlineOptions;
   readonly #queue = new Queue();
   readonly #memory: Memory<ArrayBuffer>;
-  readonly #guarded: Set<Block> | undefined;
-  #arena = new ArrayBuffer(0);
-  #scratch = new ArrayBuffer(0);
-  #fault: Error | undefined;
+  readonly #blocks: Blocks<ArrayBuffer, Uint8Array>;
+  readonly #temporaries: Arena<ArrayBuffer>;
+  readonly #shared: Arena<ArrayBuffer>;
+  #arena = nothing;
+  #scratch = nothing;
   #closed: Promise<void> | undefined;
 
   constructor(options: InlineOptions) {
     this.name = options.name;
     this.key = options.key;
     this.#options = options;
-    this.#guarded = options.guard ? new Set() : undefined;
     const take = (bytes: number): ArrayBuffer | undefined => {
       try {
         return new ArrayBuffer(bytes);
@@ -133,48 +126,42 @@ class InlineDevice implements Device {
       }
     };
     this.#memory = new Memory(`the ${options.name} device`, { take, give: () => {} }, this.counters);
+    this.#temporaries = new Arena(this.#memory, "the arena of temporaries");
+    this.#shared = new Arena(this.#memory, "the kernels' scratch");
+    const ground = {
+      memory: this.#memory,
+      nowhere: new Uint8Array(),
+      place: (base: ArrayBuffer, offset: number, bytes: number) => new Uint8Array(base, offset, bytes),
+      mark: (at: Uint8Array, byte: number) => void at.fill(byte),
+      differs: (at: Uint8Array, byte: number) => at.findIndex((b) => b !== byte),
+      later: (work: () => void) => this.later(work),
+    };
+    this.#blocks = new Blocks(ground, options.guard ?? false);
   }
 
   alloc(bytes: number): Allocation {
-    this.#open();
-    if (bytes === 0) return new Block(0, new ArrayBuffer(0), new Uint8Array());
-    const margin = this.#guarded ? guardBytes : 0;
-    const base = this.#memory.take(bytes + 2 * margin);
-    const block = new Block(bytes, base, new Uint8Array(base, margin, bytes));
-    if (this.#guarded) {
-      new Uint8Array(base, 0, margin).fill(guardMark);
-      new Uint8Array(base, margin + bytes, margin).fill(guardMark);
-      this.#guarded.add(block);
-    }
-    return block;
+    return this.#blocks.alloc(bytes);
   }
   free(a: Allocation): void {
-    const block = this.#own(a);
-    if (block.freed) return;
-    block.freed = true;
-    if (block.bytes === 0) return;
-    this.later(() => {
-      if (this.#guarded?.delete(block)) this.#fault ??= overrun(block);
-      this.#memory.give(block.base, block.bytes + (this.#guarded ? 2 * guardBytes : 0));
-    });
+    this.#blocks.free(a);
   }
   write(to: Allocation, offset: number, data: Uint8Array): void {
-    const block = this.#alive(to, offset, data.length);
+    const block = this.#blocks.alive(to, offset, data.length);
     const copy = this.#queue.idle ? data : data.slice();
-    this.later(() => block.data.set(copy, offset));
+    this.later(() => block.place.set(copy, offset));
   }
   copy(from: Allocation, to: Allocation, bytes: number): void {
-    const [a, b] = [this.#alive(from, 0, bytes), this.#alive(to, 0, bytes)];
-    this.later(() => b.data.set(a.data.subarray(0, bytes)));
+    const [a, b] = [this.#blocks.alive(from, 0, bytes), this.#blocks.alive(to, 0, bytes)];
+    this.later(() => b.place.set(a.place.subarray(0, bytes)));
   }
   async read(from: Allocation, offset: number, bytes: number): Promise<Uint8Array> {
-    const block = this.#alive(from, offset, bytes);
-    return inTurn(this.#queue, () => block.data.slice(offset, offset + bytes));
+    const block = this.#blocks.alive(from, offset, bytes);
+    return inTurn(this.#queue, () => block.place.slice(offset, offset + bytes));
   }
   readSync(from: Allocation, offset: number, bytes: number): Uint8Array {
-    const block = this.#alive(from, offset, bytes);
+    const block = this.#blocks.alive(from, offset, bytes);
     this.#queue.drain();
-    return block.data.slice(offset, offset + bytes);
+    return block.place.slice(offset, offset + bytes);
   }
 
   async load(program: Program, options: LoadOptions = {}): Promise<Loaded> {
@@ -182,7 +169,7 @@ class InlineDevice implements Device {
     return this.loadSync(program, options);
   }
   loadSync(program: Program, options: LoadOptions = {}): Loaded {
-    this.#open();
+    this.#blocks.open();
     const host = hostSteps(program, this.#options.run === false ? () => () => [] : options.host);
     const kernels = this.#options.kernels(program);
     this.counters.builds += kernels.length;
@@ -213,29 +200,28 @@ class InlineDevice implements Device {
   }
   sync(): Promise<void> {
     return inTurn(this.#queue, () => {
-      for (const block of this.#guarded ?? []) this.#fault ??= overrun(block);
-      const fault = this.#fault;
-      this.#fault = undefined;
+      this.#blocks.inspect();
+      const fault = this.#blocks.fault();
       if (fault) throw fault;
     });
   }
   close(): Promise<void> {
     this.#closed ??= inTurn(this.#queue, () => {
-      for (const b of [this.#arena, this.#scratch]) if (b.byteLength) this.#memory.give(b, b.byteLength);
+      this.#temporaries.release();
+      this.#shared.release();
       this.#memory.trim(0);
     });
+    this.#blocks.close();
     return this.#closed;
   }
 
   /** Does something once everything submitted so far has run. */
   later(work: () => void): void {
-    afterwards(this.#queue, work, (error) => {
-      this.#fault ??= error;
-    });
+    afterwards(this.#queue, work, (error) => this.#blocks.blame(error));
   }
 
   #job(loaded: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
-    this.#open();
+    this.#blocks.open();
     if (!(loaded instanceof InlineLoaded) || loaded.device !== this || loaded.unloaded)
       throw new DeviceError("the program is not loaded on this device");
     checkAlive(loaded.program, call);
@@ -251,8 +237,10 @@ class InlineDevice implements Device {
         if (at < 0) {
           loaded.size(call.dims);
           checkBuffers(loaded.program, call, loaded.bytes);
-          this.#arena = this.#atLeast(this.#arena, loaded.arenaBytes, "the arena of temporaries");
-          this.#scratch = this.#atLeast(this.#scratch, loaded.scratchBytes, "the kernels' scratch");
+          if (this.#options.run !== false) {
+            this.#arena = this.#temporaries.atLeast(loaded.arenaBytes, nothing);
+            this.#scratch = this.#shared.atLeast(loaded.scratchBytes, nothing);
+          }
           this.counters.submissions++;
           at = 0;
         }
@@ -323,23 +311,12 @@ class InlineDevice implements Device {
       case "host": {
         this.counters.hostSteps++;
         if (!run) return 0;
-        const inputs = step.inputs.map((b, i) => ({
-          type: concrete(step.inputTypes[i]!, loaded.sizes),
-          bytes: this.#bytes(loaded, call, b).slice(),
-        }));
-        const results = loaded.host.get(step.call)!(
-          step.payload,
-          inputs,
-          step.outputTypes.map((t) => concrete(t, loaded.sizes)),
-          loaded.sizes,
-        );
-        step.outputs.forEach((b, i) => {
-          const result = results[i];
-          if (!result || result.length !== loaded.bytes[b])
-            throw new DeviceError(
-              `the host function ${step.call} gave ${result?.length ?? "no"} bytes for result ${i}, ${loaded.bytes[b]} are needed`,
-            );
-          this.#bytes(loaded, call, b).set(result);
+        runHost(step, {
+          functions: loaded.host,
+          sizes: loaded.sizes,
+          bytes: loaded.bytes,
+          read: (b) => this.#bytes(loaded, call, b).slice(),
+          write: (b, bytes) => this.#bytes(loaded, call, b).set(bytes),
         });
         return 0;
       }
@@ -353,41 +330,8 @@ class InlineDevice implements Device {
     if (constant) return constant;
     const bytes = loaded.bytes[buffer]!;
     if (loaded.program.buffers[buffer]!.role === "temp") return new Uint8Array(this.#arena, loaded.offsets[buffer]!, bytes);
-    return (call.buffers[buffer] as Block).data.subarray(0, bytes);
+    return (call.buffers[buffer] as InlineBlock).place.subarray(0, bytes);
   }
-  #atLeast(held: ArrayBuffer, bytes: number, what: string): ArrayBuffer {
-    if (bytes <= held.byteLength || this.#options.run === false) return held;
-    if (held.byteLength) this.#memory.give(held, held.byteLength);
-    const block = this.#memory.take(bytes, what);
-    return block;
-  }
-  #own(a: Allocation): Block {
-    if (!(a instanceof Block)) throw new DeviceError("the buffer belongs to another device");
-    return a;
-  }
-  #alive(a: Allocation, offset: number, bytes: number): Block {
-    this.#open();
-    const block = this.#own(a);
-    if (block.freed) throw new DeviceError(`a buffer of ${block.bytes} bytes was used after it was freed`);
-    if (!(offset >= 0 && bytes >= 0 && offset + bytes <= block.bytes))
-      throw new DeviceError(`bytes ${offset} to ${offset + bytes} of a buffer of ${block.bytes} bytes`);
-    return block;
-  }
-  #open(): void {
-    if (this.#closed) throw new DeviceError("the device is closed");
-  }
-}
-
-function overrun(block: Block): Error | undefined {
-  const all = new Uint8Array(block.base);
-  const { byteOffset: from, byteLength } = block.data;
-  for (let i = 0; i < guardBytes; i++) {
-    if (all[from - guardBytes + i] !== guardMark)
-      return new InternalError(`a kernel wrote ${guardBytes - i} bytes before a buffer of ${byteLength} bytes`);
-    if (all[from + byteLength + i] !== guardMark)
-      return new InternalError(`a kernel wrote at byte ${byteLength + i} of a buffer of ${byteLength} bytes`);
-  }
-  return undefined;
 }
 
 /** Kernels of a program that has none: everything is a host step. */

@@ -1,8 +1,10 @@
 /** The CPU device for compiled C: one native call runs a whole program on a persistent pool of threads. */
 import { ArgumentError, DeviceError, InternalError, OutOfMemoryError } from "../../core/errors.js";
+import { Arena, Blocks } from "../../runtime/blocks.js";
 import { cpu } from "../../runtime/cpu.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, FileMapping, Loaded, LoadOptions } from "../../runtime/device.js";
-import { checkAlive, concrete, hostSteps } from "../../runtime/encode.js";
+import { checkAlive, type HostStep, hostSteps } from "../../runtime/encode.js";
+import { runHost } from "../../runtime/host-step.js";
 import { Memory, noCounters } from "../../runtime/memory.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, breathe, inTurn, type Job, Queue, runBlocking } from "../../runtime/queue.js";
@@ -10,7 +12,7 @@ import { type Built, build, buildSync, unitsOf } from "./build.js";
 import { findCompiler } from "./cc.js";
 import { cKey } from "./key.js";
 import { LateDevice } from "./late.js";
-import { Block, Mapping } from "./mapping.js";
+import { Mapping, type NativeBlock } from "./mapping.js";
 import { type Native, native } from "./native.js";
 import { copyEntry } from "./pool.js";
 import { profile } from "./profile.js";
@@ -42,8 +44,6 @@ class CLoaded implements Loaded {
 
 /** Programs shorter than this run on the calling thread: handing them to another costs about as much. */
 const shortNs = 200_000;
-const guardBytes = 256;
-const guardMark = 0xa5;
 const profiled = profile();
 
 /** Opens the device. Compiles its native half on first use; without a compiler that comes with the first program. */
@@ -68,13 +68,12 @@ class CDevice implements Device {
   readonly #threads: number;
   readonly #control: { address: bigint; flag: Int32Array; numbers: Float64Array };
   readonly #empty: bigint;
-  readonly #guarded: Set<Block> | undefined;
+  readonly #blocks: Blocks<bigint, bigint>;
+  readonly #arena: Arena<bigint>;
   readonly #places: Places;
   readonly #mappings = new Set<Mapping>();
-  #arena: { address: bigint; bytes: number } = { address: 0n, bytes: 0 };
   #scratch = 0;
   #ticket = 0;
-  #fault: InternalError | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(n: Native, key: TargetKey, threads: number, guard: boolean) {
@@ -92,73 +91,61 @@ class CDevice implements Device {
     this.#empty = n.alloc(64);
     this.#pool = n.open(threads, control);
     this.#threads = n.threads(this.#pool);
-    this.#guarded = guard ? new Set() : undefined;
+    this.#arena = new Arena(this.#memory, "the arena of temporaries");
+    const ground = {
+      memory: this.#memory,
+      nowhere: this.#empty,
+      place: (base: bigint, offset: number) => base + BigInt(offset),
+      mark: n.fill,
+      differs: n.differs,
+      later: (work: () => void) => this.later(work),
+    };
+    this.#blocks = new Blocks(ground, guard);
     this.#places = {
-      of: (a) => (a as Block).address,
-      arena: (bytes) => this.#arenaOf(bytes),
+      of: (a) => (a as NativeBlock).place,
+      arena: (bytes) => this.#arena.atLeast(bytes, 0n),
       words: (words, old) => this.#words(words, old),
       copy: n.copy,
     };
   }
 
   alloc(bytes: number): Allocation {
-    this.#open();
-    if (bytes === 0) return new Block(0, 0n, this.#empty);
-    if (!this.#guarded) {
-      const base = this.#memory.take(bytes);
-      return new Block(bytes, base, base);
-    }
-    const base = this.#memory.take(bytes + 2 * guardBytes);
-    this.#native.fill(base, guardMark, guardBytes);
-    this.#native.fill(base + BigInt(guardBytes + bytes), guardMark, guardBytes);
-    const block = new Block(bytes, base, base + BigInt(guardBytes));
-    this.#guarded.add(block);
-    return block;
+    return this.#blocks.alloc(bytes);
   }
 
   map(fd: number, bytes: number): FileMapping | undefined {
-    this.#open();
+    this.#blocks.open();
     const address = bytes > 0 ? this.#native.map(fd, bytes) : 0n;
     if (!address) return undefined;
-    const mapping = new Mapping(this.#native, this.counters, address, bytes, () => this.#mappings.delete(mapping));
+    const mapping = new Mapping(this.#native, this.#blocks, this.counters, address, bytes, () => this.#mappings.delete(mapping));
     this.#mappings.add(mapping);
     return mapping;
   }
 
   free(a: Allocation): void {
-    const block = this.#own(a);
-    if (block.freed) return;
-    block.freed = true;
-    if (block.bytes === 0) return;
-    this.later(() => {
-      if (block.mapping) return block.mapping.give(block);
-      if (!this.#guarded) return this.#memory.give(block.base, block.bytes);
-      this.#guarded.delete(block);
-      this.#fault ??= this.#overrun(block);
-      this.#memory.give(block.base, block.bytes + 2 * guardBytes);
-    });
+    this.#blocks.free(a);
   }
 
   write(to: Allocation, offset: number, data: Uint8Array): void {
-    const block = this.#writable(this.#alive(to, offset, data.length));
+    const block = this.#blocks.writable(to, offset, data.length);
     if (data.length === 0) return;
     const copy = this.#queue.idle ? data : data.slice();
-    this.later(() => this.#native.move(block.address + BigInt(offset), copy, copy.length));
+    this.later(() => this.#native.move(block.place + BigInt(offset), copy, copy.length));
   }
 
   copy(from: Allocation, to: Allocation, bytes: number): void {
-    const [a, b] = [this.#alive(from, 0, bytes), this.#writable(this.#alive(to, 0, bytes))];
-    this.later(() => this.#native.move(b.address, a.address, bytes));
+    const [a, b] = [this.#blocks.alive(from, 0, bytes), this.#blocks.writable(to, 0, bytes)];
+    this.later(() => this.#native.move(b.place, a.place, bytes));
   }
 
   async read(from: Allocation, offset: number, bytes: number): Promise<Uint8Array> {
-    const block = this.#alive(from, offset, bytes);
-    return inTurn(this.#queue, () => this.#bytes(block.address + BigInt(offset), bytes));
+    const block = this.#blocks.alive(from, offset, bytes);
+    return inTurn(this.#queue, () => this.#bytes(block.place + BigInt(offset), bytes));
   }
   readSync(from: Allocation, offset: number, bytes: number): Uint8Array {
-    const block = this.#alive(from, offset, bytes);
+    const block = this.#blocks.alive(from, offset, bytes);
     this.#queue.drain();
-    return this.#bytes(block.address + BigInt(offset), bytes);
+    return this.#bytes(block.place + BigInt(offset), bytes);
   }
 
   async load(program: Program, options: LoadOptions = {}): Promise<Loaded> {
@@ -190,22 +177,21 @@ class CDevice implements Device {
 
   sync(): Promise<void> {
     return inTurn(this.#queue, () => {
-      for (const block of this.#guarded ?? []) this.#fault ??= this.#overrun(block);
-      const fault = this.#fault;
-      this.#fault = undefined;
+      this.#blocks.inspect();
+      const fault = this.#blocks.fault();
       if (fault) throw fault;
     });
   }
 
   close(): Promise<void> {
     this.#closed ??= this.#end();
+    this.#blocks.close();
     return this.#closed;
   }
   async #end(): Promise<void> {
     await inTurn(this.#queue, () => Promise.all([...this.#mappings].map((m) => m.end())));
     await inTurn(this.#queue, () => {
-      if (this.#arena.bytes) this.#memory.give(this.#arena.address, this.#arena.bytes);
-      this.#arena = { address: 0n, bytes: 0 };
+      this.#arena.release();
       this.counters.bytes -= this.#threads * this.#scratch;
       this.#memory.trim(0);
       this.#native.close(this.#pool);
@@ -217,18 +203,16 @@ class CDevice implements Device {
 
   /** Does something once everything submitted so far has run. */
   later(work: () => void): void {
-    afterwards(this.#queue, work, (error) => {
-      this.#fault ??= error;
-    });
+    afterwards(this.#queue, work, (error) => this.#blocks.blame(error));
   }
 
   #check(program: Program, options: LoadOptions): ReadonlyMap<string, HostFunction> {
-    this.#open();
+    this.#blocks.open();
     options.signal?.throwIfAborted();
     return hostSteps(program, options.host);
   }
   #loaded(program: Program, host: ReadonlyMap<string, HostFunction>, built: Built): Loaded {
-    this.#open();
+    this.#blocks.open();
     this.counters.builds += built.compiled;
     const constants: { address: bigint; bytes: number }[] = [];
     let table: Table | undefined;
@@ -268,7 +252,7 @@ class CDevice implements Device {
   }
 
   #job(loaded: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
-    this.#open();
+    this.#blocks.open();
     if (!(loaded instanceof CLoaded) || loaded.device !== this || loaded.unloaded)
       throw new DeviceError("the program is not loaded on this device");
     checkAlive(loaded.program, call);
@@ -360,38 +344,22 @@ class CDevice implements Device {
     return job;
   }
 
-  #host(loaded: CLoaded, step: Extract<Program["steps"][number], { kind: "host" }>): void {
+  #host(loaded: CLoaded, step: HostStep): void {
     const { table } = loaded;
-    const inputs = step.inputs.map((b, i) => ({
-      type: concrete(step.inputTypes[i]!, table.sizes),
-      bytes: this.#bytes(table.address(b, this.#places), table.bytes[b]!),
-    }));
-    const outputs = step.outputTypes.map((t) => concrete(t, table.sizes));
-    const results = loaded.host.get(step.call)!(step.payload, inputs, outputs, table.sizes);
-    this.counters.hostSteps++;
-    step.outputs.forEach((b, i) => {
-      const bytes = results[i];
-      if (!bytes || bytes.length !== table.bytes[b])
-        throw new DeviceError(
-          `the host function ${step.call} gave ${bytes?.length ?? "no"} bytes for result ${i}, ${table.bytes[b]} are needed`,
-        );
-      this.#native.move(table.address(b, this.#places), bytes, bytes.length);
+    runHost(step, {
+      functions: loaded.host,
+      sizes: table.sizes,
+      bytes: table.bytes,
+      read: (b) => this.#bytes(table.address(b, this.#places), table.bytes[b]!),
+      write: (b, bytes) => this.#native.move(table.address(b, this.#places), bytes, bytes.length),
     });
+    this.counters.hostSteps++;
   }
 
   #bytes(address: bigint, bytes: number): Uint8Array {
     const out = new Uint8Array(bytes);
     if (bytes) this.#native.move(out, address, bytes);
     return out;
-  }
-  #arenaOf(bytes: number): bigint {
-    if (bytes <= this.#arena.bytes) return this.#arena.address;
-    const old = this.#arena;
-    this.#arena = { address: 0n, bytes: 0 };
-    if (old.bytes) this.#memory.give(old.address, old.bytes);
-    const grown = old.bytes ? Math.max(bytes, Math.ceil(old.bytes * 1.25)) : bytes;
-    this.#arena = { address: this.#memory.take(grown, "the arena of temporaries"), bytes: grown };
-    return this.#arena.address;
   }
   #words(words: number, old: Words | undefined): Words {
     if (old && old.view.length >= words) return old;
@@ -405,31 +373,5 @@ class CDevice implements Device {
     this.counters.bytes += this.#threads * (scratch - this.#scratch);
     this.counters.peakBytes = Math.max(this.counters.peakBytes, this.counters.bytes);
     this.#scratch = scratch;
-  }
-  /** What a kernel wrote outside a buffer. */
-  #overrun(block: Block): InternalError | undefined {
-    const before = this.#native.differs(block.base, guardMark, guardBytes);
-    if (before >= 0) return new InternalError(`a kernel wrote ${guardBytes - before} bytes before a buffer of ${block.bytes} bytes`);
-    const after = this.#native.differs(block.address + BigInt(block.bytes), guardMark, guardBytes);
-    return after < 0 ? undefined : new InternalError(`a kernel wrote at byte ${block.bytes + after} of a buffer of ${block.bytes} bytes`);
-  }
-  #own(a: Allocation): Block {
-    if (!(a instanceof Block)) throw new DeviceError("the buffer belongs to another device");
-    return a;
-  }
-  #alive(a: Allocation, offset: number, bytes: number): Block {
-    this.#open();
-    const block = this.#own(a);
-    if (block.freed) throw new DeviceError(`a buffer of ${block.bytes} bytes was used after it was freed`);
-    if (!(offset >= 0 && bytes >= 0 && offset + bytes <= block.bytes))
-      throw new DeviceError(`bytes ${offset} to ${offset + bytes} of a buffer of ${block.bytes} bytes`);
-    return block;
-  }
-  #writable(block: Block): Block {
-    if (block.readOnly) throw new DeviceError("part of a mapped file is read only");
-    return block;
-  }
-  #open(): void {
-    if (this.#closed) throw new DeviceError("the device is closed");
   }
 }

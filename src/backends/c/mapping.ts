@@ -1,32 +1,17 @@
-/** Memory of the c device: blocks of its own, and parts of mapped files. */
+/** Mapped files, whose parts are buffers of the c device. */
 import { totalmem } from "node:os";
 import { DeviceError } from "../../core/errors.js";
-import type { Allocation, Counters, FileMapping } from "../../runtime/device.js";
+import { Block, type Blocks } from "../../runtime/blocks.js";
+import type { Counters, FileMapping } from "../../runtime/device.js";
 import type { Native } from "./native.js";
 
-/** Native memory. */
-export class Block implements Allocation {
-  readonly bytes: number;
-  readonly address: bigint;
-  /** What the memory pool gave, guard bands included. */
-  readonly base: bigint;
-  /** The file that it is part of. */
-  readonly mapping: Mapping | undefined;
-  freed = false;
-  constructor(bytes: number, base: bigint, address: bigint, mapping?: Mapping) {
-    this.bytes = bytes;
-    this.base = base;
-    this.address = address;
-    this.mapping = mapping;
-  }
-  get readOnly(): boolean {
-    return this.mapping !== undefined;
-  }
-}
+/** A buffer at an address. */
+export type NativeBlock = Block<bigint, bigint>;
 
 /** A mapped file. Its memory goes back when it was closed and none of its parts is in use. */
 export class Mapping implements FileMapping {
   readonly #native: Native;
+  readonly #blocks: Blocks<bigint, bigint>;
   readonly #counters: Counters;
   readonly #address: bigint;
   readonly #bytes: number;
@@ -38,8 +23,9 @@ export class Mapping implements FileMapping {
   #unmapped = false;
 
   /** `gone` is called when the file is no longer mapped. */
-  constructor(native: Native, counters: Counters, address: bigint, bytes: number, gone: () => void) {
+  constructor(native: Native, blocks: Blocks<bigint, bigint>, counters: Counters, address: bigint, bytes: number, gone: () => void) {
     this.#native = native;
+    this.#blocks = blocks;
     this.#counters = counters;
     this.#address = address;
     this.#bytes = bytes;
@@ -48,7 +34,7 @@ export class Mapping implements FileMapping {
     if (bytes < totalmem() / 2) this.#touch();
   }
 
-  part(offset: number, bytes: number, elementBytes: number): Block | undefined {
+  part(offset: number, bytes: number, elementBytes: number): NativeBlock | undefined {
     if (this.#closed || !(offset >= 0 && bytes > 0 && offset + bytes <= this.#bytes))
       throw new DeviceError(`bytes ${offset} to ${offset + bytes} of a mapped file of ${this.#bytes} bytes`);
     // Kernels load elements, and vectors of them, at addresses that are whole elements.
@@ -56,13 +42,13 @@ export class Mapping implements FileMapping {
     this.#parts++;
     this.#counters.mappedBytes += bytes;
     const address = this.#address + BigInt(offset);
-    return new Block(bytes, address, address, this);
+    return new Block(this.#blocks, bytes, address, undefined, (part) => this.#give(part));
   }
   /** Takes a part back. */
-  give(part: Block): void {
+  #give(part: NativeBlock): void {
     this.#counters.mappedBytes -= part.bytes;
     this.#parts--;
-    if (!this.#unmapped) this.#native.forget(part.address, part.bytes);
+    if (!this.#unmapped) this.#native.forget(part.place, part.bytes);
     this.#finish();
   }
   close(): void {

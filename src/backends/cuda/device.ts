@@ -3,9 +3,11 @@
  * point of the stream, so memory may be used again as soon as what used it is enqueued.
  */
 import { ArgumentError, DeviceError, InternalError } from "../../core/errors.js";
+import { Arena, type Block, Blocks } from "../../runtime/blocks.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "../../runtime/device.js";
-import { checkAlive, concrete, hostSteps } from "../../runtime/encode.js";
+import { checkAlive, type HostStep, hostSteps } from "../../runtime/encode.js";
 import { ffi } from "../../runtime/ffi.js";
+import { runHost } from "../../runtime/host-step.js";
 import { Memory, memoryLimit, noCounters } from "../../runtime/memory.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, inTurn, type Job, Queue, runBlocking } from "../../runtime/queue.js";
@@ -18,20 +20,6 @@ import { type HostMemory, Launches, type Places } from "./launches.js";
 import { Modules } from "./modules.js";
 import { Slabs } from "./slabs.js";
 import { Staging } from "./staging.js";
-
-/** Device memory. */
-class Block implements Allocation {
-  readonly bytes: number;
-  readonly address: bigint;
-  /** What the memory pool gave, guard bands included. */
-  readonly base: bigint;
-  freed = false;
-  constructor(bytes: number, base: bigint, address: bigint) {
-    this.bytes = bytes;
-    this.base = base;
-    this.address = address;
-  }
-}
 
 class CudaLoaded implements Loaded {
   readonly program: Program;
@@ -54,8 +42,6 @@ class CudaLoaded implements Loaded {
   }
 }
 
-const guardBytes = 256;
-const guardMark = 0xa5;
 /** Results come back in pieces of at most this size. */
 const readBytes = 64 << 20;
 /** The function attribute that allows a block more shared memory than 48 KiB. */
@@ -89,11 +75,10 @@ class CudaDevice implements Device {
   readonly #modules: Modules;
   readonly #queue = new Queue();
   readonly #empty: bigint;
-  readonly #guarded: Set<Block> | undefined;
+  readonly #blocks: Blocks<bigint, bigint>;
+  readonly #arena: Arena<bigint>;
   readonly #places: Places;
   #copy = 0n;
-  #arena: { address: bigint; bytes: number } = { address: 0n, bytes: 0 };
-  #fault: Error | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(d: Driver, gpu: Gpu, options: DeviceOptions) {
@@ -127,10 +112,19 @@ class CudaDevice implements Device {
     this.#fences = new Fences(d, this.#stream, () => this.#enter());
     this.#modules = new Modules(d);
     this.#empty = d.made("cuMemAlloc_v2", 256);
-    this.#guarded = options.guard ? new Set() : undefined;
+    this.#arena = new Arena(this.#memory, "the arena of temporaries");
+    const ground = {
+      memory: this.#memory,
+      nowhere: this.#empty,
+      place: (base: bigint, offset: number) => base + BigInt(offset),
+      mark: (at: bigint, byte: number, bytes: number) => this.#fill(at, byte, bytes),
+      differs: (at: bigint, byte: number, bytes: number) => this.#bytes(at, bytes).findIndex((b) => b !== byte),
+      later: (work: () => void) => this.later(work),
+    };
+    this.#blocks = new Blocks(ground, options.guard ?? false);
     this.#places = {
-      of: (a) => (a as Block).address,
-      arena: (bytes) => this.#arenaOf(bytes),
+      of: (a) => (a as Block<bigint, bigint>).place,
+      arena: (bytes) => this.#arena.atLeast(bytes, 0n),
       host: (bytes, old) => this.#hostMemory(bytes, old),
       copy: () => this.#copy,
       settled: (work) => this.#fences.after(work),
@@ -138,47 +132,27 @@ class CudaDevice implements Device {
   }
 
   alloc(bytes: number): Allocation {
-    this.#open();
-    if (bytes === 0) return new Block(0, 0n, this.#empty);
-    if (!this.#guarded) {
-      const base = this.#memory.take(bytes);
-      return new Block(bytes, base, base);
-    }
-    const base = this.#memory.take(bytes + 2 * guardBytes);
-    const block = new Block(bytes, base, base + BigInt(guardBytes));
-    this.#fill(base, guardMark, guardBytes);
-    this.#fill(block.address + BigInt(bytes), guardMark, guardBytes);
-    this.#guarded.add(block);
-    return block;
+    return this.#blocks.alloc(bytes);
   }
 
   free(a: Allocation): void {
-    const block = this.#own(a);
-    if (block.freed) return;
-    block.freed = true;
-    if (block.bytes === 0) return;
-    this.later(() => {
-      if (!this.#guarded) return this.#memory.give(block.base, block.bytes);
-      this.#guarded.delete(block);
-      this.#fault ??= this.#overrun(block);
-      this.#memory.give(block.base, block.bytes + 2 * guardBytes);
-    });
+    this.#blocks.free(a);
   }
 
   write(to: Allocation, offset: number, data: Uint8Array): void {
-    const block = this.#alive(to, offset, data.length);
+    const block = this.#blocks.alive(to, offset, data.length);
     if (data.length === 0) return;
     const copy = this.#queue.idle ? data : data.slice();
-    this.later(() => this.#staging.upload(block.address + BigInt(offset), copy));
+    this.later(() => this.#staging.upload(block.place + BigInt(offset), copy));
   }
 
   copy(from: Allocation, to: Allocation, bytes: number): void {
-    const [a, b] = [this.#alive(from, 0, bytes), this.#alive(to, 0, bytes)];
-    if (bytes) this.later(() => this.#driver.call("cuMemcpyDtoDAsync_v2", b.address, a.address, bytes, this.#stream));
+    const [a, b] = [this.#blocks.alive(from, 0, bytes), this.#blocks.alive(to, 0, bytes)];
+    if (bytes) this.later(() => this.#driver.call("cuMemcpyDtoDAsync_v2", b.place, a.place, bytes, this.#stream));
   }
 
   read(from: Allocation, offset: number, bytes: number): Promise<Uint8Array> {
-    const block = this.#alive(from, offset, bytes);
+    const block = this.#blocks.alive(from, offset, bytes);
     return new Promise((resolve, reject) => {
       const out = new Uint8Array(bytes);
       if (bytes === 0) return resolve(out);
@@ -188,7 +162,7 @@ class CudaDevice implements Device {
         const [start, address] = [at, this.#pinned.take(n, "a result on its way back")];
         at += n;
         this.#enter();
-        this.#driver.call("cuMemcpyDtoHAsync_v2", address, block.address + BigInt(offset + start), n, this.#stream);
+        this.#driver.call("cuMemcpyDtoHAsync_v2", address, block.place + BigInt(offset + start), n, this.#stream);
         this.#fences.after((error) => {
           if (!error) out.set(new Uint8Array(ffi().view(address, n)), start);
           this.#pinned.give(address, n);
@@ -218,9 +192,9 @@ class CudaDevice implements Device {
     });
   }
   readSync(from: Allocation, offset: number, bytes: number): Uint8Array {
-    const block = this.#alive(from, offset, bytes);
+    const block = this.#blocks.alive(from, offset, bytes);
     this.#queue.drain();
-    return this.#bytes(block.address + BigInt(offset), bytes);
+    return this.#bytes(block.place + BigInt(offset), bytes);
   }
 
   async load(program: Program, options: LoadOptions = {}): Promise<Loaded> {
@@ -247,13 +221,12 @@ class CudaDevice implements Device {
     return new Promise((resolve, reject) => {
       this.#queue.push({
         step: () => {
-          for (const block of this.#guarded ?? []) this.#fault ??= this.#overrun(block);
+          this.#blocks.inspect();
           return "done";
         },
         done: () =>
           this.#fences.after((error) => {
-            const fault = this.#fault ?? error;
-            this.#fault = undefined;
+            const fault = this.#blocks.fault() ?? error;
             if (fault) reject(fault);
             else resolve();
           }),
@@ -266,8 +239,7 @@ class CudaDevice implements Device {
     this.#closed ??= inTurn(this.#queue, () => {
       this.#enter();
       this.#fences.drain();
-      if (this.#arena.bytes) this.#memory.give(this.#arena.address, this.#arena.bytes);
-      this.#arena = { address: 0n, bytes: 0 };
+      this.#arena.release();
       this.#memory.trim(0);
       this.#slabs.close();
       this.#pinned.trim(0);
@@ -279,6 +251,7 @@ class CudaDevice implements Device {
       this.#driver.call("cuDevicePrimaryCtxRelease_v2", this.#gpu.index);
       current = 0n;
     });
+    this.#blocks.close();
     return this.#closed;
   }
 
@@ -288,13 +261,11 @@ class CudaDevice implements Device {
       this.#enter();
       work();
     };
-    afterwards(this.#queue, entered, (error) => {
-      this.#fault ??= error;
-    });
+    afterwards(this.#queue, entered, (error) => this.#blocks.blame(error));
   }
 
   #check(program: Program, options: LoadOptions): ReadonlyMap<string, HostFunction> {
-    this.#open();
+    this.#blocks.open();
     options.signal?.throwIfAborted();
     return hostSteps(program, options.host);
   }
@@ -302,7 +273,7 @@ class CudaDevice implements Device {
   #extra = (program: Program) => (!this.#copy && program.steps.some((s) => s.kind === "copy") ? [copyUnit] : []);
 
   #loaded(program: Program, host: ReadonlyMap<string, HostFunction>, built: BuiltAll): Loaded {
-    this.#open();
+    this.#blocks.open();
     this.counters.builds += built.compiled;
     const constants: { address: bigint; bytes: number }[] = [];
     const held: string[] = [];
@@ -357,7 +328,7 @@ class CudaDevice implements Device {
   }
 
   #job(loaded: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
-    this.#open();
+    this.#blocks.open();
     if (!(loaded instanceof CudaLoaded) || loaded.device !== this || loaded.unloaded)
       throw new DeviceError("the program is not loaded on this device");
     checkAlive(loaded.program, call);
@@ -418,23 +389,16 @@ class CudaDevice implements Device {
     return job;
   }
 
-  #host(loaded: CudaLoaded, step: Extract<Program["steps"][number], { kind: "host" }>): void {
+  #host(loaded: CudaLoaded, step: HostStep): void {
     const { launches } = loaded;
-    const inputs = step.inputs.map((b, i) => ({
-      type: concrete(step.inputTypes[i]!, launches.sizes),
-      bytes: this.#bytes(launches.address(b, this.#places), launches.bytes[b]!),
-    }));
-    const outputs = step.outputTypes.map((t) => concrete(t, launches.sizes));
-    const results = loaded.host.get(step.call)!(step.payload, inputs, outputs, launches.sizes);
-    this.counters.hostSteps++;
-    step.outputs.forEach((b, i) => {
-      const bytes = results[i];
-      if (!bytes || bytes.length !== launches.bytes[b])
-        throw new DeviceError(
-          `the host function ${step.call} gave ${bytes?.length ?? "no"} bytes for result ${i}, ${launches.bytes[b]} are needed`,
-        );
-      this.#staging.upload(launches.address(b, this.#places), bytes);
+    runHost(step, {
+      functions: loaded.host,
+      sizes: launches.sizes,
+      bytes: launches.bytes,
+      read: (b) => this.#bytes(launches.address(b, this.#places), launches.bytes[b]!),
+      write: (b, bytes) => this.#staging.upload(launches.address(b, this.#places), bytes),
     });
+    this.counters.hostSteps++;
   }
 
   /** Bytes of device memory, blocking. */
@@ -459,43 +423,11 @@ class CudaDevice implements Device {
     this.#driver.call("cuMemGetInfo_v2", free, total);
     return Number(free[0]);
   }
-  #arenaOf(bytes: number): bigint {
-    if (bytes <= this.#arena.bytes) return this.#arena.address;
-    const old = this.#arena;
-    this.#arena = { address: 0n, bytes: 0 };
-    if (old.bytes) this.#memory.give(old.address, old.bytes);
-    const grown = old.bytes ? Math.max(bytes, Math.ceil(old.bytes * 1.25)) : bytes;
-    this.#arena = { address: this.#memory.take(grown, "the arena of temporaries"), bytes: grown };
-    return this.#arena.address;
-  }
   #hostMemory(bytes: number, old: HostMemory | undefined): HostMemory {
     if (old && old.bytes.byteLength >= bytes) return old;
     const address = this.#pinned.take(bytes, "a program's launches");
     if (old) this.#pinned.give(old.address, old.bytes.byteLength);
     return { address, bytes: ffi().view(address, bytes) };
-  }
-  /** What a kernel wrote outside a buffer. */
-  #overrun(block: Block): InternalError | undefined {
-    const wrong = (address: bigint): number => this.#bytes(address, guardBytes).findIndex((b) => b !== guardMark);
-    const before = wrong(block.base);
-    if (before >= 0) return new InternalError(`a kernel wrote ${guardBytes - before} bytes before a buffer of ${block.bytes} bytes`);
-    const after = wrong(block.address + BigInt(block.bytes));
-    return after < 0 ? undefined : new InternalError(`a kernel wrote at byte ${block.bytes + after} of a buffer of ${block.bytes} bytes`);
-  }
-  #own(a: Allocation): Block {
-    if (!(a instanceof Block)) throw new DeviceError("the buffer belongs to another device");
-    return a;
-  }
-  #alive(a: Allocation, offset: number, bytes: number): Block {
-    this.#open();
-    const block = this.#own(a);
-    if (block.freed) throw new DeviceError(`a buffer of ${block.bytes} bytes was used after it was freed`);
-    if (!(offset >= 0 && bytes >= 0 && offset + bytes <= block.bytes))
-      throw new DeviceError(`bytes ${offset} to ${offset + bytes} of a buffer of ${block.bytes} bytes`);
-    return block;
-  }
-  #open(): void {
-    if (this.#closed) throw new DeviceError("the device is closed");
   }
   /** Makes this GPU the one that calls of this thread go to. */
   #enter(): void {
