@@ -35,6 +35,32 @@ export function valueOf(d: Dim, sizes: Sizes, what: string): number {
 export const bufferBytes = (program: Program, sizes: Sizes): number[] =>
   program.buffers.map((b, i) => valueOf(b.size, sizes, `the size of buffer ${i} of ${program.name}`) * bytesOf(b.dtype));
 
+/** Where everything of a call lies. */
+export interface Layout {
+  readonly sizes: Sizes;
+  /** Bytes of every buffer. */
+  readonly bytes: readonly number[];
+  readonly arenaBytes: number;
+  /** Where each temporary lies in the arena; undefined for other buffers. */
+  readonly offsets: readonly (number | undefined)[];
+}
+/** Lays out a call of these dims. */
+export function layoutOf(program: Program, dims: readonly number[]): Layout {
+  const sizes = sizesOf(program, dims);
+  const bytes = bufferBytes(program, sizes);
+  const arenaBytes = valueOf(program.arena, sizes, `the arena of ${program.name}`);
+  const offsets = program.buffers.map((b, i) => {
+    if (b.role !== "temp") return undefined;
+    const offset = valueOf(b.offset ?? 0, sizes, `the place of buffer ${i} of ${program.name}`);
+    if (offset + bytes[i]! > arenaBytes) throw new DeviceError(`${program.name}: temporary ${i} reaches beyond the arena`);
+    return offset;
+  });
+  return { sizes, bytes, arenaBytes, offsets };
+}
+/** Bytes of scratch that the kernels of a program need at most. */
+export const scratchOf = (program: Program, sizes: Sizes): number =>
+  program.kernels.reduce((most, k) => Math.max(most, valueOf(k.sharedBytes, sizes, `scratch of ${k.entry}`)), 0);
+
 /** Checks that the caller's buffers are there, alive and large enough. */
 export function checkBuffers(program: Program, call: Call, bytes: readonly number[]): void {
   program.buffers.forEach((b, i) => {

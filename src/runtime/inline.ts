@@ -2,7 +2,7 @@
 import { ArgumentError, DeviceError } from "../core/errors.js";
 import { Arena, type Block, Blocks } from "./blocks.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "./device.js";
-import { bufferBytes, checkAlive, checkBuffers, hostSteps, type Sizes, sameNumbers, sizesOf, valueOf } from "./encode.js";
+import { checkAlive, checkBuffers, hostSteps, type Layout, layoutOf, sameNumbers, scratchOf, valueOf } from "./encode.js";
 import { runHost } from "./host-step.js";
 import { Memory, noCounters } from "./memory.js";
 import type { HostFunction, KernelCode, Program, Step, TargetKey } from "./program.js";
@@ -37,11 +37,8 @@ class InlineLoaded implements Loaded {
   readonly pace: (number | undefined)[] = [];
   /** Sizes of the last call. */
   dims: readonly number[] | undefined;
-  sizes: Sizes = {};
-  bytes: readonly number[] = [];
+  layout: Layout = { sizes: {}, bytes: [], arenaBytes: 0, offsets: [] };
   plan: readonly Planned[] = [];
-  offsets: readonly number[] = [];
-  arenaBytes = 0;
   scratchBytes = 0;
   constructor(
     device: InlineDevice,
@@ -67,20 +64,13 @@ class InlineLoaded implements Loaded {
     if (this.dims && sameNumbers(this.dims, dims)) return;
     const p = this.program;
     this.dims = undefined;
-    this.sizes = sizesOf(p, dims);
-    this.bytes = bufferBytes(p, this.sizes);
-    this.arenaBytes = valueOf(p.arena, this.sizes, `the arena of ${p.name}`);
-    this.scratchBytes = p.kernels.reduce((most, k) => Math.max(most, valueOf(k.sharedBytes, this.sizes, `scratch of ${k.entry}`)), 0);
-    this.offsets = p.buffers.map((b, i) => {
-      const offset = valueOf(b.offset ?? 0, this.sizes, `the place of buffer ${i} of ${p.name}`);
-      if (b.role === "temp" && offset + this.bytes[i]! > this.arenaBytes)
-        throw new DeviceError(`${p.name}: temporary ${i} reaches beyond the arena`);
-      return offset;
-    });
+    this.layout = layoutOf(p, dims);
+    const { sizes } = this.layout;
+    this.scratchBytes = scratchOf(p, sizes);
     this.plan = p.steps.map((step) => ({
       step,
-      grid: step.kind === "launch" ? valueOf(step.grid, this.sizes, `the grid of ${p.kernels[step.kernel]!.entry}`) : 0,
-      dims: step.kind === "launch" ? step.dims.map((d) => valueOf(d, this.sizes, "a dim")) : [],
+      grid: step.kind === "launch" ? valueOf(step.grid, sizes, `the grid of ${p.kernels[step.kernel]!.entry}`) : 0,
+      dims: step.kind === "launch" ? step.dims.map((d) => valueOf(d, sizes, "a dim")) : [],
     }));
     this.dims = [...dims];
   }
@@ -236,9 +226,9 @@ class InlineDevice implements Device {
       step: (blocking, wake) => {
         if (at < 0) {
           loaded.size(call.dims);
-          checkBuffers(loaded.program, call, loaded.bytes);
+          checkBuffers(loaded.program, call, loaded.layout.bytes);
           if (this.#options.run !== false) {
-            this.#arena = this.#temporaries.atLeast(loaded.arenaBytes, nothing);
+            this.#arena = this.#temporaries.atLeast(loaded.layout.arenaBytes, nothing);
             this.#scratch = this.#shared.atLeast(loaded.scratchBytes, nothing);
           }
           this.counters.submissions++;
@@ -302,7 +292,7 @@ class InlineDevice implements Device {
         return 0;
       }
       case "copy": {
-        const bytes = loaded.bytes[step.to]!;
+        const bytes = loaded.layout.bytes[step.to]!;
         if (bytes === 0) return 0;
         this.counters.launches++;
         if (run) this.#bytes(loaded, call, step.to).set(this.#bytes(loaded, call, step.from).subarray(0, bytes));
@@ -313,8 +303,8 @@ class InlineDevice implements Device {
         if (!run) return 0;
         runHost(step, {
           functions: loaded.host,
-          sizes: loaded.sizes,
-          bytes: loaded.bytes,
+          sizes: loaded.layout.sizes,
+          bytes: loaded.layout.bytes,
           read: (b) => this.#bytes(loaded, call, b).slice(),
           write: (b, bytes) => this.#bytes(loaded, call, b).set(bytes),
         });
@@ -328,8 +318,8 @@ class InlineDevice implements Device {
   #bytes(loaded: InlineLoaded, call: Call, buffer: number): Uint8Array {
     const constant = loaded.constants[buffer];
     if (constant) return constant;
-    const bytes = loaded.bytes[buffer]!;
-    if (loaded.program.buffers[buffer]!.role === "temp") return new Uint8Array(this.#arena, loaded.offsets[buffer]!, bytes);
+    const bytes = loaded.layout.bytes[buffer]!;
+    if (loaded.program.buffers[buffer]!.role === "temp") return new Uint8Array(this.#arena, loaded.layout.offsets[buffer]!, bytes);
     return (call.buffers[buffer] as InlineBlock).place.subarray(0, bytes);
   }
 }

@@ -1,14 +1,10 @@
 /** A program's steps as the table of words that the native loop walks, kept between calls and patched where buffers moved. */
-import type { Allocation, Call } from "../../runtime/device.js";
-import { bufferBytes, checkBuffers, type HostStep, type Sizes, sameNumbers, sizesOf, valueOf } from "../../runtime/encode.js";
+import { type HostStep, scratchOf, valueOf } from "../../runtime/encode.js";
+import { type Addresses, Prepared } from "../../runtime/prepared.js";
 import type { Program } from "../../runtime/program.js";
 
 /** What the table needs of the device. */
-export interface Places {
-  /** Address of the caller's buffer. */
-  of(a: Allocation): bigint;
-  /** Address of the arena, of at least that many bytes. */
-  arena(bytes: number): bigint;
+export interface Places extends Addresses {
   /** Native memory for `words` words, instead of what `old` had. */
   words(words: number, old: Words | undefined): Words;
   readonly copy: bigint;
@@ -24,94 +20,33 @@ export type Segment =
 
 const copyBlock = 1 << 18;
 
-export class Table {
-  readonly #program: Program;
+export class Table extends Prepared<Places> {
   readonly #functions: readonly bigint[];
-  readonly #constants: readonly (bigint | undefined)[];
   /** A segment for each step, whose times are wanted. */
   readonly #apart: boolean;
-  #dims: readonly number[] | undefined;
-  #last: (Allocation | undefined)[] = [];
-  #arena = 0n;
-  #offsets: (bigint | undefined)[] = [];
   /** Where each buffer's address stands. */
   #uses: number[][] = [];
   words: Words | undefined;
   segments: readonly Segment[] = [];
-  sizes: Sizes = {};
-  bytes: readonly number[] = [];
-  arenaBytes = 0;
   scratchBytes = 0;
 
   constructor(program: Program, functions: readonly bigint[], constants: readonly (bigint | undefined)[], apart: boolean) {
-    this.#program = program;
+    super(program, constants);
     this.#functions = functions;
-    this.#constants = constants;
     this.#apart = apart;
   }
 
-  /** Address of a buffer of the call that was prepared last. */
-  address(buffer: number, places: Places): bigint {
-    const offset = this.#offsets[buffer];
-    if (offset !== undefined) return this.#arena + offset;
-    return this.#constants[buffer] ?? places.of(this.#last[buffer]!);
+  protected override move(buffer: number, address: () => bigint): void {
+    const uses = this.#uses[buffer]!;
+    if (!uses.length) return;
+    const { view } = this.words!;
+    const value = address();
+    for (const at of uses) view[at] = value;
   }
 
-  /** Makes the table fit a call. In steady state it compares, and writes nothing. */
-  prepare(call: Call, places: Places): void {
-    const fresh = !this.#dims || !sameNumbers(this.#dims, call.dims);
-    if (fresh) {
-      this.#dims = undefined;
-      this.#size(call.dims);
-    }
-    const { buffers } = call;
-    const last = this.#last;
-    let changed = fresh;
-    for (let i = 0; i < this.bytes.length && !changed; i++) changed = buffers[i] !== last[i];
-    if (changed) checkBuffers(this.#program, call, this.bytes);
-    const arena = places.arena(this.arenaBytes);
-    if (fresh) {
-      this.#last = [...buffers];
-      this.#arena = arena;
-      this.#write(places);
-      this.#dims = [...call.dims];
-      return;
-    }
-    const view = this.words!.view;
-    if (changed) {
-      for (let i = 0; i < this.bytes.length; i++) {
-        const b = buffers[i];
-        if (b === last[i]) continue;
-        last[i] = b;
-        if (!b || this.#uses[i]!.length === 0) continue;
-        const address = places.of(b);
-        for (const at of this.#uses[i]!) view[at] = address;
-      }
-    }
-    if (arena !== this.#arena) {
-      this.#arena = arena;
-      this.#offsets.forEach((offset, i) => {
-        if (offset !== undefined) for (const at of this.#uses[i]!) view[at] = arena + offset;
-      });
-    }
-  }
-
-  #size(dims: readonly number[]): void {
-    const p = this.#program;
-    this.sizes = sizesOf(p, dims);
-    this.bytes = bufferBytes(p, this.sizes);
-    this.arenaBytes = valueOf(p.arena, this.sizes, `the arena of ${p.name}`);
-    this.scratchBytes = p.kernels.reduce((most, k) => Math.max(most, valueOf(k.sharedBytes, this.sizes, `scratch of ${k.entry}`)), 0);
-    this.#offsets = p.buffers.map((b, i) => {
-      if (b.role !== "temp") return undefined;
-      const offset = valueOf(b.offset ?? 0, this.sizes, `the place of buffer ${i} of ${p.name}`);
-      if (offset + this.bytes[i]! > this.arenaBytes) throw new RangeError(`${p.name}: temporary ${i} reaches beyond the arena`);
-      return BigInt(offset);
-    });
-  }
-
-  #write(places: Places): void {
-    const p = this.#program;
+  protected override write(places: Places): void {
+    const p = this.program;
+    this.scratchBytes = scratchOf(p, this.sizes);
     const words: (number | bigint)[] = [];
     const segments: Segment[] = [];
     this.#uses = p.buffers.map(() => []);

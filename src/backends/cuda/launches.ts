@@ -4,8 +4,8 @@
  */
 import { bytesOf } from "../../core/dtype.js";
 import { roundUp } from "../../core/numbers.js";
-import type { Allocation, Call } from "../../runtime/device.js";
-import { bufferBytes, checkBuffers, type HostStep, type Sizes, sameNumbers, sizesOf, valueOf } from "../../runtime/encode.js";
+import { type HostStep, valueOf } from "../../runtime/encode.js";
+import { type Addresses, Prepared } from "../../runtime/prepared.js";
 import type { Program, Tile } from "../../runtime/program.js";
 import type { Driver } from "./driver.js";
 
@@ -15,11 +15,7 @@ export interface HostMemory {
   readonly bytes: ArrayBuffer;
 }
 /** What the launches need of the device. */
-export interface Places {
-  /** Address of the caller's buffer. */
-  of(a: Allocation): bigint;
-  /** Address of the arena, of at least that many bytes. */
-  arena(bytes: number): bigint;
+export interface Places extends Addresses {
   /** Host memory of at least that many bytes, instead of `old`. */
   host(bytes: number, old: HostMemory | undefined): HostMemory;
   /** The kernel that copies, and how many threads its points have. */
@@ -63,15 +59,9 @@ const mapAlign = 64;
 /** The driver's numbers for elements of 1, 2, 4 and 8 bytes. */
 const elementKinds: Readonly<Record<number, number>> = { 1: 0, 2: 1, 4: 2, 8: 4 };
 
-export class Launches {
-  readonly #program: Program;
+export class Launches extends Prepared<Places> {
   readonly #driver: Driver;
   readonly #functions: readonly bigint[];
-  readonly #constants: readonly (bigint | undefined)[];
-  #dims: readonly number[] | undefined;
-  #last: (Allocation | undefined)[] = [];
-  #arena = 0n;
-  #offsets: (bigint | undefined)[] = [];
   #launches: Launch[] = [];
   /** Where each buffer's address stands in the host memory, in words, and in which launch. */
   #uses: { readonly launch: number; readonly word: number }[][] = [];
@@ -79,58 +69,11 @@ export class Launches {
   #words = new BigInt64Array();
   host: HostMemory | undefined;
   segments: readonly Segment[] = [];
-  sizes: Sizes = {};
-  bytes: readonly number[] = [];
-  arenaBytes = 0;
 
   constructor(program: Program, driver: Driver, functions: readonly bigint[], constants: readonly (bigint | undefined)[]) {
-    this.#program = program;
+    super(program, constants);
     this.#driver = driver;
     this.#functions = functions;
-    this.#constants = constants;
-  }
-
-  /** Address of a buffer of the call that was prepared last. */
-  address(buffer: number, places: Places): bigint {
-    const offset = this.#offsets[buffer];
-    if (offset !== undefined) return this.#arena + offset;
-    return this.#constants[buffer] ?? places.of(this.#last[buffer]!);
-  }
-
-  /** Makes the launches fit a call. In steady state it compares, and writes nothing. */
-  prepare(call: Call, places: Places): void {
-    const fresh = !this.#dims || !sameNumbers(this.#dims, call.dims);
-    if (fresh) {
-      this.#dims = undefined;
-      this.#size(call.dims);
-    }
-    const { buffers } = call;
-    const last = this.#last;
-    let changed = fresh;
-    for (let i = 0; i < this.bytes.length && !changed; i++) changed = buffers[i] !== last[i];
-    if (changed) checkBuffers(this.#program, call, this.bytes);
-    const arena = places.arena(this.arenaBytes);
-    if (fresh) {
-      this.#last = [...buffers];
-      this.#arena = arena;
-      this.#write(places);
-      this.#dims = [...call.dims];
-      return;
-    }
-    if (changed) {
-      for (let i = 0; i < this.bytes.length; i++) {
-        const b = buffers[i];
-        if (b === last[i]) continue;
-        last[i] = b;
-        if (b && this.#uses[i]!.length) this.#move(i, places.of(b));
-      }
-    }
-    if (arena !== this.#arena) {
-      this.#arena = arena;
-      this.#offsets.forEach((offset, i) => {
-        if (offset !== undefined) this.#move(i, arena + offset);
-      });
-    }
   }
 
   /** Enqueues a segment. Returns how many kernels that were. */
@@ -193,7 +136,9 @@ export class Launches {
   /** Address of a launch's description. */
   #node = (i: number): bigint => this.host!.address + BigInt(this.#launches[i]!.node);
 
-  #move(buffer: number, address: bigint): void {
+  protected override move(buffer: number, to: () => bigint): void {
+    if (!this.#uses[buffer]!.length) return;
+    const address = to();
     for (const { launch, word } of this.#uses[buffer]!) {
       if (this.#words[word] === address) continue;
       this.#words[word] = address;
@@ -208,7 +153,7 @@ export class Launches {
     const l = this.#launches[launch]!;
     const { buffer, columns, box } = l.tiles[tile]!;
     const number = l.buffers[buffer]!;
-    const each = bytesOf(this.#program.buffers[number]!.dtype);
+    const each = bytesOf(this.program.buffers[number]!.dtype);
     const rows = Math.floor(this.bytes[number]! / each / columns);
     const address = this.#words[l.parameters / 8 - l.buffers.length - l.dims.length + buffer]!;
     const sizes = BigInt64Array.of(BigInt(columns), BigInt(rows));
@@ -218,21 +163,8 @@ export class Launches {
     this.#driver.call("cuTensorMapEncodeTiled", at, elementKinds[each]!, 2, address, sizes, pitch, boxes, steps, 0, 3, 3, 0);
   }
 
-  #size(dims: readonly number[]): void {
-    const p = this.#program;
-    this.sizes = sizesOf(p, dims);
-    this.bytes = bufferBytes(p, this.sizes);
-    this.arenaBytes = valueOf(p.arena, this.sizes, `the arena of ${p.name}`);
-    this.#offsets = p.buffers.map((b, i) => {
-      if (b.role !== "temp") return undefined;
-      const offset = valueOf(b.offset ?? 0, this.sizes, `the place of buffer ${i} of ${p.name}`);
-      if (offset + this.bytes[i]! > this.arenaBytes) throw new RangeError(`${p.name}: temporary ${i} reaches beyond the arena`);
-      return BigInt(offset);
-    });
-  }
-
-  #write(places: Places): void {
-    const p = this.#program;
+  protected override write(places: Places): void {
+    const p = this.program;
     this.drop(places);
     const launches: Launch[] = [];
     const segments: Segment[] = [];
@@ -305,7 +237,7 @@ export class Launches {
     const halves = new Int32Array(bytes, 0, Math.floor(bytes.byteLength / 4));
     this.#words = words;
     this.#dirty.clear();
-    this.#uses = this.#program.buffers.map(() => []);
+    this.#uses = this.program.buffers.map(() => []);
     this.#launches.forEach((l, launch) => {
       const first = l.parameters / 8 - l.buffers.length - l.dims.length;
       l.buffers.forEach((b, i) => {

@@ -1,0 +1,82 @@
+/** A loaded program's addresses, kept between calls and patched where buffers moved. */
+import type { Allocation, Call } from "./device.js";
+import { checkBuffers, type Layout, layoutOf, sameNumbers } from "./encode.js";
+import type { Program } from "./program.js";
+
+/** Where a device's memory lies. */
+export interface Addresses {
+  /** Address of the caller's buffer. */
+  of(a: Allocation): bigint;
+  /** Address of the arena, of at least that many bytes. */
+  arena(bytes: number): bigint;
+}
+
+/** What a device with addresses keeps of a program. `write` lays everything out for new sizes, `move` patches one buffer's address. */
+export abstract class Prepared<P extends Addresses> {
+  readonly program: Program;
+  readonly #constants: readonly (bigint | undefined)[];
+  #dims: readonly number[] | undefined;
+  #last: (Allocation | undefined)[] = [];
+  #arena = 0n;
+  #layout: Layout = { sizes: {}, bytes: [], arenaBytes: 0, offsets: [] };
+
+  constructor(program: Program, constants: readonly (bigint | undefined)[]) {
+    this.program = program;
+    this.#constants = constants;
+  }
+
+  /** Sizes, and bytes of every buffer, of the call that was prepared last. */
+  get sizes(): Layout["sizes"] {
+    return this.#layout.sizes;
+  }
+  get bytes(): Layout["bytes"] {
+    return this.#layout.bytes;
+  }
+
+  /** Address of a buffer of the call that was prepared last. */
+  address(buffer: number, places: P): bigint {
+    const offset = this.#layout.offsets[buffer];
+    if (offset !== undefined) return this.#arena + BigInt(offset);
+    return this.#constants[buffer] ?? places.of(this.#last[buffer]!);
+  }
+
+  /** Makes everything fit a call. In steady state it compares, and writes nothing. */
+  prepare(call: Call, places: P): void {
+    const fresh = !this.#dims || !sameNumbers(this.#dims, call.dims);
+    if (fresh) {
+      this.#dims = undefined;
+      this.#layout = layoutOf(this.program, call.dims);
+    }
+    const { buffers } = call;
+    const last = this.#last;
+    const { bytes, arenaBytes, offsets } = this.#layout;
+    let changed = fresh;
+    for (let i = 0; i < bytes.length && !changed; i++) changed = buffers[i] !== last[i];
+    if (changed) checkBuffers(this.program, call, bytes);
+    const arena = places.arena(arenaBytes);
+    if (fresh) {
+      this.#last = [...buffers];
+      this.#arena = arena;
+      this.write(places);
+      this.#dims = [...call.dims];
+      return;
+    }
+    if (changed) {
+      for (let i = 0; i < bytes.length; i++) {
+        const b = buffers[i];
+        if (b === last[i]) continue;
+        last[i] = b;
+        if (b) this.move(i, () => places.of(b));
+      }
+    }
+    if (arena !== this.#arena) {
+      this.#arena = arena;
+      offsets.forEach((offset, i) => {
+        if (offset !== undefined) this.move(i, () => arena + BigInt(offset));
+      });
+    }
+  }
+
+  protected abstract write(places: P): void;
+  protected abstract move(buffer: number, address: () => bigint): void;
+}
