@@ -1,5 +1,5 @@
 /** The buffers of one device: whose they are, whether they are alive, and marked bytes around them that tell what a kernel wrote outside. */
-import { DeviceError, InternalError } from "../core/errors.js";
+import { ArgumentError, DeviceError, InternalError } from "../core/errors.js";
 import type { Allocation } from "./device.js";
 import type { Memory } from "./memory.js";
 
@@ -67,6 +67,7 @@ export class Blocks<B, P> {
     this.open();
     const { memory, nowhere } = this.#ground;
     if (bytes === 0) return new Block(this, 0, nowhere);
+    if (!Number.isSafeInteger(bytes) || bytes < 0) throw new ArgumentError(`a buffer of ${bytes} bytes cannot be allocated`);
     const margin = this.#guarded ? guardBytes : 0;
     const base = memory.take(bytes + 2 * margin);
     const block = new Block(this, bytes, this.#ground.place(base, margin, bytes), base);

@@ -1,17 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { deviceContract, floatsOf, launch, onState as onStateOf } from "../../../test/support/device-contract.js";
 import { hasCompiler } from "../../../test/support/kernels-in-c.js";
 import { tripled } from "../../../test/support/programs.js";
-import {
-  ArgumentError,
-  CompileError,
-  DeviceError,
-  InternalError,
-  NoProgramError,
-  OutOfMemoryError,
-  ShapeError,
-  UnsupportedError,
-} from "../../core/errors.js";
+import { ArgumentError, DeviceError, NoProgramError } from "../../core/errors.js";
 import type { Allocation, Call, Device } from "../../runtime/device.js";
 import { memoryLimit } from "../../runtime/memory.js";
 import { encodePie } from "../../runtime/pie-write.js";
@@ -22,8 +14,6 @@ import { openC } from "./device.js";
 import { cKey } from "./key.js";
 
 const key = { ...cKey(), features: [] };
-const bytes = (a: Float32Array): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
-const floats = (b: Uint8Array): Float32Array => new Float32Array(b.buffer, b.byteOffset, b.byteLength / 4);
 const kernel = (entry: string, body: string, writes: readonly boolean[] = [true]): KernelCode => ({
   entry,
   source: `#include <time.h>\nvoid ${entry}(void* const* args, const long long* dims, long long begin, long long end, char* scratch) {${body}}`,
@@ -31,22 +21,7 @@ const kernel = (entry: string, body: string, writes: readonly boolean[] = [true]
   sharedBytes: 0,
   writes,
 });
-/** A program on one state buffer of four floats. */
-const onState = (name: string, kernels: readonly KernelCode[], steps: readonly Step[]): Program => ({
-  version: 1,
-  name,
-  key,
-  dims: [],
-  inputs: [],
-  outputs: [],
-  state: [{ name: "s", type: { dtype: "f32", shape: [4] }, buffer: 0 }],
-  buffers: [{ role: "state", dtype: "f32", size: 4 }],
-  arena: 0,
-  prelude: "",
-  kernels,
-  steps,
-});
-const launch = (k: number, grid: number): Step => ({ kind: "launch", kernel: k, buffers: [0], dims: [], grid });
+const onState = (name: string, kernels: readonly KernelCode[], steps: readonly Step[]): Program => onStateOf(key, name, kernels, steps);
 /** Sleeps `ms` for every grid point. */
 const sleepy = (ms: number): KernelCode =>
   kernel(
@@ -55,67 +30,23 @@ const sleepy = (ms: number): KernelCode =>
   );
 
 describe.skipIf(!hasCompiler())("the c device", () => {
+  const shared = deviceContract({
+    key,
+    open: (options) => openC(key, { threads: 2, ...options }),
+    increment: kernel("inc", "for (int i = 0; i < 4; i++) ((float*)args[0])[i] += 1;"),
+    outside: kernel("outside", "((float*)args[0])[4] = 1;"),
+    broken: kernel("broken", "this is not C;"),
+  });
   let device: Device;
   let state: Allocation;
   let call: Call;
-  beforeAll(async () => {
-    device = await openC(key, { guard: true, threads: 2 });
+  beforeAll(() => {
+    device = shared.device();
     state = device.alloc(16);
     device.write(state, 0, new Uint8Array(16));
     call = { buffers: [state], dims: [] };
   });
-  afterAll(async () => {
-    device.free(state);
-    await device.sync();
-    await device.close();
-    expect(device.counters.bytes).toBe(0);
-    expect(() => device.alloc(4)).toThrow(DeviceError);
-  });
-
-  test("runs a program of any size, in order, blocking or not", async () => {
-    const loaded = await device.load(tripled(key));
-    const calls = device.alloc(4);
-    device.write(calls, 0, bytes(new Float32Array([0])));
-    let expected = 0;
-    for (const size of [0, 1, 7, 4096, 4097, 100_003, 1_000_000]) {
-      const x = Float32Array.from({ length: size }, (_, i) => i % 1000);
-      const [a, b] = [device.alloc(size * 4), device.alloc(size * 4)];
-      device.write(a, 0, bytes(x));
-      const c = { buffers: [a, b, undefined, undefined, calls], dims: [size] };
-      const slow = device.submit(loaded, c);
-      device.submitSync(loaded, c);
-      const y = floats(device.readSync(b, 0, size * 4));
-      await slow;
-      expected += 2;
-      expect(y.every((v, i) => v === x[i]! * 6)).toBe(true);
-      expect(floats(await device.read(calls, 0, 4))[0]).toBe(expected);
-      device.free(a);
-      device.free(b);
-    }
-    device.free(calls);
-    loaded.unload();
-    await device.sync();
-  });
-
-  test("1,000 calls in steady state take nothing from the system", async () => {
-    const loaded = device.loadSync(tripled(key));
-    const calls = device.alloc(4);
-    const x = device.alloc(4 * 5000);
-    const step = async (): Promise<void> => {
-      const y = device.alloc(4 * 5000);
-      await device.submit(loaded, { buffers: [x, y, undefined, undefined, calls], dims: [5000] });
-      device.free(y);
-    };
-    await step();
-    const before = { ...device.counters };
-    for (let i = 0; i < 1000; i++) await step();
-    expect(device.counters.allocations).toBe(before.allocations);
-    expect(device.counters.bytes).toBe(before.bytes);
-    expect(device.counters.launches).toBe(before.launches + 3000);
-    loaded.unload();
-    device.free(x);
-    device.free(calls);
-  });
+  afterAll(() => device.free(state));
 
   test("timers tick while a program runs, and an abort ends it between kernels and inside one", async () => {
     const steps = Array.from({ length: 40 }, () => launch(0, 2));
@@ -163,8 +94,8 @@ describe.skipIf(!hasCompiler())("the c device", () => {
     device.free(s);
     loaded.unload();
     expect(device.counters.bytes).toBeGreaterThanOrEqual(held);
-    expect(floats(await one)[0]).toBe(1);
-    expect(floats(await two)[0]).toBe(6);
+    expect(floatsOf(await one)[0]).toBe(1);
+    expect(floatsOf(await two)[0]).toBe(6);
     await first;
     await second;
     expect(device.counters.bytes).toBeLessThan(held);
@@ -172,66 +103,13 @@ describe.skipIf(!hasCompiler())("the c device", () => {
     await expect(device.submit(loaded, { buffers: [s], dims: [] })).rejects.toThrow(DeviceError);
   });
 
-  test("host steps run between native segments", async () => {
-    const type = { dtype: "f32", shape: [4] } as const;
-    const p: Program = {
-      ...onState(
-        "mixed",
-        [kernel("inc", "for (int i = 0; i < 4; i++) ((float*)args[0])[i] += 1;")],
-        [
-          launch(0, 1),
-          { kind: "host", call: "double", payload: "p", inputs: [0], outputs: [0], inputTypes: [type], outputTypes: [type] },
-          launch(0, 1),
-        ],
-      ),
-    };
-    expect(() => device.loadSync(p)).toThrow(UnsupportedError);
-    const loaded = await device.load(p, {
-      host: (name) => (name === "double" ? (_, [x]) => [bytes(floats(x!.bytes).map((v) => v * 2))] : undefined),
-    });
-    device.write(state, 0, bytes(new Float32Array([1, 2, 3, 4])));
-    await device.submit(loaded, call);
-    device.submitSync(loaded, call);
-    expect([...floats(device.readSync(state, 0, 16))]).toEqual([13, 17, 21, 25]);
-    const bad = await device.load(p, { host: () => () => [] });
-    await expect(device.submit(bad, call)).rejects.toThrow(/gave no bytes/);
-    bad.unload();
-    loaded.unload();
-  });
-
-  test("wrong calls and wrong code are typed errors", async () => {
-    const loaded = await device.load(tripled(key));
-    const small = device.alloc(8);
-    await expect(device.submit(loaded, { buffers: [small, small, undefined, undefined, small], dims: [100] })).rejects.toThrow(DeviceError);
-    await expect(device.submit(loaded, { buffers: [small, undefined, undefined, undefined, small], dims: [1] })).rejects.toThrow(
-      /no memory for output/,
-    );
-    await expect(device.submit(loaded, { buffers: [], dims: [-1] })).rejects.toThrow(ShapeError);
-    expect(() => device.submitSync(loaded, { buffers: [], dims: [] })).toThrow(ShapeError);
-    expect(() => device.write(small, 4, new Uint8Array(8))).toThrow(DeviceError);
-    await expect(device.load(onState("broken", [kernel("broken", "this is not C;")], []))).rejects.toThrow(CompileError);
-    expect(() => device.loadSync(onState("broken", [kernel("broken", "this is not C;")], []))).toThrow(/refused generated code/);
+  test("what the compiler and the pool refuse is a typed error", async () => {
+    const broken = onState("broken", [kernel("broken", "this is not C;")], []);
+    expect(() => device.loadSync(broken)).toThrow(/refused generated code/);
     await expect(openC(key, { threads: 0 })).rejects.toThrow(ArgumentError);
-    device.free(small);
-    loaded.unload();
   });
 
-  test("a write outside a buffer is found", async () => {
-    const loaded = await device.load(onState("outside", [kernel("outside", "((float*)args[0])[5] = 1;")], [launch(0, 1)]));
-    const s = device.alloc(16);
-    await device.submit(loaded, { buffers: [s], dims: [] });
-    await expect(device.sync()).rejects.toThrow(InternalError);
-    device.free(s);
-    await expect(device.sync()).rejects.toThrow(/at byte 20 of a buffer of 16 bytes/);
-    loaded.unload();
-  });
-
-  test("too much memory is refused with a report, and what was freed is used first", async () => {
-    const limited = await openC(key, { threads: 1 });
-    expect(() => limited.alloc(2 ** 50)).toThrow(OutOfMemoryError);
-    expect(() => limited.alloc(2 ** 50)).toThrow(/has no memory for a buffer of 1.0 PiB.*limit is/);
-    expect(() => limited.alloc(-1)).toThrow(ArgumentError);
-    await limited.close();
+  test("a memory limit is a size in words or a number", () => {
     expect(memoryLimit("2GiB")).toBe(2 ** 31);
     expect(memoryLimit("1.5 kB")).toBe(1500);
     expect(memoryLimit("77")).toBe(77);
