@@ -176,13 +176,22 @@ export function arithmetic(): Record<string, Helper> {
     out[`pow_${t}`] = perLane(`pow_${t}`, t, 2, ([a, b]) => `ipow_${t}x1(${a}, ${b})`);
     out[`fma_${t}`] = () => `${t}x$ fma_${t}x$(${t}x$ a, ${t}x$ b, ${t}x$ c) { return (${t}x$)((${t}x$)(a * b) + c); }`;
   }
-  // One instruction where there is one: it takes subnormals for 0, and rounds after each of the two products.
+  // One instruction where there is one: it takes subnormals for 0, and rounds after each of the two products. GCC keeps accumulators in
+  // registers only where it knows the instruction, by a name whose operands are of another type since version 13.
   out.dot2_f32 = (n) => {
     const exact =
-      "fma_f32x$(bits_u32_f32x$(a & 0xffff0000u), bits_u32_f32x$(b & 0xffff0000u), fma_f32x$(bits_u32_f32x$(a << 16), bits_u32_f32x$(b << 16), c))";
-    const fast = `__asm__("vdpbf16ps %2, %1, %0" : "+v"(c) : "v"(bits_u32_f32x$(a)), "v"(bits_u32_f32x$(b))); return c;`;
-    const one = [1, 4, 8, 16].includes(n);
-    return `f32x$ dot2_f32x$(u32x$ a, u32x$ b, f32x$ c) {\n${one ? `#if defined(__AVX512BF16__) && defined(__AVX512VL__)\n${fast}\n#else\nreturn ${exact};\n#endif` : `return ${exact};`}\n}`;
+      "return fma_f32x$(bits_u32_f32x$(a & 0xffff0000u), bits_u32_f32x$(b & 0xffff0000u), fma_f32x$(bits_u32_f32x$(a << 16), bits_u32_f32x$(b << 16), c));";
+    const asm = `__asm__("vdpbf16ps %2, %1, %0" : "+v"(c) : "v"(bits_u32_f32x$(a)), "v"(bits_u32_f32x$(b))); return c;`;
+    const builtin = `typedef HALF halves __attribute__((vector_size(${4 * n}))); return __builtin_ia32_dpbf16ps_v$sf(c, (halves)a, (halves)b);`;
+    const has = "defined(__AVX512BF16__) && defined(__AVX512VL__)";
+    const by = (half: string): string => builtin.replace("HALF", half);
+    const text =
+      n === 1
+        ? `#if ${has}\n${asm}\n#else\n${exact}\n#endif`
+        : [4, 8, 16].includes(n)
+          ? `#if ${has} && defined(__clang__)\n${asm}\n#elif ${has} && __GNUC__ >= 13\n${by("__bf16")}\n#elif ${has}\n${by("short")}\n#else\n${exact}\n#endif`
+          : exact;
+    return `f32x$ dot2_f32x$(u32x$ a, u32x$ b, f32x$ c) {\n${text}\n}`;
   };
   // The sums of four vectors: neighbours from each side by side, so that three additions halve all four twice.
   out.sums_f32 = (n) => {
