@@ -222,21 +222,22 @@ class Forest {
   /** The space of both, or the reason why they stay apart. */
   private together(a: Draft, b: Draft): Pick<Draft, "kind" | "size" | "pattern" | "rows"> | string {
     if (a.kind === "host" || b.kind === "host") return "a host step computes one op";
-    if (a.kind === "template" && b.kind === "template") return "both are templates";
     if ([a, b].some((d) => d.atoms[0]!.node.op.kind === "leaf")) return "a constant needs no kernel";
     if (a.nodes + b.nodes > mostNodes) return `${a.nodes + b.nodes} nodes in one kernel`;
     if (a.reductions + b.reductions > mostReductions) return `${a.reductions + b.reductions} reductions in one kernel`;
     if (sweepsOf(a, b) > mostSweeps) return `${sweepsOf(a, b)} reductions that wait for each other`;
-    if (b.kind === "template" || (a.kind === "map" && b.kind === "reduce")) return this.together(b, a);
-    // From here on: template + map, template + reduce, reduce + map, reduce + reduce, map + map.
+    if ((b.kind === "template" && a.kind !== "template") || (a.kind === "map" && b.kind === "reduce")) return this.together(b, a);
+    // From here on: template + template, template + map, template + reduce, reduce + map, reduce + reduce, map + map.
     let space: Pick<Draft, "kind" | "size" | "pattern" | "rows">;
     if (a.kind === "template") {
       if (b.kind === "reduce") return `the rows of ${labelOf(b)} are spread over the tiles of ${labelOf(a)}`;
-      if (b.deps.has(a) === false) return "it does not read the template's result";
-      if (a.atoms[0]!.node.tuple) return "the template has several results";
+      if (!b.deps.has(a) && !(b.kind === "template" && a.deps.has(b))) return "it does not read the template's result";
+      if ([a, b].some((d) => d.template && d.atoms[0]!.node.tuple)) return "the template has several results";
       const root = a.atoms.find((x) => x.kind === "template")!;
       if (numel(root.node.type.shape) !== b.size)
         return `${showSize(b.size)} elements instead of the template's ${showSize(numel(root.node.type.shape))}`;
+      const meet = b.kind === "template" ? this.meet(a, b) : true;
+      if (meet !== true) return meet;
       const answer = a.template!.epilogue(root.node, this.target);
       if (answer !== true) return answer;
       space = { kind: "template", size: b.size };
@@ -258,6 +259,16 @@ class Forest {
     if (buffers > this.target.maxBuffers) return `${buffers} buffers in one kernel, of ${this.target.maxBuffers} possible`;
     if (this.reaches(a, b) || this.reaches(b, a)) return "another group stands between them";
     return space;
+  }
+
+  /** Whether one kernel may compute what two templates claimed. */
+  private meet(a: Draft, b: Draft): true | string {
+    if (a.template !== b.template || !a.template!.beside) return "both are templates";
+    const roots = [...a.atoms, ...b.atoms].filter((x) => x.kind === "template").sort((x, y) => x.order - y.order);
+    return a.template!.beside(
+      roots.map((x) => x.node),
+      this.target,
+    );
   }
 
   /** Why `b` may not read what `a` computes within one kernel. */
@@ -358,7 +369,7 @@ class Forest {
         if (!from || !mine.has(from)) inputs.add(r);
       }
     const list = [...nodes].sort((x, y) => (position.get(x) ?? 1e9) - (position.get(y) ?? 1e9));
-    const main = d.atoms.find((a) => a.template);
+    const [main, ...beside] = d.atoms.filter((a) => a.template);
     return {
       name: labelOf(d),
       kind: d.kind === "host" ? "host" : d.kind === "template" ? "claimed" : "kernel",
@@ -367,6 +378,7 @@ class Forest {
       outputs,
       ...((d.kind === "map" || d.kind === "reduce") && { space: spaceOf(d) }),
       ...(main && { root: main.node, template: main.template! }),
+      ...(beside.length && { beside: beside.map((a) => a.node) }),
       why: d.why,
     };
   }

@@ -178,7 +178,8 @@ function groupKey(group: Group): string {
   }
   const outputs = group.outputs.map((n) => ids.get(n));
   const pairs = (group.inPlace ?? []).map((d) => `${ids.get(d.output)}:${ids.get(d.input)}`);
-  parts.push(`out ${outputs}`, `in place ${pairs}`, `template ${group.template?.name ?? ""} ${group.root ? ids.get(group.root) : ""}`);
+  const roots = [...(group.root ? [group.root] : []), ...(group.beside ?? [])].map((n) => ids.get(n));
+  parts.push(`out ${outputs}`, `in place ${pairs}`, `template ${group.template?.name ?? ""} ${roots}`);
   const { space } = group;
   if (space) parts.push(`space ${space.shape.map((d) => (typeof d === "number" ? d : d.key))} over ${space.axes}`);
   return parts.join("\n");

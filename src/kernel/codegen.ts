@@ -91,6 +91,8 @@ export interface Template {
   readonly views?: true;
   /** Whether elementwise consumers may be evaluated where results leave; a string is the reason why not. */
   epilogue(node: Node, target: Target): true | string;
+  /** Whether these nodes may be computed in one kernel where an elementwise value reads them; a string is the reason why not. Absent: never. */
+  beside?(nodes: readonly Node[], target: Target): true | string;
   /** Whether each element of operand `input` is read at most once, so that computing it there costs nothing. */
   readsOnce?(node: Node, input: number): boolean;
   /** Whether operand `input` is only read at the position where the result is then written, which may therefore be the same memory. */

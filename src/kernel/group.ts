@@ -24,6 +24,8 @@ export interface Group {
   /** claimed: the node that the template computes, and the template. */
   readonly root?: Node;
   readonly template?: Template;
+  /** claimed: more nodes of the template that the same kernel computes, for values that read them all. */
+  readonly beside?: readonly Node[];
   /** Why it was made so: tier, what was fused, and what refused. */
   readonly why: readonly string[];
 }

@@ -2,6 +2,7 @@
 import { interpret } from "../../src/backends/interp/interpret.js";
 import type { DType } from "../../src/core/dtype.js";
 import type { NdArray } from "../../src/core/ndarray.js";
+import { topo } from "../../src/ir/graph.js";
 import type { Node } from "../../src/ir/node.js";
 import * as o from "../../src/ops/index.js";
 import type { Case } from "../conformance/cases.js";
@@ -19,14 +20,16 @@ const sizes: readonly (readonly [m: number, k: number, n: number])[] = [
   [200, 768, 768],
   [64, 2048, 64],
 ];
-/** What is computed of the product of a [m, k] and w [n, k]; of `rows` w is [k, n], of `turned` a is [k, m]. */
-const uses: Readonly<Record<string, (a: Node, w: Node, bias: Node) => Node[]>> = {
+/** What is computed of the product of a [m, k] and w [n, k]; of `rows` w is [k, n], of `turned` a is [k, m]; v is like w. */
+const uses: Readonly<Record<string, (a: Node, w: Node, bias: Node, v: Node) => Node[]>> = {
   plain: (a, w) => [o.matmul(a, o.permute(w, [1, 0]))],
   bias: (a, w, bias) => [o.relu(o.add(o.matmul(a, o.permute(w, [1, 0])), bias))],
   wide: (a, w, bias) => [o.add(o.cast(o.matmul(a, o.permute(w, [1, 0])), "f32"), o.cast(bias, "f32"))],
   two: (a, w, bias) => ((y: Node) => [o.gelu(y), o.mul(y, bias)])(o.matmul(a, o.permute(w, [1, 0]))),
   part: (a, w) => [o.matmul(o.sliceDim(a, 0, 1, 3, 1), o.permute(w, [1, 0]))],
   rows: (a, w) => [o.matmul(a, w)],
+  gated: (a, w, bias, v) =>
+    ((y: Node) => [o.mul(o.silu(o.add(y, bias)), o.matmul(a, o.permute(v, [1, 0])))])(o.matmul(a, o.permute(w, [1, 0]))),
   turned: (a, w) => [o.matmul(o.permute(a, [1, 0]), o.permute(w, [1, 0]))],
 };
 
@@ -44,13 +47,15 @@ export function productCases(): Case[] {
           feeds.set(node, draw(next, dtype, shape, [-1, 1]));
           return node;
         };
-        const [a, w, bias] = [
+        const [a, w, bias, v] = [
           leaf(use === "turned" ? [k, m] : [m, k], "a"),
           leaf(use === "rows" ? [k, n] : [n, k], "w"),
           leaf([n], "bias"),
+          leaf([n, k], "v"),
         ];
-        const roots = f(a, w, bias);
-        if (use === "plain" || use === "part" || use === "rows" || use === "turned") feeds.delete(bias);
+        const roots = f(a, w, bias, v);
+        const used = new Set(topo(roots));
+        for (const leaf of feeds.keys()) if (!used.has(leaf)) feeds.delete(leaf);
         return [{ name, op: "product", roots, feeds }];
       }),
     ),

@@ -20,6 +20,12 @@ function matmul(name: string, m: number, k: number, columns: number, dtype: DTyp
   const y = ops.matmul(x, b === "kn" ? w : ops.permute(w, [1, 0]));
   return { name, inputs: [x, w, bias], outputs: [ops.relu(ops.add(y, bias))] };
 }
+/** silu(x g) * (x u). */
+function gated(name: string, m: number, k: number, columns: number, dtype: DType): Case {
+  const [x, gate, up] = [leaf([m, k], dtype), leaf([columns, k], dtype), leaf([columns, k], dtype)];
+  const product = (w: Node): Node => ops.matmul(x, ops.permute(w, [1, 0]));
+  return { name, inputs: [x, gate, up], outputs: [ops.mul(ops.silu(product(gate)), product(up))] };
+}
 function softmax(name: string, rows: Dim, columns: Dim, dtype: DType, dims?: Record<string, number>): Case {
   const x = leaf([rows, columns], dtype);
   return { name, inputs: [x], outputs: [ops.softmax(x, 1)], ...(dims && { dims }) };
@@ -36,6 +42,7 @@ export const everywhere: readonly Case[] = [
   softmax("softmax-bf16", 6, 2048, "bf16"),
   softmax("softmax-symbolic", n, n, "f32", { n: 77 }),
   sum("sum-split", 1 << 17, "f32"),
+  gated("gated-f32", 70, 40, 90, "f32"),
 ];
 export const sm80: Codegen = cudaCodegen({ sm: 80 });
 export const sm90: Codegen = cudaCodegen({ sm: 90 });
@@ -45,6 +52,8 @@ export const units: readonly (readonly [string, Codegen, Case])[] = [
   ["mma", sm80, matmul("matmul-bf16", 256, 128, 256, "bf16")],
   ["mma-nk", sm80, matmul("matmul-bf16", 128, 128, 128, "bf16", "nk")],
   ["wgmma", sm90, matmul("matmul-bf16", 256, 256, 256, "bf16", "nk")],
+  ["mma-gated", sm80, gated("gated-bf16", 128, 128, 128, "bf16")],
+  ["wgmma-gated", sm90, gated("gated-bf16", 256, 256, 256, "bf16")],
 ];
 
 export const lowered = (c: Case, codegen: Codegen): Lowered => lowerCase(c, undefined, codegen.target);

@@ -37,7 +37,7 @@ describe("kernels for CUDA and WebGPU", () => {
       expect(list[5]!.groups.flatMap((g) => g.kernels)).toHaveLength(2);
       for (const c of [2, 3, 4, 5]) expect([...statements(list[c]!)]).toContain("combine");
     }
-    for (const [, codegen, c] of units) expect([...statements(lowered(c, codegen))]).toContain("mma");
+    for (const [, codegen, c] of units) expect([...statements(lowered(c, codegen))], c.name).toContain("mma");
   });
 
   test("saved kernels keep their text", async () => {

@@ -2,27 +2,30 @@
 import { bytesOf, isFloat } from "../../../core/dtype.js";
 import { add, type Dim, div, divides, mod, mul, sub } from "../../../core/expr.js";
 import type { Node } from "../../../ir/node.js";
-import { at, axis, below, constant, load, loops, type MatrixUnit, ref, type Stmt, store, type Value } from "../../kernel.js";
+import { type Axis, at, axis, below, constant, load, loops, type MatrixUnit, ref, type Stmt, store, type Value } from "../../kernel.js";
 import { fragmentAt } from "../../units.js";
-import type { Contract, State } from "./contract.js";
+import type { Contract, Product, State } from "./contract.js";
 import { flat, leave, outputIndex, waiting } from "./leave.js";
 import { acrossLanes } from "./sums.js";
 
-type Then = (m: Dim, n: Dim, v: Value, into: Stmt[]) => void;
+type Then = (m: Dim, n: Dim, values: readonly Value[], into: Stmt[]) => void;
 
 export function accumulate(x: Contract, st: State, inner: readonly Stmt[]): readonly Stmt[] {
-  const { unit, I, J, L, cell, acc, t, total, dtype } = x;
+  const { unit, I, J, L, cell, acc, t, total, dtype, products } = x;
   if (t.micro.along === "k") return acrossLanes(x, st, inner);
   const nothing = constant(isFloat(dtype) || bytesOf(dtype) < 8 ? 0 : 0n, dtype);
-  const zero = unit ? loops([I, J], [{ kind: "fill", unit, acc: ref(acc, cell) }]) : loops([I, J, L], [store(acc, cell, nothing)]);
+  const forAll = (s: (p: Product) => Stmt, axes: readonly Axis[]): readonly Stmt[] => products.flatMap((p) => loops(axes, [s(p)]));
+  const zero = unit
+    ? forAll((p) => ({ kind: "fill", unit, acc: ref(acc, cell(p)) }), [I, J])
+    : forAll((p) => store(acc, cell(p), nothing), [I, J, L]);
   const epilogue = unit && t.leave === "regrouped" ? regrouped(x, st, unit) : each(x, st, (m, n, v, into) => leave(x, v, m, n, into));
   const outer = t.levels.slice(0, t.accumulate).find((l) => l.axis === "k" && l.on === "loop");
   const single = !outer || (typeof total.k === "number" && total.k <= outer.tile);
   if (single && t.leave !== "swept") return [...zero, ...inner, ...epilogue];
   // k is cut into blocks, or a sweep follows: sums wait in scratch.
-  const place = waiting(x, st, at(I), add(mul(at(J), x.vector), at(L)));
-  const resume = loops([I, J, L], [store(acc, cell, load(x.partial, place))]);
-  const keep = loops([I, J, L], [store(x.partial, place, load(acc, cell))]);
+  const place = (p: Product): Dim => waiting(x, p, st, at(I), add(mul(at(J), x.vector), at(L)));
+  const resume = forAll((p) => store(acc, cell(p), load(x.partial, place(p))), [I, J, L]);
+  const keep = forAll((p) => store(x.partial, place(p), load(acc, cell(p))), [I, J, L]);
   const start: readonly Stmt[] = single ? zero : [{ kind: "if", test: below(st.off.k, 1), body: zero, else: resume }];
   if (t.leave === "swept" || !outer) return [...start, ...inner, ...keep];
   return [...start, ...inner, { kind: "if", test: below(add(st.off.k, outer.tile), total.k), body: keep, else: epilogue }];
@@ -55,12 +58,17 @@ function reads(x: Contract, v: Value): boolean {
 
 /** Runs `then` for every accumulator that this thread holds and that lies inside the result. */
 function each(x: Contract, st: State, then: Then): readonly Stmt[] {
-  const { unit, I, J, L, cell, acc, total, vector } = x;
+  const { unit, I, J, L, cell, acc, total, vector, products } = x;
   if (!unit) {
     const m = add(st.off.m, at(I));
     const n = add(st.off.n, mul(at(J), vector), at(L));
     const body: Stmt[] = [];
-    then(m, n, load(acc, cell), body);
+    then(
+      m,
+      n,
+      products.map((p) => load(acc, cell(p))),
+      body,
+    );
     if (x.spills) return throughScratch(x, st, then);
     // The row test stands outside the lanes, so that only the column test is per lane.
     const columns = loops([J, L], whole(x, "n") ? body : [{ kind: "if", test: below(n, total.n), body }]);
@@ -73,7 +81,12 @@ function each(x: Contract, st: State, then: Then): readonly Stmt[] {
     const m = add(st.off.m, mul(at(I), unit.m), r);
     const n = add(st.off.n, mul(at(J), unit.n), c, at(pair));
     const one: Stmt[] = [];
-    then(m, n, load(acc, add(cell, 2 * h, at(pair))), one);
+    then(
+      m,
+      n,
+      products.map((p) => load(acc, add(cell(p), 2 * h, at(pair)))),
+      one,
+    );
     return loops([pair], inside(x, m, n, one));
   });
   return loops([I, J], pairs.flat());
@@ -81,16 +94,21 @@ function each(x: Contract, st: State, then: Then): readonly Stmt[] {
 
 /** A long epilogue would be printed once for every register: the tile goes to scratch, and a loop over its rows computes it. */
 function throughScratch(x: Contract, st: State, then: Then): readonly Stmt[] {
-  const { I, J, L, cell, acc, total, vector, spilled, mr, nr } = x;
+  const { I, J, L, cell, acc, total, vector, spilled, mr, nr, products } = x;
   const row = axis("row", mr, "loop");
   const column = add(mul(at(J), vector), at(L));
   const m = add(st.off.m, at(row));
   const n = add(st.off.n, column);
   const body: Stmt[] = [];
-  then(m, n, load(spilled, add(mul(at(row), nr), column)), body);
+  then(
+    m,
+    n,
+    products.map((p) => load(spilled, add(mul(at(row), nr), column, p.index * mr * nr))),
+    body,
+  );
   const columns = loops([J, L], whole(x, "n") ? body : [{ kind: "if", test: below(n, total.n), body }]);
   return [
-    ...loops([I, J, L], [store(spilled, cell, load(acc, cell))]),
+    ...products.flatMap((p) => loops([I, J, L], [store(spilled, cell(p), load(acc, cell(p)))])),
     ...loops([row], whole(x, "m") ? columns : [{ kind: "if", test: below(m, total.m), body: columns }]),
   ];
 }
@@ -118,8 +136,8 @@ function regrouped(x: Contract, st: State, unit: MatrixUnit): readonly Stmt[] {
       const [r, c0] = fragmentAt(unit.layout!, x.lane, 2 * h);
       const c = add(c0, at(pair));
       const body: Stmt[] = [];
-      const v = load(x.acc, add(start, 2 * h, at(pair)));
-      const value = x.epilogue(v).value(o, outputIndex(x, o.type.shape, add(m0, r), add(n0, c)), body);
+      const products = x.products.map((p) => load(x.acc, add(start, p.index * x.cells, 2 * h, at(pair))));
+      const value = x.epilogue(products).value(o, outputIndex(x, o.type.shape, add(m0, r), add(n0, c)), body);
       const kept = store(corners, add(corner, mul(sub(r, first), pitch), c), value);
       // A value alone may be computed beyond the edge; what it reads may not.
       return loops([pair], body.length || reads(x, value) ? inside(x, add(m0, r), add(n0, c), [...body, kept]) : [kept]);

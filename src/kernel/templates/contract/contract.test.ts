@@ -4,7 +4,7 @@ import { hasCompiler } from "../../../../test/support/kernels-in-c.js";
 import type { DType } from "../../../core/dtype.js";
 import { type Dim, variable } from "../../../core/expr.js";
 import type { Node } from "../../../ir/node.js";
-import { add, dot, gelu, input, mul, permute, reshape } from "../../../ops/index.js";
+import { add, dot, gelu, input, mul, permute, reshape, silu } from "../../../ops/index.js";
 import { verifyKernel } from "../../verify.js";
 import { contractTemplate } from "./index.js";
 
@@ -120,5 +120,50 @@ describe.skipIf(!hasCompiler())("matmul template in C", () => {
       return { name: `${m}x${n}x${k} ${dtype}`, inputs: [x, w, bias, residual], outputs: [add(gelu(y), residual), y] };
     };
     check([2, 8, 33].flatMap((m) => (["f32", "bf16"] as const).flatMap((d) => [few(m, 70, 160, d), few(m, 48, 5000, d)])));
+  });
+  it("products that meet in an epilogue: accumulators of all of them in one tile", () => {
+    const gated = (name: string, m: number, n: number, k: number, dtype: DType, act: (x: Node) => Node, bias = false): Case => {
+      const [x, g, u, b] = [[m, k], [n, k], [n, k], [n]].map((shape) => input({ shape, dtype })) as [Node, Node, Node, Node];
+      const [gate, up] = [dot(x, permute(g, [1, 0])), dot(x, permute(u, [1, 0]))];
+      const inputs = [x, g, u, ...(bias ? [b] : [])];
+      return { name: `${name} ${m}x${n}x${k} ${dtype}`, inputs, outputs: [mul(act(bias ? add(gate, b) : gate), up)] };
+    };
+    const sizes = [
+      [2, 48, 160],
+      [5, 70, 64],
+      [33, 40, 96],
+      [64, 96, 1100],
+    ] as const;
+    const cases = sizes.flatMap(([m, n, k]) =>
+      (["f32", "bf16"] as const).flatMap((d) => [gated("silu", m, n, k, d, silu), gated("gelu", m, n, k, d, gelu, true)]),
+    );
+    // The right operand shared; three products; results that also leave; operands that lie differently; computed ones; other dtypes.
+    const [a, b, c] = [f32(40, 24), f32(40, 24), f32(40, 24)];
+    const [w, v, t] = [f32(24, 56), f32(24, 56), f32(56, 24)];
+    const [p, q] = [dot(a, w), dot(a, v)];
+    const more: readonly Case[] = [
+      { name: "right shared", inputs: [a, b, w], outputs: [mul(dot(a, w), gelu(dot(b, w)))] },
+      { name: "three", inputs: [a, b, c, w], outputs: [add(mul(dot(a, w), dot(b, w)), dot(c, w))] },
+      { name: "all leave", inputs: [a, w, v], outputs: [p, q, mul(silu(p), q)] },
+      { name: "laid out differently", inputs: [a, w, t], outputs: [mul(dot(a, w), dot(a, permute(t, [1, 0])))] },
+      { name: "computed", inputs: [a, w, v], outputs: [mul(dot(mul(a, a), w), dot(mul(a, a), add(v, v)))] },
+    ];
+    const whole = (["f64", "i32"] as const).map((dtype): Case => {
+      const [x, y, z] = [input({ shape: [3, 13, 20], dtype }), input({ shape: [3, 20, 17], dtype }), input({ shape: [3, 20, 17], dtype })];
+      return { name: `batches ${dtype}`, inputs: [x, y, z], outputs: [mul(dot(x, y), dot(x, z))] };
+    });
+    const all = [...cases, ...more, ...whole];
+    for (const one of all)
+      expect(
+        lowerCase(one).groups.map((g) => g.kernels.length),
+        one.name,
+      ).toEqual([1]);
+    check(all);
+  });
+  it("products without a common operand stay apart", () => {
+    const [a, b, w, v] = [f32(40, 24), f32(40, 24), f32(24, 56), f32(24, 56)];
+    const { groups } = lowerCase({ name: "apart", inputs: [a, b, w, v], outputs: [mul(dot(a, w), dot(b, v))] });
+    expect(groups.map((g) => g.group.name)).toEqual(["dot", "dot_mul"]);
+    expect(groups.flatMap((g) => g.group.why).join()).toContain("the products have no operand in common");
   });
 });

@@ -8,7 +8,19 @@ import { unflatten } from "../../../ops/movement.js";
 import { type Evaluator, makeEvaluator } from "../../evaluate.js";
 import { type Group, groupBuffers } from "../../group.js";
 import { type Axis, at, axis, type Buffer, type MatrixUnit, type Stmt, type Value } from "../../kernel.js";
-import { dotShape, orient, plainView, type Rows, stridesOf, wholeRows } from "./operands.js";
+import {
+  aroundProducts,
+  dotShape,
+  type Operand,
+  operandsOf,
+  orient,
+  plainView,
+  productsOf,
+  type Rows,
+  side,
+  stridesOf,
+  wholeRows,
+} from "./operands.js";
 import { parallel } from "./parallel.js";
 import type { ContractTiling, Level, Name, PerAxis, Role } from "./tiling.js";
 
@@ -32,11 +44,17 @@ export function pieces(size: Dim, tile: number): Dim {
 /** Which axis of the product runs across a role's rows or columns; the other one is k. */
 export const across = (role: Role): Name => (role === "a" ? "m" : "n");
 
-/** One matmul's lowering: sizes, buffers and addresses. */
+/** One of the products that a kernel computes, and its operands. */
+export interface Product extends Readonly<Record<Role, Operand>> {
+  readonly index: number;
+}
+
+/** The lowering of a matmul, or of several that share an operand: sizes, buffers and addresses. */
 export interface Contract {
   readonly group: Group;
   readonly t: ContractTiling;
-  readonly root: Node;
+  /** The products, each with its own accumulators. */
+  readonly products: readonly Product[];
   readonly batch: Shape;
   /** Row-major number of the batch that this grid point works on. */
   readonly batchFlat: Dim;
@@ -47,7 +65,7 @@ export interface Contract {
   readonly dtype: DType;
   /** Elements along k that one step of the arithmetic takes. */
   readonly pack: number;
-  readonly operands: Readonly<Record<Role, Node>>;
+  readonly operands: Readonly<Record<Role, readonly Operand[]>>;
   readonly buffers: ReadonlyMap<Node, Buffer>;
   readonly outs: readonly Buffer[];
   readonly unit: MatrixUnit | undefined;
@@ -64,8 +82,10 @@ export interface Contract {
   readonly I: Axis;
   readonly J: Axis;
   readonly L: Axis;
-  /** The accumulator of (I, J, L): the first register of a fragment, or one lane of a vector. */
-  readonly cell: Dim;
+  /** A product's accumulator of (I, J, L): the first register of a fragment, or one lane of a vector. */
+  cell(p: Product): Dim;
+  /** Accumulators of one product. */
+  readonly cells: number;
   readonly digits: ReadonlyMap<Level, Dim>;
   readonly points: Dim;
   /** Extent of a stage along one of its axes. */
@@ -80,28 +100,31 @@ export interface Contract {
   inGridPoint(st: State, x: Name): Dim;
   /** A staged operand whose rows run along k; a row-major b has rows along n. */
   kInner(role: Role): boolean;
-  readonly stages: ReadonlyMap<Role, { readonly buffer: Buffer; readonly size: number }>;
+  readonly stages: ReadonlyMap<Operand, Buffer>;
+  /** Elements of one slot of a role's stages. */
+  slotSize(role: Role): number;
   /** Where element (i across, k) of a staged operand lies; in panels of words k counts words. */
   place(role: Role, i: Dim, k: Dim, slot: Dim): Dim;
-  /** A scope in which the product's element is `value`. */
-  epilogue(value: Value): Evaluator;
+  /** A scope in which each product's element is its value. */
+  epilogue(values: readonly Value[]): Evaluator;
   /** A register of this thread, made when it is first asked for. */
   register(name: string, type: DType, size: number): Buffer;
   /** All registers, also those that values needed. */
   registers(): readonly Buffer[];
   /** An operand element, computed from the group's inputs (the prologue). */
-  operand(role: Role, i: Dim, k: Dim, into: Stmt[]): Value;
+  operand(o: Operand, i: Dim, k: Dim, into: Stmt[]): Value;
   /** The buffer that a plain operand lies in, and where its element (i, k) is. */
-  address(role: Role, i: Dim, k: Dim): { readonly buffer: string; readonly index: Dim };
+  address(o: Operand, i: Dim, k: Dim): { readonly buffer: string; readonly index: Dim };
   /** Strides of plain operands across (m or n) and along k. */
   readonly strides: Readonly<Record<Role, readonly [across: number, k: number] | undefined>>;
   /** The operand is bytes of a buffer as they stand: it can be copied without being computed. */
-  isPlain(role: Role): boolean;
-  /** A plain operand without batches as rows of a buffer from its beginning: each as long as the distance to the next. */
-  rows(role: Role): Rows | undefined;
-  /** Partial sums of a grid point's tile, when k is cut into blocks. */
+  isPlain(o: Operand): boolean;
+  /** A role's plain operands without batches as rows of a buffer from its beginning: each as long as the distance to the next. */
+  rows(role: Role): readonly Rows[] | undefined;
+  /** Partial sums of a grid point's tile, when k is cut into blocks; one product's after the other's. */
   readonly partial: Buffer;
   readonly partialWidth: number;
+  readonly partialSize: number;
   /** A CPU's tile on its way through a long epilogue. */
   readonly spills: boolean;
   readonly spilled: Buffer;
@@ -115,8 +138,11 @@ export interface Contract {
 export function contract(group: Group, t: ContractTiling): Contract {
   const root = group.root!;
   const { batch, total, dtype } = orient(dotShape(root), t.turned);
-  const [left, right] = root.inputs as readonly [Node, Node];
-  const operands: Readonly<Record<Role, Node>> = t.turned ? { a: right, b: left } : { a: left, b: right };
+  const operands = operandsOf(group, t.turned);
+  const products = productsOf(group).map((node, index): Product => {
+    const of = (role: Role): Operand => operands[role].find((o) => o.node === node.inputs[side(role, t.turned)])!;
+    return { index, a: of("a"), b: of("b") };
+  });
   const pack = t.pack ?? 1;
   const buffers = groupBuffers(group);
 
@@ -126,13 +152,14 @@ export function contract(group: Group, t: ContractTiling): Contract {
   const lane = mod(tid, unit?.lanes ?? 1);
   const alongK = t.micro.along === "k";
   const cells = unit ? (mr / unit.m) * (nr / unit.n) * perLane : mr * nr * (alongK ? vector : 1);
-  const acc: Buffer = { name: "acc", dtype: unit ? "f32" : dtype, space: "reg", size: cells };
+  const acc: Buffer = { name: "acc", dtype: unit ? "f32" : dtype, space: "reg", size: cells * products.length };
   const I = axis("i", unit ? mr / unit.m : mr, "unroll");
   const J = axis("j", unit ? nr / unit.n : alongK ? nr : nr / vector, "unroll");
   const L = axis("l", vector, "vector");
-  const cell = unit
+  const first = unit
     ? mul(add(mul(at(I), nr / unit.n), at(J)), perLane)
     : add(mul(at(I), alongK ? nr * vector : nr), mul(at(J), vector), at(L));
+  const cell = (p: Product): Dim => add(first, p.index * cells);
 
   const { digits, points, batchFlat } = parallel(t, total, numel(batch), tid, unit?.lanes ?? 1);
   const batchIndex = unflatten(batchFlat, batch);
@@ -153,24 +180,19 @@ export function contract(group: Group, t: ContractTiling): Contract {
   const strides = { a: stridesOf(group, "a", t.turned), b: stridesOf(group, "b", t.turned) };
   const kInner = (role: Role): boolean => (role === "b" ? strides.b?.[0] !== 1 : t.a?.layout.kind !== "columns" || strides.a?.[0] !== 1);
 
-  const stages = new Map<Role, { readonly buffer: Buffer; readonly size: number }>();
-  for (const role of ["a", "b"] as const) {
-    const stage = t[role];
-    if (!stage) continue;
-    const n = tileOf(role, across(role));
-    const k = tileOf(role, "k");
-    const size =
-      stage.layout.kind === "panels"
-        ? Math.ceil(n / stage.layout.width) * stage.layout.width * Math.ceil(k / pack)
-        : stage.layout.kind === "swizzled"
-          ? n * k
-          : stage.layout.kind === "rows" && kInner(role)
-            ? n * (k + stage.layout.pad)
-            : k * (n + stage.layout.pad);
-    stages.set(role, { buffer: { name: `${role}Stage`, dtype: stage.dtype, space: "shared", size: size * t.depth }, size });
-  }
+  const slotSize = (role: Role): number => {
+    const { layout } = t[role]!;
+    const [n, k] = [tileOf(role, across(role)), tileOf(role, "k")];
+    if (layout.kind === "panels") return Math.ceil(n / layout.width) * layout.width * Math.ceil(k / pack);
+    if (layout.kind === "swizzled") return n * k;
+    return layout.kind === "rows" && kInner(role) ? n * (k + layout.pad) : k * (n + layout.pad);
+  };
+  const stages = new Map<Operand, Buffer>();
+  for (const role of ["a", "b"] as const)
+    for (const o of t[role] ? operands[role] : [])
+      stages.set(o, { name: `${role}Stage${o.index || ""}`, dtype: t[role]!.dtype, space: "shared", size: slotSize(role) * t.depth });
   function place(role: Role, i: Dim, k: Dim, slot: Dim): Dim {
-    const base = mul(slot, stages.get(role)!.size);
+    const base = mul(slot, slotSize(role));
     const kTile = tileOf(role, "k");
     const { layout } = t[role]!;
     switch (layout.kind) {
@@ -195,33 +217,29 @@ export function contract(group: Group, t: ContractTiling): Contract {
     registers.push(made);
     return made;
   };
-  // One evaluator, so that no name is given twice; what stands for the product differs from accumulator to accumulator.
-  let product: Value | undefined;
-  const evaluator = makeEvaluator(group, buffers, new Map([[root, () => product]]));
-  const epilogue = (value: Value): Evaluator => {
-    product = value;
+  // One evaluator, so that no name is given twice; what stands for a product differs from accumulator to accumulator.
+  let current: readonly Value[] = [];
+  const evaluator = makeEvaluator(aroundProducts(group), buffers, new Map(productsOf(group).map((node, i) => [node, () => current[i]])));
+  const epilogue = (values: readonly Value[]): Evaluator => {
+    current = values;
     return evaluator.scope();
   };
-  const operandIndex = (role: Role, i: Dim, k: Dim): readonly Dim[] => [
-    ...batchIndex,
-    ...((role === "a") !== (t.turned ?? false) ? [i, k] : [k, i]),
-  ];
-  const operand = (role: Role, i: Dim, k: Dim, into: Stmt[]): Value =>
-    evaluator.scope().value(operands[role], operandIndex(role, i, k), into);
-  function address(role: Role, i: Dim, k: Dim): { readonly buffer: string; readonly index: Dim } {
-    const v = operand(role, i, k, []);
-    if (v.kind !== "load") throw new Error(`operand ${role} of ${group.name} is not a view of a buffer`);
+  const operandIndex = (role: Role, i: Dim, k: Dim): readonly Dim[] => [...batchIndex, ...(side(role, t.turned) === 0 ? [i, k] : [k, i])];
+  const operand = (o: Operand, i: Dim, k: Dim, into: Stmt[]): Value => evaluator.scope().value(o.node, operandIndex(o.role, i, k), into);
+  function address(o: Operand, i: Dim, k: Dim): { readonly buffer: string; readonly index: Dim } {
+    const v = operand(o, i, k, []);
+    if (v.kind !== "load") throw new Error(`operand ${o.role} of ${group.name} is not a view of a buffer`);
     return { buffer: v.buffer, index: v.index };
   }
-  const isPlain = (role: Role): boolean =>
-    plainView(group, buffers, operands[role], operandIndex(role, variable("i", 0, 1 << 20), variable("k", 0, 1 << 20))) !== undefined;
-  const rows = (role: Role): Rows | undefined => wholeRows(group, role);
+  const isPlain = (o: Operand): boolean =>
+    plainView(group, buffers, o.node, operandIndex(o.role, variable("i", 0, 1 << 20), variable("k", 0, 1 << 20))) !== undefined;
+  const rows = (role: Role): readonly Rows[] | undefined => wholeRows(group, role);
   const partialWidth = t.levels.findLast((l) => l.axis === "n" && l.on === "grid")?.tile ?? nr;
   const partialHeight = t.levels.findLast((l) => l.axis === "m" && l.on === "grid")?.tile ?? mr;
   return {
     group,
     t,
-    root,
+    products,
     batch,
     batchFlat,
     total,
@@ -243,6 +261,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
     J,
     L,
     cell,
+    cells,
     digits,
     points,
     tileOf,
@@ -252,6 +271,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
     inGridPoint,
     kInner,
     stages,
+    slotSize,
     place,
     epilogue,
     register,
@@ -261,10 +281,11 @@ export function contract(group: Group, t: ContractTiling): Contract {
     strides,
     isPlain,
     rows,
-    partial: { name: "partial", dtype, space: "shared", size: partialHeight * partialWidth } as Buffer,
+    partial: { name: "partial", dtype, space: "shared", size: partialHeight * partialWidth * products.length } as Buffer,
     partialWidth,
+    partialSize: partialHeight * partialWidth,
     spills: t.threads === 1 && !unit && t.leave !== "swept" && epilogueLength(group) > shortEpilogue,
-    spilled: { name: "spilled", dtype, space: "shared", size: mr * nr } as Buffer,
+    spilled: { name: "spilled", dtype, space: "shared", size: mr * nr * products.length } as Buffer,
     corners: { name: "corners", dtype: "bf16", space: "shared", size: Math.ceil(t.threads / 32) * 16 * 72 } as Buffer,
     full: { name: "full", dtype: "u32", space: "signal", size: t.depth } as Buffer,
     empty: { name: "empty", dtype: "u32", space: "signal", size: t.depth } as Buffer,
@@ -274,7 +295,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
 /** Operations that may be printed once for every accumulator register. */
 const shortEpilogue = 3;
 function epilogueLength(group: Group): number {
-  const after = new Set<Node>([group.root!]);
+  const after = new Set<Node>(productsOf(group));
   for (const n of group.nodes) if (n.inputs.some((i) => after.has(i))) after.add(n);
   return [...after].filter((n) => n.op.kind === "elementwise").length;
 }

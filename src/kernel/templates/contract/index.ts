@@ -5,7 +5,8 @@
  */
 import { bytesOf } from "../../../core/dtype.js";
 import { add, type Dim, divides, lo, max, min, mul, sub, variable, variables } from "../../../core/expr.js";
-import { isStatic, numel } from "../../../core/type.js";
+import { ceilPower } from "../../../core/numbers.js";
+import { isStatic, numel, showType } from "../../../core/type.js";
 import { is, type Node } from "../../../ir/node.js";
 import { dotOp } from "../../../ops/matmul.js";
 import type { Target, Template } from "../../codegen.js";
@@ -16,7 +17,7 @@ import { accumulate } from "./accumulate.js";
 import { type Contract, contract, pieces, type State } from "./contract.js";
 import { sweep } from "./leave.js";
 import { micro } from "./micro.js";
-import { dotShape, orient, stridesOf, wholeRows } from "./operands.js";
+import { dotShape, operandsOf, orient, productsOf, stridesOf, wholeRows } from "./operands.js";
 import { fedByWarp, pipelined, synchronous } from "./stage.js";
 import { type ContractTiling, kTile, type Problem, tileShared, tileThreads, tileUnit } from "./tiling.js";
 import { tileCpu } from "./tilingCpu.js";
@@ -34,38 +35,52 @@ export const contractTemplate: Template = {
   },
   prologue: () => true,
   epilogue: () => true,
+  beside: meet,
   lower: (group, target) => [lowerContract(group, tile(group, target))],
 };
 
+/** Most products whose accumulators one tile holds. */
+const mostProducts = 4;
+/** Whether products may be computed in one kernel, for an epilogue that reads them all: equal sizes and types, one operand in common. */
+function meet(nodes: readonly Node[]): true | string {
+  if (nodes.length > mostProducts) return `${nodes.length} products have no room in one tile`;
+  const sizes = nodes.map((n) => JSON.stringify([n.type.dtype, n.inputs.map((x) => showType(x.type))]));
+  if (new Set(sizes).size > 1) return "the products have different sizes or types";
+  const shared = [0, 1].some((i) => new Set(nodes.map((n) => n.inputs[i]!)).size === 1);
+  return shared || "the products have no operand in common";
+}
+
 /** The tiling for a group on a target. */
 export function tile(group: Group, target: Target): ContractTiling {
-  const [a, b] = group.root!.inputs as readonly [Node, Node];
   const problem = problemOf(group);
   const { total } = problem;
   if (target.threads === 1) return tileCpu([problem, problemOf(group, true)], target);
-  const units = target.units.filter((u) => fits(u, problem, group, [a, b]) && copies(u, problem.strides.a, problem.strides.b));
+  const units = target.units.filter((u) => fits(u, problem, group) && copies(u, problem.strides.a, problem.strides.b));
   const [rowsA, rowsB] = [wholeRows(group, "a"), wholeRows(group, "b")];
   const shared = units.filter((u) => u.operands === "shared");
   // What lies beyond a row is 0 in a copied tile; what follows a part of a row is not.
-  const ends = rowsA && rowsB && (divides(kTile, total.k) || (rowsA.columns === total.k && rowsB.columns === total.k));
-  if (shared.length && ends) {
-    const t = tileShared(shared, problem, target);
+  const ends = rowsA && rowsB && (divides(kTile, total.k) || [...rowsA, ...rowsB].every((r) => r.columns === total.k));
+  const t = shared.length && ends ? tileShared(shared, problem, target) : undefined;
+  if (t) {
     return group.outputs.every((o) => o.type.dtype === "bf16") ? t : { ...t, leave: "direct" };
   }
   const unit = units.find((u) => u.operands === "registers");
-  const whole = isStatic(Object.values(total)) && divides(128, total.m) && divides(128, total.n) && divides(kTile, total.k);
-  return unit && whole ? tileUnit(unit, { m: 128, n: 128, k: kTile }, [2, 4], 3, 8) : tileThreads(problem, target);
+  const block = { m: 128 / ceilPower(problem.operands.a), n: 128 / ceilPower(problem.operands.b), k: kTile };
+  const whole = isStatic(Object.values(total)) && divides(block.m, total.m) && divides(block.n, total.n) && divides(kTile, total.k);
+  return unit && whole ? tileUnit(unit, block, [2, 4], 3, 8) : tileThreads(problem, target);
 }
 /** What a tiling depends on; `turned`: for the transposed product. */
 function problemOf(group: Group, turned?: boolean): Problem {
   const { batch, total, dtype } = orient(dotShape(group.root!), turned);
   const strides = { a: stridesOf(group, "a", turned), b: stridesOf(group, "b", turned) };
-  return { batch: numel(batch), total, dtype, input: group.root!.inputs[0]!.type.dtype, strides };
+  const { a, b } = operandsOf(group, turned);
+  const products = { products: productsOf(group).length, operands: { a: a.length, b: b.length } };
+  return { batch: numel(batch), total, dtype, input: group.root!.inputs[0]!.type.dtype, strides, ...products };
 }
 /** Whether a matrix unit takes this product: its dtype, and operands that are copied and not computed. */
-function fits(u: MatrixUnit, p: Problem, group: Group, [a, b]: readonly [Node, Node]): boolean {
+function fits(u: MatrixUnit, p: Problem, group: Group): boolean {
   const plain = p.strides.a !== undefined && p.strides.b !== undefined;
-  return a.type.dtype === u.input && b.type.dtype === u.input && plain && group.root!.type.dtype === u.input;
+  return p.input === u.input && plain && group.root!.type.dtype === u.input;
 }
 
 /** Whether 16-byte copies can fill what a unit reads: rows of k (b's may be rows of n where fragments turn them), each row aligned. */
@@ -145,7 +160,7 @@ function withProducer(x: Contract, k: Kernel, producer: readonly Stmt[]): Kernel
 }
 
 function kernelOf(x: Contract, body: readonly Stmt[]): Kernel {
-  const stages = [...x.stages.values()].map((s) => s.buffer);
+  const stages = [...x.stages.values()];
   const corners = x.t.leave === "regrouped" ? [x.corners] : [];
   const waits = x.t.levels.some(
     (l) => l.axis === "k" && x.t.levels.indexOf(l) < x.t.accumulate && !(typeof x.total.k === "number" && x.total.k <= l.tile),

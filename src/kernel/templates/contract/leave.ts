@@ -2,16 +2,16 @@
 import { add, type Dim, div, divides, mod, mul } from "../../../core/expr.js";
 import type { Shape } from "../../../core/type.js";
 import { at, axis, below, load, loops, type Stmt, store, type Value } from "../../kernel.js";
-import { type Contract, pieces, type State } from "./contract.js";
+import { type Contract, type Product, pieces, type State } from "./contract.js";
 
 /** Where an element of the register block waits in scratch. */
-export const waiting = (x: Contract, st: State, i: Dim, j: Dim): Dim =>
-  add(mul(add(x.inGridPoint(st, "m"), i), x.partialWidth), x.inGridPoint(st, "n"), j);
+export const waiting = (x: Contract, p: Product, st: State, i: Dim, j: Dim): Dim =>
+  add(mul(add(x.inGridPoint(st, "m"), i), x.partialWidth), x.inGridPoint(st, "n"), j, p.index * x.partialSize);
 
-/** Computes every output at an element (m, n) of the tiling, where the product is `v`, and stores it. */
-export function leave(x: Contract, v: Value, m: Dim, n: Dim, into: Stmt[]): void {
+/** Computes every output at an element (m, n) of the tiling, given the products' elements there, and stores it. */
+export function leave(x: Contract, products: readonly Value[], m: Dim, n: Dim, into: Stmt[]): void {
   const [row, column] = x.position(m, n);
-  const e = x.epilogue(v);
+  const e = x.epilogue(products);
   const values = x.group.outputs.map((o) => e.value(o, outputIndex(x, o.type.shape, row, column), into));
   into.push(...values.map((value, i) => store(x.outs[i]!, flat(x, row, column), value)));
 }
@@ -50,7 +50,13 @@ export function sweep(x: Contract, st: State, lanes: number): readonly Stmt[] {
   const [i, j] = x.position(at(r), across);
   const [m, n] = [add(st.off.m, i), add(st.off.n, j)];
   const body: Stmt[] = [];
-  leave(x, load(x.partial, waiting(x, st, i, j)), m, n, body);
+  leave(
+    x,
+    x.products.map((p) => load(x.partial, waiting(x, p, st, i, j))),
+    m,
+    n,
+    body,
+  );
   const column = x.position(m, n)[1];
   return loops([r, c, l], divides(lanes, ofColumns) ? body : [{ kind: "if", test: below(column, ofColumns), body }]);
 }

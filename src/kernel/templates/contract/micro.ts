@@ -1,7 +1,8 @@
 /** The innermost tile, once per kind of arithmetic: fused multiply-add on lanes, or a matrix unit. */
 import { add, ceilDiv, type Dim, div, divides, mod, mul } from "../../../core/expr.js";
-import { apply, at, axis, load, loops, type MatrixUnit, type Ref, ref, type Stmt, store, type Value } from "../../kernel.js";
-import { across, type Contract, inside, pieces, type State } from "./contract.js";
+import { apply, at, axis, type Buffer, load, loops, type MatrixUnit, type Ref, ref, type Stmt, store, type Value } from "../../kernel.js";
+import { across, type Contract, inside, type Product, pieces, type State } from "./contract.js";
+import type { Operand } from "./operands.js";
 import { lanesAlongK } from "./sums.js";
 import type { Role } from "./tiling.js";
 import { operandWord } from "./words.js";
@@ -16,9 +17,12 @@ export function micro(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   const where = (role: Role, i: Dim, more: Dim = 0): Dim =>
     x.place(role, add(x.relative(role, st, across(role)), i), add(x.relative(role, st, "k"), k, more), slot);
   if (unit.operands === "registers") return loops([kk], fragments(x, unit, where));
-  const from = (role: Role, i: Dim): Ref => ref(x.stages.get(role)!.buffer, where(role, i));
-  const mma: Stmt = { kind: "mma", unit, acc: ref(x.acc, x.cell), a: from("a", mul(at(x.I), unit.m)), b: from("b", mul(at(x.J), unit.n)) };
-  return [{ kind: "issue", unit, body: loops([kk, x.I, x.J], [mma]) }];
+  const from = (o: Operand, i: Dim): Ref => ref(x.stages.get(o)!, where(o.role, i));
+  const mma = (p: Product): Stmt => {
+    const [a, b] = [from(p.a, mul(at(x.I), unit.m)), from(p.b, mul(at(x.J), unit.n))];
+    return { kind: "mma", unit, acc: ref(x.acc, x.cell(p)), a, b };
+  };
+  return [{ kind: "issue", unit, body: loops([kk, x.I, x.J], x.products.map(mma)) }];
 }
 
 /** acc[i, j] += a[i] * b[j]: b is held in vectors, a is broadcast. */
@@ -30,30 +34,38 @@ function lanes(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   const [ko, ki] = [axis("k", turns > 1 ? div(size, turns) : size, "loop"), axis("kk", turns, "unroll")];
   const k = turns > 1 ? add(mul(at(ko), turns), at(ki)) : at(ko);
   const held = pack > 1 ? "u32" : dtype;
-  const br = x.register("br", held, x.nr);
-  const ar = x.register("ar", held, x.mr);
-  const read = (role: Role, i: Dim, into: Stmt[]): Value =>
-    x.t[role]
-      ? load(
-          x.stages.get(role)!.buffer,
-          x.place(role, add(x.relative(role, st, across(role)), i), add(div(x.relative(role, st, "k"), pack), k), slot),
-        )
-      : pack > 1
-        ? operandWord(x, role, inside(x, role, add(st.off[across(role)], i)), add(st.off.k, mul(k, pack)), into)
-        : x.operand(role, inside(x, role, add(st.off[across(role)], i)), add(st.off.k, k), into);
+  const br = x.register("br", held, x.nr * x.operands.b.length);
+  const ar = x.register("ar", held, x.mr * x.operands.a.length);
+  const read = (o: Operand, i: Dim, into: Stmt[]): Value => {
+    const { role } = o;
+    const stage = x.stages.get(o);
+    if (stage) {
+      const place = x.place(role, add(x.relative(role, st, across(role)), i), add(div(x.relative(role, st, "k"), pack), k), slot);
+      return load(stage, place);
+    }
+    const row = inside(x, role, add(st.off[across(role)], i));
+    return pack > 1 ? operandWord(x, o, row, add(st.off.k, mul(k, pack)), into) : x.operand(o, row, add(st.off.k, k), into);
+  };
+  /** Where a role's operands wait in registers. */
+  const fill = (role: Role, register: Buffer, i: Dim): Stmt[] => {
+    const into: Stmt[] = [];
+    for (const o of x.operands[role]) into.push(store(register, add(i, o.index * (role === "a" ? x.mr : x.nr)), read(o, i, into)));
+    return into;
+  };
   const j = add(mul(at(J), x.vector), at(L));
-  const loadB: Stmt[] = [];
-  loadB.push(store(br, j, read("b", j, loadB)));
-  const loadA: Stmt[] = [];
+  const loadB = fill("b", br, j);
   // Where a lies turned in shared memory, neighbouring rows are one access.
   const wide = x.t.a?.layout.kind === "columns" && x.vector > 1 && x.mr % x.vector === 0;
   const [Ia, La] = [axis("ia", x.mr / x.vector, "unroll"), axis("la", x.vector, "vector")];
   const row = wide ? add(mul(at(Ia), x.vector), at(La)) : at(I);
-  loadA.push(store(ar, row, read("a", row, loadA)));
-  const update = store(x.acc, cell, apply(pack > 1 ? "dot2" : "fma", dtype, load(ar, at(I)), load(br, j), load(x.acc, cell)));
+  const loadA = fill("a", ar, row);
+  const update = x.products.map((p) => {
+    const [a, b] = [load(ar, add(at(I), p.a.index * x.mr)), load(br, add(j, p.b.index * x.nr))];
+    return store(x.acc, cell(p), apply(pack > 1 ? "dot2" : "fma", dtype, a, b, load(x.acc, cell(p))));
+  });
   const body = wide
-    ? [...loops([J, L], loadB), ...loops([Ia, La], loadA), ...loops([I, J, L], [update])]
-    : [...loops([J, L], loadB), ...loops([I], [...loadA, ...loops([J, L], [update])])];
+    ? [...loops([J, L], loadB), ...loops([Ia, La], loadA), ...loops([I, J, L], update)]
+    : [...loops([J, L], loadB), ...loops([I], [...loadA, ...loops([J, L], update)])];
   return loops(turns > 1 ? [ko, ki] : [ko], body);
 }
 
@@ -61,18 +73,19 @@ type Where = (role: Role, i: Dim, more?: Dim) => Dim;
 /** mma.sync: ldmatrix moves a 16 x 16 block; each lane names one 8-element row of it. */
 function fragments(x: Contract, unit: MatrixUnit, where: Where): readonly Stmt[] {
   const { I, J, lane } = x;
-  const a = x.register("af", "u32", (x.mr / unit.m) * 4);
-  const b = x.register("bf", "u32", (x.nr / unit.n) * 2);
+  const [rows, columns] = [(x.mr / unit.m) * 4, (x.nr / unit.n) * 2];
+  const a = x.register("af", "u32", rows * x.operands.a.length);
+  const b = x.register("bf", "u32", columns * x.operands.b.length);
   const J2 = axis("j", x.nr / unit.n / 2, "unroll");
   const column = mul(at(J2), 16);
   const upper = mul(div(lane, 16), 8);
   const in16 = mod(lane, 16);
   const transposed = !x.kInner("b");
-  const fetch = (into: Ref, role: Role, index: Dim, transpose: boolean): Stmt => ({
+  const fetch = (into: Ref, o: Operand, index: Dim, transpose: boolean): Stmt => ({
     kind: "fetch",
     unit,
     into,
-    from: ref(x.stages.get(role)!.buffer, index),
+    from: ref(x.stages.get(o)!, index),
     stride: 0,
     count: 4,
     transposed: transpose,
@@ -80,9 +93,15 @@ function fragments(x: Contract, unit: MatrixUnit, where: Where): readonly Stmt[]
   const whereB = transposed
     ? where("b", add(column, upper), in16)
     : where("b", add(column, upper, mod(lane, 8)), mul(mod(div(lane, 8), 2), 8));
+  const mma = (p: Product): Stmt => {
+    const [from, by] = [ref(a, add(mul(at(I), 4), p.a.index * rows)), ref(b, add(mul(at(J), 2), p.b.index * columns))];
+    return { kind: "mma", unit, acc: ref(x.acc, x.cell(p)), a: from, b: by };
+  };
   return [
-    ...loops([I], [fetch(ref(a, mul(at(I), 4)), "a", where("a", add(mul(at(I), 16), in16), upper), false)]),
-    ...loops([J2], [fetch(ref(b, mul(at(J2), 4)), "b", whereB, transposed)]),
-    ...loops([I, J], [{ kind: "mma", unit, acc: ref(x.acc, x.cell), a: ref(a, mul(at(I), 4)), b: ref(b, mul(at(J), 2)) }]),
+    ...x.operands.a.flatMap((o) =>
+      loops([I], [fetch(ref(a, add(mul(at(I), 4), o.index * rows)), o, where("a", add(mul(at(I), 16), in16), upper), false)]),
+    ),
+    ...x.operands.b.flatMap((o) => loops([J2], [fetch(ref(b, add(mul(at(J2), 4), o.index * columns)), o, whereB, transposed)])),
+    ...loops([I, J], x.products.map(mma)),
   ];
 }

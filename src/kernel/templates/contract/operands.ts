@@ -21,9 +21,37 @@ export function dotShape(root: Node): DotShape {
   const total = { m: a.type.shape[r - 2]!, n: b.type.shape[r - 1]!, k: a.type.shape[r - 1]! };
   return { batch: a.type.shape.slice(0, -2), total, dtype: computeDType(root.type.dtype) };
 }
+/** The products that a group computes in one kernel. */
+export const productsOf = (group: Group): readonly Node[] => [group.root!, ...(group.beside ?? [])];
+
+/** One operand of a group's products. */
+export interface Operand {
+  readonly role: Role;
+  readonly node: Node;
+  /** Its number among the role's operands. */
+  readonly index: number;
+}
+/** The operands by role, as a tiling names them: one, where all products share it. */
+export function operandsOf(group: Group, turned?: boolean): Readonly<Record<Role, readonly Operand[]>> {
+  const of = (role: Role): readonly Operand[] =>
+    [...new Set(productsOf(group).map((r) => r.inputs[side(role, turned)]!))].map((node, index) => ({ role, node, index }));
+  return { a: of("a"), b: of("b") };
+}
+/** Which input of a product plays a role. */
+export const side = (role: Role, turned?: boolean): 0 | 1 => ((role === "a") === (turned ?? false) ? 1 : 0);
+
 /** Sizes as a tiling names them. */
 export const orient = <T extends { readonly total: PerAxis<Dim> }>(s: T, turned?: boolean): T =>
   turned ? { ...s, total: { m: s.total.n, n: s.total.m, k: s.total.k } } : s;
+
+/**
+ * What stands before and behind the products, for evaluators: an operand that several products read is not named for that, since
+ * each product reads it in the same place.
+ */
+export function aroundProducts(group: Group): Group {
+  const products = new Set(productsOf(group));
+  return { ...group, nodes: group.nodes.filter((n) => !products.has(n)) };
+}
 
 /** The address of an operand that is only a view of a buffer: no arithmetic, no masks, nothing read for its index. */
 export function plainView(
@@ -33,7 +61,7 @@ export function plainView(
   index: readonly Dim[],
 ): (Value & { kind: "load" }) | undefined {
   const into: Stmt[] = [];
-  const v = makeEvaluator(group, buffers).value(node, index, into);
+  const v = makeEvaluator(aroundProducts(group), buffers).value(node, index, into);
   return into.length === 0 && v.kind === "load" ? v : undefined;
 }
 
@@ -43,19 +71,23 @@ export interface Rows {
   /** Elements from one row to the next. */
   readonly columns: number;
 }
-/** A plain operand without batches as rows of k, or undefined where it is not that. */
-export function wholeRows(group: Group, role: Role): Rows | undefined {
+/** Plain operands without batches as rows of k, or undefined where one is not that. */
+export function wholeRows(group: Group, role: Role): readonly Rows[] | undefined {
   const { batch } = dotShape(group.root!);
   const by = stridesOf(group, role);
   if (numel(batch) !== 1 || by?.[1] !== 1) return undefined;
-  const v = plainView(group, groupBuffers(group), group.root!.inputs[role === "a" ? 0 : 1]!, [...batch.map(() => 0), 0, 0]);
-  return v?.index === 0 ? { from: v.buffer, columns: by[0] } : undefined;
+  const buffers = groupBuffers(group);
+  const all = operandsOf(group)[role].map((o) => plainView(group, buffers, o.node, [...batch.map(() => 0), 0, 0]));
+  return all.every((v) => v?.index === 0) ? all.map((v) => ({ from: v!.buffer, columns: by[0] })) : undefined;
 }
-/** Strides across (m or n) and along k of an operand that is a plain affine view of a buffer. */
-export function stridesOf(group: Group, role: Role, turned?: boolean): readonly [across: number, k: number] | undefined {
+type Strides = readonly [across: number, k: number];
+/** Strides across (m or n) and along k of a role's operands, where they are plain affine views of buffers that lie alike. */
+export function stridesOf(group: Group, role: Role, turned?: boolean): Strides | undefined {
+  const [first, ...more] = operandsOf(group, turned)[role].map((o) => stridesOfOne(group, o.node, side(role, turned) === 0));
+  return more.every((s) => s && first && s[0] === first[0] && s[1] === first[1]) ? first : undefined;
+}
+function stridesOfOne(group: Group, node: Node, left: boolean): Strides | undefined {
   const { batch, total } = dotShape(group.root!);
-  const left = (role === "a") !== (turned ?? false);
-  const node = group.root!.inputs[left ? 0 : 1]!;
   const names: readonly Name[] = left ? ["m", "k"] : ["k", "n"];
   const index = [...batch.map((d, i) => at(axis(`b${i}`, d, "loop"))), ...names.map((x) => at(axis(x, total[x], "loop")))];
   const v = plainView(group, groupBuffers(group), node, index);

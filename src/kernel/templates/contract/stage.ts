@@ -3,26 +3,28 @@ import { bytesOf, isFloat } from "../../../core/dtype.js";
 import { add, type Dim, div, divides, hi, mod, mul, sub } from "../../../core/expr.js";
 import { type Axis, at, axis, below, constant, loops, ref, type Stmt, store } from "../../kernel.js";
 import { across, type Contract, pieces, type State } from "./contract.js";
+import type { Operand } from "./operands.js";
 import type { Role } from "./tiling.js";
 import { operandWord } from "./words.js";
 
 export type Advance = (i: Dim) => State;
 export type Inner = (i: Dim, slot: Dim) => readonly Stmt[];
 
-function stage(x: Contract, role: Role, st: State, slot: Dim): readonly Stmt[] {
+function stage(x: Contract, o: Operand, st: State, slot: Dim): readonly Stmt[] {
   const { t, total } = x;
-  const { buffer } = x.stages.get(role)!;
+  const { role } = o;
+  const buffer = x.stages.get(o)!;
   const { layout, dtype } = t[role]!;
   const name = across(role);
   const base = x.origin(role, name);
   const into: Stmt[] = [];
-  if (layout.kind === "panels") return panels(x, role, st, layout.width);
+  if (layout.kind === "panels") return panels(x, o, st, layout.width);
   const width = x.tileOf(role, name);
   const kTile = x.tileOf(role, "k");
   const kInner = x.kInner(role);
   const inner = kInner ? kTile : width;
   const whole = divides(width, total[name]) && divides(kTile, total.k);
-  const plain = whole && x.isPlain(role) && x.operands[role].type.dtype === dtype;
+  const plain = whole && x.isPlain(o) && o.node.type.dtype === dtype;
   const v = plain && t.depth > 1 ? 16 / bytesOf(dtype) : Math.min(4, x.vector);
   const u = axis(`copy_${role}`, (width * kTile) / (t.threads * v), "unroll");
   const l = axis(`lane_${role}`, v, "vector");
@@ -32,13 +34,13 @@ function stage(x: Contract, role: Role, st: State, slot: Dim): readonly Stmt[] {
   const [i, k] = kInner ? [major, minor] : [minor, major];
   const to = x.place(role, i, k, slot);
   if (plain && t.depth > 1) {
-    const from = x.address(role, add(base, i), add(st.off.k, k));
+    const from = x.address(o, add(base, i), add(st.off.k, k));
     return loops([u], [{ kind: "copy", to: ref(buffer, to), from, count: v }]);
   }
   const [li, lk] = [kInner ? i : add(i, at(l)), kInner ? add(k, at(l)) : k];
   const [ei, ek] = [add(base, li), add(st.off.k, lk)];
   const there = x.place(role, li, lk, slot);
-  into.push(store(buffer, there, x.operand(role, ei, ek, into)));
+  into.push(store(buffer, there, x.operand(o, ei, ek, into)));
   return loops([u, l], guarded(into, [store(buffer, there, zero(x))], [...(whole ? [] : [below(ei, total[name]), below(ek, total.k)])]));
 }
 const zero = (x: Contract): ReturnType<typeof constant> => constant(isFloat(x.dtype) || bytesOf(x.dtype) < 8 ? 0 : 0n, x.dtype);
@@ -46,8 +48,9 @@ const guarded = (body: readonly Stmt[], otherwise: readonly Stmt[], tests: reado
   tests.reduceRight<readonly Stmt[]>((b, test) => [{ kind: "if", test, body: b, else: otherwise }], body);
 
 /** A CPU packs panels, zero beyond the edge; the axis that is contiguous in memory runs along vector lanes where it can. */
-function panels(x: Contract, role: Role, st: State, width: number): readonly Stmt[] {
-  const { buffer } = x.stages.get(role)!;
+function panels(x: Contract, o: Operand, st: State, width: number): readonly Stmt[] {
+  const { role } = o;
+  const buffer = x.stages.get(o)!;
   const name = across(role);
   const kTile = x.tileOf(role, "k");
   const base = x.origin(role, name);
@@ -61,7 +64,7 @@ function panels(x: Contract, role: Role, st: State, width: number): readonly Stm
   const to = add(mul(at(p), width * Math.ceil(kTile / x.pack)), mul(at(k), width), within);
   const into: Stmt[] = [];
   const from = add(st.off.k, mul(at(k), x.pack));
-  into.push(store(buffer, to, x.pack > 1 ? operandWord(x, role, element, from, into) : x.operand(role, element, from, into)));
+  into.push(store(buffer, to, x.pack > 1 ? operandWord(x, o, element, from, into) : x.operand(o, element, from, into)));
   const edge = divides(width, x.total[name]) ? [] : [below(element, x.total[name])];
   return loops([p, k, i, l], guarded(into, [store(buffer, to, x.pack > 1 ? constant(0, "u32") : zero(x))], edge));
 }
@@ -75,7 +78,15 @@ function lanesOf(width: number, vector: number): number {
 /** Fill, use, repeat. */
 export function synchronous(x: Contract, roles: readonly Role[], loop: Axis, advance: Advance, inner: Inner, slot: Dim): readonly Stmt[] {
   const fence: readonly Stmt[] = roles.length && x.t.threads > 1 ? [{ kind: "barrier" }] : [];
-  return loops([loop], [...fence, ...roles.flatMap((r) => stage(x, r, advance(at(loop)), 0)), ...fence, ...inner(at(loop), slot)]);
+  return loops(
+    [loop],
+    [
+      ...fence,
+      ...roles.flatMap((r) => x.operands[r].flatMap((o) => stage(x, o, advance(at(loop)), 0))),
+      ...fence,
+      ...inner(at(loop), slot),
+    ],
+  );
 }
 
 /** Software pipeline: background copies run `ahead` tiles in front. A unit that reads shared memory in the background needs one more slot. */
@@ -86,7 +97,7 @@ export function pipelined(x: Contract, roles: readonly Role[], loop: Axis, advan
   const i = at(loop);
   const next = add(i, ahead);
   const use = inner(i, mod(i, t.depth));
-  const fill = (to: Dim): readonly Stmt[] => roles.flatMap((r) => stage(x, r, advance(to), mod(to, t.depth)));
+  const fill = (to: Dim): readonly Stmt[] => roles.flatMap((r) => x.operands[r].flatMap((o) => stage(x, o, advance(to), mod(to, t.depth))));
   const start = (s: number): readonly Stmt[] => (s < hi(loop.size) ? [{ kind: "if", test: below(s, loop.size), body: fill(s) }] : []);
   const first = Array.from({ length: ahead }, (_, s): readonly Stmt[] => [...start(s), { kind: "commit" }]).flat();
   const fetch: readonly Stmt[] = [{ kind: "if", test: below(next, loop.size), body: fill(next) }, { kind: "commit" }];
@@ -113,12 +124,13 @@ export function fedByWarp(
   /** Signals alternate between two phases, one for each turn of a slot. */
   const phase = (i: Dim): Dim => mod(div(i, t.depth), 2);
   const after = (n: number, body: readonly Stmt[]): Stmt => ({ kind: "if", test: below(n, k), body });
-  const tile = (r: Role): Stmt => {
-    const { buffer } = x.stages.get(r)!;
-    const { columns, from } = x.rows(r)!;
+  const operands = roles.flatMap((r) => x.operands[r]);
+  const tile = (o: Operand): Stmt => {
+    const r = o.role;
+    const { columns, from } = x.rows(r)![o.index]!;
     return {
       kind: "copyTile",
-      to: ref(buffer, mul(slot, x.stages.get(r)!.size)),
+      to: ref(x.stages.get(o)!, mul(slot, x.slotSize(r))),
       from,
       origin: [x.origin(r, across(r)), advance(k).off.k],
       box: [x.tileOf(r, across(r)), x.tileOf(r, "k")],
@@ -126,7 +138,7 @@ export function fedByWarp(
       signal: ref(full, slot),
     };
   };
-  const bytes = roles.reduce((sum, r) => sum + x.stages.get(r)!.size * bytesOf(x.stages.get(r)!.buffer.dtype), 0);
+  const bytes = operands.reduce((sum, o) => sum + x.slotSize(o.role) * bytesOf(x.stages.get(o)!.dtype), 0);
   const leave: Stmt = { kind: "signal", op: "arrive", on: ref(empty, mod(sub(k, 1), t.depth)), amount: 1 };
   return {
     producer: loops(
@@ -134,7 +146,7 @@ export function fedByWarp(
       [
         after(t.depth - 1, [{ kind: "signal", op: "await", on: ref(empty, slot), amount: phase(sub(k, t.depth)) }]),
         { kind: "signal", op: "expect", on: ref(full, slot), amount: bytes },
-        ...roles.map(tile),
+        ...operands.map(tile),
       ],
     ),
     consumer: [

@@ -2,7 +2,7 @@
 
 import { bytesOf, type DType } from "../../../core/dtype.js";
 import { type Dim, hi } from "../../../core/expr.js";
-import { clamp } from "../../../core/numbers.js";
+import { ceilPower, clamp } from "../../../core/numbers.js";
 import type { Target } from "../../codegen.js";
 import type { MatrixUnit } from "../../kernel.js";
 
@@ -80,6 +80,9 @@ export interface Problem {
   readonly input: DType;
   /** Strides of an operand across (m or n) and along k where it is a plain affine view of a buffer: nothing to compute, no masks. */
   readonly strides: Readonly<Record<Role, readonly [across: number, k: number] | undefined>>;
+  /** How many products are computed at once, and how many operands of each role they have: one, where they share it. */
+  readonly products: number;
+  readonly operands: Readonly<Record<Role, number>>;
 }
 
 /** Most of a size, bounded so that an unbounded symbolic dim gives sensible blocks. */
@@ -90,44 +93,57 @@ export function tileThreads(p: Problem, t: Target): ContractTiling {
   const side = clamp(Math.floor(Math.sqrt(t.threads)), 4, 16);
   const size = bytesOf(p.dtype);
   // Large blocks read shared memory less, where there are enough of them for every processor.
-  const blocks = (each: number): number => most(p.batch) * Math.ceil(most(p.total.m) / each) * Math.ceil(most(p.total.n) / each);
-  const per = size <= 4 && side === 16 && blocks(8 * side) >= t.parallel / 2 ? 8 : 4;
-  const bm = side * per;
+  const blocks = (m: number, n: number): number => most(p.batch) * Math.ceil(most(p.total.m) / m) * Math.ceil(most(p.total.n) / n);
+  // Several products share a thread's accumulators: a role with several operands has fewer rows or columns of each.
+  const most8 = (role: Role): number => 8 / ceilPower(p.operands[role]);
+  const large = size <= 4 && side === 16 && blocks(most8("a") * side, most8("b") * side) >= t.parallel / 2;
+  const [m, n] = [large ? most8("a") : Math.min(4, most8("a")), large ? most8("b") : Math.min(4, most8("b"))];
   const pad = 4;
-  const bk = 2 * 16 * (bm + pad) * size <= t.sharedBytes ? 16 : 8;
+  const row = p.operands.a * (side * m + pad) + p.operands.b * (side * n + pad);
+  const bk = 16 * row * size <= t.sharedBytes ? 16 : 8;
   const stage: Stage = { after: 5, dtype: p.dtype, layout: { kind: "columns", pad } };
   return {
     levels: [
-      { axis: "m", tile: bm, on: "grid" },
-      { axis: "n", tile: bm, on: "grid" },
-      { axis: "m", tile: per, on: "threads" },
-      { axis: "n", tile: per, on: "threads" },
+      { axis: "m", tile: side * m, on: "grid" },
+      { axis: "n", tile: side * n, on: "grid" },
+      { axis: "m", tile: m, on: "threads" },
+      { axis: "n", tile: n, on: "threads" },
       { axis: "k", tile: bk, on: "loop" },
     ],
     accumulate: 4,
     a: stage,
     b: stage,
     depth: 1,
-    micro: { m: per, n: per, k: 1, vector: t.lanes > 1 ? 4 : 1 },
+    micro: { m, n, k: 1, vector: t.lanes > 1 ? Math.min(4, n) : 1 },
     threads: side * side,
     band: 1,
   };
 }
 
+/** Columns of accumulators that the threads of a unit have registers for. */
+const mostColumns = 256;
 /** Columns of k that matrix units take at a time: 128 bytes, which is what their layout in shared memory is made of. */
 export const kTile = 64;
 
-/** A unit and a block for units that read shared memory: as few rounds of the whole GPU as possible, of blocks that use it well. */
-export function tileShared(units: readonly MatrixUnit[], p: Problem, t: Target): ContractTiling {
+/**
+ * A unit and a block for units that read shared memory: as few rounds of the whole GPU as possible, of blocks that use it well.
+ * Undefined where no unit is narrow enough for the accumulators of all products.
+ */
+export function tileShared(units: readonly MatrixUnit[], p: Problem, t: Target): ContractTiling | undefined {
   const processors = Math.max(1, t.parallel / 2);
   const cost = (u: MatrixUnit, m: number): number => {
     const blocks = Math.ceil(most(p.total.m) / m) * Math.ceil(most(p.total.n) / u.n);
     // A block's time: its products, and its operands' way into shared memory.
-    return Math.ceil(blocks / processors) * (m * u.n + 48 * (m + u.n));
+    return Math.ceil(blocks / processors) * (p.products * m * u.n + 48 * (p.operands.a * m + p.operands.b * u.n));
   };
-  const choices = units.flatMap((u) => [128, 64].map((m) => ({ u, m, cost: cost(u, m) })));
+  const depth = 4;
+  const fits = (u: MatrixUnit, m: number): boolean =>
+    p.products === 1 ||
+    (p.products * u.n <= mostColumns && depth * kTile * bytesOf(u.input) * (p.operands.a * m + p.operands.b * u.n) <= t.sharedBytes);
+  const choices = units.flatMap((u) => [128, 64].filter((m) => fits(u, m)).map((m) => ({ u, m, cost: cost(u, m) })));
+  if (!choices.length) return undefined;
   const { u, m } = choices.reduce((best, c) => (c.cost < best.cost ? c : best));
-  return { ...tileUnit(u, { m, n: u.n, k: kTile }, [m / u.m, 1], 4, 8), feed: "warp" };
+  return { ...tileUnit(u, { m, n: u.n, k: kTile }, [m / u.m, 1], depth, 8), feed: "warp" };
 }
 
 /** Tensor cores fed through shared memory by background copies; needs sizes that are multiples of the block. */

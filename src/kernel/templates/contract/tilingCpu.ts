@@ -75,25 +75,30 @@ function panels(p: Problem, t: Target, turned = false): Choice {
   const costA = packA ? reading(p.strides.a) : 0;
   const costB = reading(p.strides.b);
   const batch = one(most(p.batch));
+  const { products, operands } = p;
   let best: { readonly cost: number; readonly mc: number; readonly nc: number; readonly mr: number; readonly nr: number } | undefined;
-  for (const columns of native ? [2, 1] : [Math.min(4, n)])
-    for (const mr of native ? heights(m, clamp(Math.floor(room / columns), 1, 24)) : [microRows(m, 4)]) {
+  for (const columns of native ? [2, 1] : [clamp(n, 1, Math.floor(4 / products))])
+    for (const mr of native ? heights(m, clamp(Math.floor(room / (columns * products)), 1, 24)) : [microRows(m, 4)]) {
       const nr = lanes * columns;
       const [rows, wide] = [Math.ceil(m / mr), Math.ceil(n / nr)];
-      const multiply = native ? kw * (Math.max(mr * columns, mr + columns) / 2 + cycles.step) : kw * mr * nr;
+      const multiply = native
+        ? kw * (Math.max(mr * columns * products, mr * operands.a + columns * operands.b) / 2 + cycles.step)
+        : kw * mr * nr * products;
       for (const mBlocks of blocks(rows))
         for (const nBlocks of blocks(wide)) {
           // A sweep takes whole vectors of a tile's columns, so only the last tile may end within one.
           const unit = turned && mBlocks > 1 ? (mr * lanes) / common(mr, lanes) : mr;
           const [mc, nc] = [roundUp(Math.ceil(rows / mBlocks) * mr, unit), Math.ceil(wide / nBlocks) * nr];
-          if (nc > nr && nc * kcw * size > l2) continue;
-          if (packA && mc > mr && mc * kcw * size > l2) continue;
+          if (nc > nr && nc * kcw * size * operands.b > l2) continue;
+          if (packA && mc > mr && mc * kcw * size * operands.a > l2) continue;
           if (typeof p.total.m !== "number" && mc > mr * 32) continue;
-          if (turned && mc * nc * size > l2) continue;
+          if (turned && mc * nc * size * products > l2) continue;
           const [across, down] = [Math.ceil(n / nc), Math.ceil(m / mc)];
           const packing =
-            kw * (down * wide * nr * costB + across * rows * mr * (costA + (mc * kcw * size > l2 ? cycles.far : cycles.near)));
-          const total = batch * (rows * wide * multiply + packing + (turned ? m * n * cycles.turned : 0));
+            kw *
+            (down * wide * nr * operands.b * costB +
+              across * rows * mr * operands.a * (costA + (mc * kcw * size * operands.a > l2 ? cycles.far : cycles.near)));
+          const total = batch * (rows * wide * multiply + packing + (turned ? m * n * products * cycles.turned : 0));
           const points = batch * across * down;
           // Every thread does a whole number of points; more points make smaller tails where threads are not equally fast.
           const uneven =
@@ -154,22 +159,26 @@ function alongK(p: Problem, t: Target): readonly Choice[] {
   const { m, n, k } = { m: one(most(p.total.m)), n: one(most(p.total.n)), k: one(most(p.total.k)) };
   const pack = packOf(p, t) > 1 && divides(2, p.total.k) ? 2 : 1;
   const lanes = t.lanes;
-  const mr = m <= 6 ? m : microRows(m, 6);
-  const nr = Math.min(roundUp(n, 4), mr <= 3 && t.registers >= 32 ? 8 : 4);
-  if (mr * nr + mr + nr > t.registers && mr > 3) return [];
+  const { products, operands } = p;
+  const mr = microRows(m, Math.max(1, Math.floor(6 / products)));
+  const nr = Math.min(roundUp(n, 4), mr * products <= 3 && t.registers >= 32 ? 8 : 4);
+  if (mr * nr * products + mr * operands.a + nr * operands.b > t.registers && mr * products > 3) return [];
   const kw = Math.ceil(k / pack);
   const batch = one(most(p.batch));
   const kc = k <= 4096 * pack ? k : balanced(k, 2048 * pack, lanes * pack);
   const steps = Math.ceil(kw / lanes) * Math.ceil(k / kc);
   const [rows, wide] = [Math.ceil(m / mr), Math.ceil(n / nr)];
-  const sums = mr * nr * 2 * Math.ceil(k / kc);
+  const sums = mr * nr * products * 2 * Math.ceil(k / kc);
   const total =
     batch *
-    (rows * wide * ((steps / Math.ceil(k / kc)) * (Math.max(mr * nr, mr + nr) * cycles.alongK + cycles.step) + sums) +
-      m * n * cycles.swept);
+    (rows *
+      wide *
+      ((steps / Math.ceil(k / kc)) * (Math.max(mr * nr * products, mr * operands.a + nr * operands.b) * cycles.alongK + cycles.step) +
+        sums) +
+      m * n * products * cycles.swept);
   const mc = Math.min(roundUp(m, mr), mr * 16);
   // A sweep takes whole vectors of a tile's columns.
-  let nc = Math.min(512, Math.max(lanes, floorTo(16384 / mc, lanes)));
+  let nc = Math.min(512, Math.max(lanes, floorTo(16384 / (mc * products), lanes)));
   while (batch * Math.ceil(m / mc) * Math.ceil(n / nc) < 4 * t.parallel && nc > lanes) nc = Math.max(lanes, floorTo(nc / 2, lanes));
   if (nc >= n) nc = roundUp(n, nr);
   const tiling: ContractTiling = {
