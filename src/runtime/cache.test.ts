@@ -117,6 +117,6 @@ describe("the disk cache", () => {
     const ends = await Promise.all([run(), run()]);
     expect(ends.map((e) => e.stdout.trim())).toEqual(["right", "right"]);
     expect(readdirSync(folder).filter((f) => /build-|tmp/.test(f))).toEqual([]);
-    expect(readdirSync(folder).filter((f) => f.endsWith(".json")).length).toBe(9);
+    expect(readdirSync(folder).filter((f) => f.endsWith(".so")).length).toBe(9);
   });
 });

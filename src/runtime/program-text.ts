@@ -93,7 +93,15 @@ export function readProgram(json: unknown, load: LoadBlob, what: string): Progra
   if (o["version"] !== 1) throw new FormatError(`${what} has version ${JSON.stringify(o["version"])}; this runtime reads version 1`);
   const dims = readDims(o["dims"], what);
   const ranges = rangesOf(dims);
-  const dim = (x: unknown, label: string): Dim => readDim(x, ranges, `${label} of ${what}`);
+  // The same few expressions stand in hundreds of places.
+  const known = new Map<string, Dim>();
+  const dim = (x: unknown, label: string): Dim => {
+    const before = typeof x === "string" ? known.get(x) : undefined;
+    if (before !== undefined) return before;
+    const d = readDim(x, ranges, `${label} of ${what}`);
+    if (typeof x === "string") known.set(x, d);
+    return d;
+  };
   const list = <T>(x: unknown, label: string, read: (x: unknown, label: string) => T): T[] =>
     asArray(x, `${label} of ${what}`).map((y, i) => read(y, `${label} ${i}`));
   const index = (x: unknown, label: string): number => asInteger(x, `${label} of ${what}`);

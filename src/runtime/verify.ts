@@ -24,14 +24,18 @@ export function verifyProgram(p: Program, what: string = p.name): void {
     names.add(d.name);
   }
   const range = new Map(p.dims.map((d) => [d.name, d]));
+  /** Equal sizes are one object: what was found sane with elements as wide is not looked at again. */
+  const sane = new Map<Dim, number>();
   /** A size, count or offset over the program's dims, whose greatest value is sane. */
   const size = (d: Dim, label: string, by: number = 1): void => {
+    if ((sane.get(d) ?? 0) >= by) return;
     for (const [name, v] of variables(d)) {
       const r = range.get(name);
       if (!r || lo(v) !== r.min || hi(v) !== r.max)
         fail(`${label} = ${show(d).slice(0, 80)} uses ${name}, which is not a dim of the program with that range`);
     }
     if (!(lo(d) >= 0 && hi(d) * by <= mostBytes)) fail(`${label} = ${show(d).slice(0, 80)} ranges over [${lo(d)}, ${hi(d)}]`);
+    sane.set(d, by);
   };
 
   p.buffers.forEach((b, i) => {

@@ -4,6 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { platform } from "node:os";
 import { CompileError } from "../../core/errors.js";
 import { cpu } from "../../runtime/cpu.js";
+import { remembered } from "./known.js";
 import { instructionFlags, meaning } from "./target.js";
 
 export interface Compiler {
@@ -59,10 +60,15 @@ const answers = (file: string, args: readonly string[]): string | undefined => {
     return undefined;
   }
 };
-const ask = ([file, ...args]: readonly string[]): string | undefined =>
-  answers(file!, [...args, "--version"])
-    ?.split("\n")[0]
-    ?.trim() || undefined;
+const ask = (command: readonly string[]): string | undefined =>
+  remembered(command, ["version"], () => {
+    const [file, ...args] = command;
+    return (
+      answers(file!, [...args, "--version"])
+        ?.split("\n")[0]
+        ?.trim() || undefined
+    );
+  });
 
 const supported = new Map<string, readonly string[]>();
 /** The extensions that this machine has and the compiler knows: older compilers lack the newer ones. */
@@ -79,7 +85,9 @@ function usableFeatures(compiler: Compiler): readonly string[] {
       "c",
       "/dev/null",
     ]) !== undefined;
-  const usable = takes(features) ? features : features.filter((f) => takes([f]));
+  const usable = remembered(compiler.command, ["features", arch, ...features], () =>
+    takes(features) ? features : features.filter((f) => takes([f])),
+  );
   supported.set(compiler.version, usable);
   return usable;
 }
