@@ -240,7 +240,7 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
       const { template: t } = kinds.get(user) ?? {};
       if (!t?.readsOnce) return t;
       // What the template writes over must not be read on the way to another operand.
-      const once = user.inputs.every((x, i) => x !== operand || t.readsOnce!(user, i));
+      const once = user.inputs.every((x, i) => x !== operand || t.readsOnce!(user, i, target));
       return !once || user.inputs.some((x, i) => t.overwrites?.(user, i) && below.has(storageOf(x)));
     });
     if (template && (c > 2 || large.length > 1)) return `${template.user.op.name} reads it more than once`;

@@ -94,7 +94,7 @@ export interface Template {
   /** Whether these nodes may be computed in one kernel where an elementwise value reads them; a string is the reason why not. Absent: never. */
   beside?(nodes: readonly Node[], target: Target): true | string;
   /** Whether each element of operand `input` is read at most once, so that computing it there costs nothing. */
-  readsOnce?(node: Node, input: number): boolean;
+  readsOnce?(node: Node, input: number, target: Target): boolean;
   /** Whether operand `input` is only read at the position where the result is then written, which may therefore be the same memory. */
   overwrites?(node: Node, input: number): boolean;
   /** The group's kernels, in order. Several share `scratch` buffers that the group declares. */

@@ -27,7 +27,7 @@ import {
   spread,
   within,
 } from "./printState.js";
-import { boundTest, decided, deciding, each, fits, oneByOne, testIn, testText, value, varies } from "./printValue.js";
+import { accessible, boundTest, decided, deciding, each, fits, oneByOne, testIn, testText, value, varies } from "./printValue.js";
 
 /** Renders a kernel in a dialect. The text depends on nothing but the kernel and the dialect. */
 export function print(kernel: Kernel, d: Dialect): KernelCode {
@@ -329,8 +329,11 @@ function store(s: State, b: Buffer, index: Dim, v: Value, stream: boolean): void
   const step = laneStride(s, index);
   if (lane && step === 1) {
     const texts = each(lane.size, (l) => value(s, v, l).text);
-    const first = inLane(s, index, 0);
-    if (fits(s, b, first, lane.size)) s.out.push(s.d.store(b, indexText(s, first), texts, lane.size, stream));
+    const part = accessible(s, b, lane.size);
+    const starts = each(lane.size / part, (i) => inLane(s, index, i * part));
+    if (starts.every((first) => fits(s, b, first, part)))
+      for (const [i, first] of starts.entries())
+        s.out.push(s.d.store(b, indexText(s, first), texts.slice(i * part, (i + 1) * part), part, stream));
     else for (const [l, t] of texts.entries()) s.out.push(s.d.store(b, indexText(s, inLane(s, index, l)), [t], 1, false));
     return;
   }

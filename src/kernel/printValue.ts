@@ -44,7 +44,7 @@ export function value(s: State, v: Value, l?: number): Text {
       const lanes = Math.max(...args.map((a) => a.lanes));
       const even = args.map((a) => (a.lanes === lanes ? a : { ...a, text: spread(s, a, lanes), lanes }));
       // A cast to or from a half float is told apart by the dtype of the value, which is f32 in both.
-      const named = even.map((a, i) => ({ ...a, dtype: v.op === "bitcast" ? v.args[i]!.dtype : a.dtype }));
+      const named = even.map((a, i) => ({ ...a, dtype: v.op === "bitcast" || v.op === "pair" ? v.args[i]!.dtype : a.dtype }));
       return { text: s.d.op(v.op, v.dtype, named, lanes), lanes, dtype: computeDType(v.dtype) };
     }
     default:
@@ -97,15 +97,18 @@ function loadValue(s: State, b: Buffer, index: Dim, l?: number): Text {
   const { size } = s.lane!;
   const first = inLane(s, index, 0);
   if (l !== undefined) {
-    if (step !== 1 || !s.hoisted || !fits(s, b, first, size)) return one(inLane(s, index, l));
-    const key = `${b.name}:${typeof index === "number" ? index : index.key}`;
+    // More than one access holds: several of them.
+    const part = step === 1 && s.hoisted ? accessible(s, b, size) : 1;
+    const from = inLane(s, index, l - (l % part));
+    if (part === 1 || !s.hoisted || !fits(s, b, from, part)) return one(inLane(s, index, l));
+    const key = `${b.name}:${typeof from === "number" ? from : from.key}`;
     let name = s.hoisted.get(key);
     if (!name) {
       name = `t_${s.temps++}`;
       s.hoisted.set(key, name);
-      s.out.push(s.d.wide(b, indexText(s, first), size, name));
+      s.out.push(s.d.wide(b, indexText(s, from), part, name));
     }
-    return { text: s.d.wideLane(b, name, l), lanes: 1, dtype };
+    return { text: s.d.wideLane(b, name, l % part), lanes: 1, dtype };
   }
   if (step === 1) return { text: s.d.load(b, indexText(s, first), size), lanes: size, dtype };
   return {
@@ -137,6 +140,9 @@ function wordValue(s: State, b: Buffer, index: Dim, l?: number): Text {
 /** Whether several lanes may be one memory access: narrow enough and known to be aligned. */
 export const fits = (s: State, b: Buffer, first: Dim, lanes: number): boolean =>
   Number.isInteger(Math.log2(lanes)) && divides(lanes, first) && lanes * bytesOf(b.dtype) <= s.d.access;
+/** Lanes of one memory access, where `size` of them are wanted. */
+export const accessible = (s: State, b: Buffer, size: number): number =>
+  size * bytesOf(b.dtype) > s.d.access && size % (s.d.access / bytesOf(b.dtype)) === 0 ? s.d.access / bytesOf(b.dtype) : size;
 export const each = <T>(n: number, f: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => f(i));
 
 /** What a test is where its bounds decide it. */

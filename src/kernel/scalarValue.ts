@@ -25,6 +25,7 @@ const floatOps: Readonly<Partial<Record<ScalarOp, (a: number, b: number, c: numb
   rsqrt: (a) => 1 / Math.sqrt(a),
   exp: Math.exp,
   exp2: (a) => 2 ** a,
+  exp2near: (a) => 2 ** a,
   expm1: Math.expm1,
   log: Math.log,
   log2: Math.log2,
@@ -132,6 +133,8 @@ export function scalarValue(op: ScalarOp, dtype: DType, args: readonly Scalar[],
       const sum = Math.fround(Number(c) + half(a, 0) * half(b, 0));
       return Math.fround(sum + half(a, 1) * half(b, 1));
     }
+    case "pair":
+      return Number(bitsOf(a, from[0]!) | (bitsOf(b, from[1]!) << 16n));
     case "isnan":
       return Number.isNaN(a) ? 1 : 0;
     default:

@@ -40,6 +40,8 @@ export interface SpaceSizes {
   readonly sweeps: boolean;
   /** Dtypes of what is loaded and stored. */
   readonly dtypes: readonly DType[];
+  /** Dtypes of the operands that have every element, and are read once. */
+  readonly large: readonly DType[];
   /** Bytes that leave. */
   readonly written: number;
 }
@@ -124,7 +126,13 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
   }
   const base = { lanes: "reduced", turn: 1, block: 0, stream: false, ahead: 0 } as const;
   if (single && cols <= 1 << 15) {
-    return { ...base, vector, unroll: 2, together: 2, threads: clamp(t.threads, 32, 128), rowThreads: 32, hold: "nothing" };
+    // The widest access of what is read once; four of them in flight, from two rows where there are rows enough.
+    const wide = s.large.length ? lanesFor(t, s.lane, s.large) : vector;
+    const threads = clamp(t.threads, 32, 128);
+    const rowThreads = rows < 8 * t.parallel && cols >= threads * wide ? threads : 32;
+    const together = rows >= 32 * t.parallel ? 2 : 1;
+    const unroll = clamp(Math.min(4 / together, Math.ceil(cols / (rowThreads * wide))), 1, 4);
+    return { ...base, vector: wide, unroll, together, threads, rowThreads, hold: "nothing" };
   }
   let unroll = 1;
   if (t.warp && cols <= t.warp * 32 && divides(4, s.rows)) {

@@ -24,6 +24,9 @@ export const mmaSync: MatrixUnit = {
   },
 };
 
+/** The same on f16. */
+export const mmaSyncF16: MatrixUnit = { ...mmaSync, input: "f16" };
+
 /** Hopper's asynchronous tensor cores: four warps, operands in shared memory (PTX ISA, wgmma.m64nNk16). */
 export const wgmma = (n: number): MatrixUnit => ({
   name: "wgmma",

@@ -2,7 +2,7 @@
  * Checks a kernel before it is rendered: every index lies inside its buffer, names are declared and used once, dtypes agree, and
  * the target can hold it. Loaded files are verified too, so nothing here trusts what it reads.
  */
-import { bytesOf, computeDType, type DType, isInt } from "../core/dtype.js";
+import { bytesOf, computeDType, type DType, isHalf, isInt } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
 import {
   type Atom,
@@ -209,6 +209,8 @@ class Checker {
     if (computeDType(v.dtype) !== v.dtype) wrong();
     else if (v.op === "dot2") {
       if (from[0] !== "u32" || from[1] !== "u32" || from[2] !== "f32" || v.dtype !== "f32") wrong();
+    } else if (v.op === "pair") {
+      if (!isHalf(v.args[0]!.dtype) || v.args[1]?.dtype !== v.args[0]!.dtype || v.dtype !== "u32") wrong();
     } else if (v.op === "where") {
       if (from[0] !== "bool" || from[1] !== v.dtype || from[2] !== v.dtype) wrong();
     } else if (from.some((d) => d !== from[0]) || (bool ? v.dtype !== "bool" : v.dtype !== from[0])) wrong();

@@ -4,16 +4,18 @@
  */
 export type ScalarOp = Arithmetic | Transcendental | Rounding | Comparison | Bits | "where" | "cast" | "bitcast";
 /**
- * `div` truncates for integers; `rem` has the sign of the dividend; `max` and `min` keep NaN; `fma` and `dot2` only arise in lowering.
+ * `div` truncates for integers; `rem` has the sign of the dividend; `max` and `min` keep NaN; `fma`, `dot2` and `pair` only arise in lowering.
  * `dot2` of two words (u32) of two bf16 each and an f32: the f32 plus both products; where it rounds, and whether it flushes subnormals,
- * is left to the target.
+ * is left to the target. `pair` of two values that are cast to one half float is the word (u32) of both, the first one lowest.
  */
-type Arithmetic = "add" | "sub" | "mul" | "div" | "rem" | "max" | "min" | "neg" | "abs" | "fma" | "dot2" | "pow";
+type Arithmetic = "add" | "sub" | "mul" | "div" | "rem" | "max" | "min" | "neg" | "abs" | "fma" | "dot2" | "pair" | "pow";
+/** `exp2near` only arises in lowering: a few units in the last place off, and 0 where 2^x is subnormal. */
 type Transcendental =
   | "sqrt"
   | "rsqrt"
   | "exp"
   | "exp2"
+  | "exp2near"
   | "expm1"
   | "log"
   | "log2"
@@ -60,11 +62,13 @@ export const scalarOps: Readonly<Record<ScalarOp, ScalarInfo>> = {
   abs: { arity: 1 },
   fma: { arity: 3 },
   dot2: { arity: 3 },
+  pair: { arity: 2 },
   pow: { arity: 2, heavy: true },
   sqrt: { arity: 1 },
   rsqrt: { arity: 1 },
   exp: { arity: 1, heavy: true },
   exp2: { arity: 1, heavy: true },
+  exp2near: { arity: 1 },
   expm1: { arity: 1, heavy: true },
   log: { arity: 1, heavy: true },
   log2: { arity: 1, heavy: true },

@@ -1,4 +1,4 @@
-/** Products that matrix units take, whole tiles or not, with what may stand before and behind them. */
+/** Products that matrix units take, and those of one row, whole tiles or not, with what may stand before and behind them. */
 import { interpret } from "../../src/backends/interp/interpret.js";
 import type { DType } from "../../src/core/dtype.js";
 import type { NdArray } from "../../src/core/ndarray.js";
@@ -9,6 +9,10 @@ import type { Case } from "../conformance/cases.js";
 import { draw, stream } from "../conformance/inputs.js";
 
 const sizes: readonly (readonly [m: number, k: number, n: number])[] = [
+  [1, 96, 512],
+  [1, 776, 130],
+  [1, 2100, 200],
+  [1, 768, 768],
   [128, 64, 256],
   [5, 64, 192],
   [2, 8, 2],

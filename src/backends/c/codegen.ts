@@ -60,6 +60,10 @@ function op(name: ScalarOp, dtype: DType, args: readonly Text[], lanes: number):
     case "eq":
     case "ne":
       return call(`${name}_${from}`, lanes, texts);
+    case "pair":
+      throw new UnsupportedError("C has no words of computed half floats; choose a tiling without them");
+    case "exp2near":
+      return call(`exp2_${dtype}`, lanes, texts);
     case "isnan":
       return from === "bool" ? op("xor", "bool", [args[0]!, args[0]!], lanes) : call(`isnan_${from}`, lanes, texts);
     case "neg":

@@ -51,6 +51,10 @@ function op(name: ScalarOp, dtype: DType, args: readonly Text[]): string {
   switch (name) {
     case "dot2":
       throw new UnsupportedError("CUDA has no products of words; choose a tiling without them");
+    case "pair":
+      return `narrow2_${from}(${unrounded(a!, from)}, ${unrounded(b!, from)})`;
+    case "exp2near":
+      return `exp2near_(${a})`;
     case "cast":
       return cast(a!, computeDType(from), dtype);
     case "bitcast":

@@ -54,6 +54,8 @@ fn("widen_f16", 'float widen_f16(u16 x) { float r; asm("cvt.f32.f16 %0, %1;" : "
 fn("narrow_f16", 'u16 narrow_f16(float x) { u16 r; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(r) : "f"(x)); return r; }');
 fn("narrow2_f16", "u32 narrow2_f16(float a, float b) { return narrow_f16(a) | (u32)narrow_f16(b) << 16; }");
 
+fn("exp2near_", 'float exp2near_(float x) { float r; asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x)); return r; }');
+
 // Positions.
 template("floor_div", "class T", "T floor_div(T a, T b) { T q = a / b; return q - (q * b > a); }");
 template("floor_mod", "class T", "T floor_mod(T a, T b) { T r = a % b; return r < 0 ? r + b : r; }");
@@ -150,6 +152,17 @@ template(
   "int N",
   'void landed_for_units() { landed<N>(); asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }',
 );
+// Fragments of matrix units: one warp, operands in registers.
+for (const input of ["bf16", "f16"])
+  fn(
+    `mma_16x8x16_${input}`,
+    `void mma_16x8x16_${input}(float& c0, float& c1, float& c2, float& c3, u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) { asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.${input}.${input}.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};" : "+f"(c0), "+f"(c1), "+f"(c2), "+f"(c3) : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1)); }`,
+  );
+for (const turned of ["", "_turned"])
+  fn(
+    `fetch_4${turned}`,
+    `void fetch_4${turned}(u32& a, u32& b, u32& c, u32& d, const void* p) { asm volatile("ldmatrix.sync.aligned.m8n8.x4${turned && ".trans"}.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(a), "=r"(b), "=r"(c), "=r"(d) : "r"(shared_address(p)) : "memory"); }`,
+  );
 part("tile_map", "struct alignas(64) tile_map { char bytes[128]; };");
 fn(
   "signal_arm",

@@ -1,7 +1,7 @@
 /** What CUDA code is generated for, as data. */
 import { type DType, realDTypes } from "../../core/dtype.js";
 import type { Target } from "../../kernel/codegen.js";
-import { mmaSync, wgmma } from "../../kernel/units.js";
+import { mmaSync, mmaSyncF16, wgmma } from "../../kernel/units.js";
 
 /** A GPU as the CUDA printer needs to know it. */
 export interface CudaTarget {
@@ -27,7 +27,7 @@ export function cudaTarget(gpu: CudaTarget): Target {
     prefetch: 0,
     sharedBytes: gpu.sharedBytes ?? (gpu.sm >= 90 ? 227 << 10 : 99 << 10),
     parallel: (gpu.multiprocessors ?? 108) * 2,
-    units: gpu.sm === 90 ? [wgmma(256), wgmma(128), wgmma(64), mmaSync] : gpu.sm >= 80 ? [mmaSync] : [],
+    units: gpu.sm === 90 ? [wgmma(256), wgmma(128), wgmma(64), mmaSync, mmaSyncF16] : gpu.sm >= 80 ? [mmaSync, mmaSyncF16] : [],
     maxBuffers: 200,
     aliasing: true,
     maxGrid: 2 ** 31 - 1,

@@ -8,11 +8,10 @@ const operands = (xs: readonly string[], how: string): string => xs.map((x) => `
 /** mma.sync takes fragments in registers; wgmma reads shared memory in the background. Both add up in f32. */
 export const unitWords: Pick<Dialect, "fill" | "fetch" | "mma" | "spill" | "issue" | "settle"> = {
   fill: (_u, acc) => `${acc.join(" = ")} = 0.0f;`,
-  fetch: (_u, into, from, i, _stride, transposed) =>
-    `asm volatile("ldmatrix.sync.aligned.m8n8.x4${transposed ? ".trans" : ""}.shared.b16 {${list(4)}}, [%4];" : ${operands(into, "=r")} : "r"(shared_address(${from.name} + ${i})));`,
+  fetch: (_u, into, from, i, _stride, transposed) => `fetch_4${transposed ? "_turned" : ""}(${into.join(", ")}, ${from.name} + ${i});`,
   mma: (u, acc, a, b) =>
     u.operands === "registers"
-      ? `asm volatile("mma.sync.aligned.m${u.m}n${u.n}k${u.k}.row.col.f32.${u.input}.${u.input}.f32 {${list(4)}}, {${list(4, 4)}}, {${list(2, 8)}}, {${list(4)}};" : ${operands(acc, "+f")} : ${operands([...a, ...b], "r")});`
+      ? `mma_${u.m}x${u.n}x${u.k}_${u.input}(${[...acc, ...a, ...b].join(", ")});`
       : `asm volatile("wgmma.mma_async.sync.aligned.m${u.m}n${u.n}k${u.k}.f32.${u.input}.${u.input} {${list(acc.length)}}, %${acc.length}, %${acc.length + 1}, 1, 1, 1, 0, 0;" : ${operands(acc, "+f")} : "l"(tile_address(${a[0]} + ${a[1]})), "l"(tile_address(${b[0]} + ${b[1]})));`,
   spill: () => {
     throw new UnsupportedError("CUDA fragments are not opaque: read their registers where the layout says");

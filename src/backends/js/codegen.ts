@@ -94,6 +94,7 @@ function op(name: ScalarOp, dtype: DType, args: readonly Text[]): string {
   const wide = isWide(dtype);
   switch (name) {
     case "dot2":
+    case "pair":
       return unsupported("products of words");
     case "cast":
       return cast(args[0]!, computeDType(from), dtype);
@@ -146,6 +147,7 @@ function op(name: ScalarOp, dtype: DType, args: readonly Text[]): string {
     case "rsqrt":
       return `(1 / Math.sqrt(${a}))`;
     case "exp2":
+    case "exp2near":
       return `Math.pow(2, ${a})`;
     case "floor":
     case "ceil":

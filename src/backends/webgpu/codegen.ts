@@ -76,6 +76,7 @@ const functions: Readonly<Partial<Record<ScalarOp, string>>> = {
       .split(" ")
       .map((f) => [f, f]),
   ),
+  exp2near: "exp2",
   rsqrt: "inverseSqrt",
   max: "max_",
   min: "min_",
@@ -101,6 +102,7 @@ function op(name: ScalarOp, dtype: DType, all: readonly Text[]): string {
   const from = args[0]!.dtype;
   switch (name) {
     case "dot2":
+    case "pair":
       return unsupported("products of words");
     case "cast":
       return cast(a!, computeDType(from), dtype);

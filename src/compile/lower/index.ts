@@ -5,6 +5,7 @@ import { type Group, hasElements } from "../../kernel/group.js";
 import type { Kernel } from "../../kernel/kernel.js";
 import { tileKept, tileReduced } from "../../kernel/tiling.js";
 import { emptyKernel } from "../../kernel/walk.js";
+import { lowerColumns, tileColumns } from "./columns.js";
 import { lowerKept } from "./kept.js";
 import { alongReduced, bestLane, sizesOf } from "./lanes.js";
 import { lowerReduced } from "./reduced.js";
@@ -16,6 +17,8 @@ export function lowerGroup(group: Group, target: Target): readonly Kernel[] {
   if (group.kind !== "kernel") throw new UnsupportedError(`${group.name}: a ${group.kind} group has no generated kernel`);
   if (!hasElements(group)) return [emptyKernel(group.name)];
   const p = planOf(group);
+  const columns = alongReduced(p) ? undefined : tileColumns(p, bestLane(p), target);
+  if (columns) return [lowerColumns(p, columns, bestLane(p)!, group.name)];
   const chunks = chunksOf(p, target);
   if (chunks > 1) return lowerSplit(p, target, chunks);
   if (alongReduced(p)) {

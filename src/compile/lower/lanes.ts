@@ -25,6 +25,8 @@ export function sizesOf(p: Plan, lane: MergedAxis | undefined): SpaceSizes {
   const kept = p.axes.filter((a) => !a.reduced).map((a) => a.size);
   const cols = p.axes.filter((a) => a.reduced).map((a) => a.size);
   const dtypes: DType[] = [...p.group.inputs, ...p.group.outputs].map((n) => n.type.dtype);
+  const whole = hi(numel(p.axes.map((a) => a.size)));
+  const large = p.group.inputs.filter((n) => hi(numel(n.type.shape)) >= whole).map((n) => n.type.dtype);
   const perPass = Array.from({ length: p.passes }, (_, i) => p.reductions.filter((r) => r.depth === i + 1).length);
   const lanes: Dim = lane?.size ?? 1;
   return {
@@ -35,6 +37,7 @@ export function sizesOf(p: Plan, lane: MergedAxis | undefined): SpaceSizes {
     passes: p.passes,
     sweeps: p.outputs.some((o) => !o.perRow),
     dtypes,
+    large,
     written: p.outputs.reduce((n, o) => n + hi(numel(o.node.type.shape)) * bytesOf(o.node.type.dtype), 0),
   };
 }

@@ -25,7 +25,9 @@ export function chunksOf(p: Plan, target: Target): number {
   const { rows, cols } = sizesOf(p, undefined);
   const total = hi(rows) * hi(cols);
   if (total < worth) return 1;
-  const points = alongReduced(p) ? hi(rows) : hi(rows) / (target.threads > 1 ? target.threads : target.lanes);
+  const few = alongReduced(p) && target.threads > 1 && hi(rows) >= 64;
+  const points =
+    few || alongReduced(p) ? hi(rows) * (few ? target.parallel : 1) : hi(rows) / (target.threads > 1 ? target.threads : target.lanes);
   if (points >= 2 * target.parallel) return 1;
   return Math.max(1, Math.min(Math.ceil((4 * target.parallel) / Math.max(1, points)), Math.floor(total / (worth / 4)), hi(cols)));
 }

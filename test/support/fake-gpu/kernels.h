@@ -21,6 +21,7 @@ static inline float __int_as_float(int x) { float r; memcpy(&r, &x, 4); return r
 static inline float __uint_as_float(unsigned x) { return __int_as_float(x); }
 static inline long long __double_as_longlong(double x) { long long r; memcpy(&r, &x, 8); return r; }
 static inline double __longlong_as_double(long long x) { double r; memcpy(&r, &x, 8); return r; }
+static inline size_t __cvta_generic_to_shared(const void* p) { return (size_t)p; }
 static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned long long)a * b >> 32; }
 static inline int __mulhi(int a, int b) { return (long long)a * b >> 32; }
 static inline float rsqrtf(float x) { return 1 / sqrtf(x); }
@@ -77,6 +78,42 @@ template<class T> static inline T __shfl_xor_sync(unsigned, T x, int by) {
 }
 namespace fake {
 static inline unsigned short narrow_bf16(float x) { unsigned b = __float_as_uint(x); return x != x ? b >> 16 | 64 : (b + 0x7fff + (b >> 16 & 1)) >> 16; }
+static inline float widen_bf16(unsigned short x) { return __uint_as_float((unsigned)x << 16); }
 static inline float widen_f16(unsigned short x) { _Float16 h; memcpy(&h, &x, 2); return h; }
 static inline unsigned short narrow_f16(float x) { _Float16 h = x; unsigned short r; memcpy(&r, &h, 2); return r; }
+// Matrix units: what each lane of a warp holds is put on a table, and each takes what it needs (PTX ISA, mma.m16n8k16 and ldmatrix).
+static unsigned table[32][32][8];
+static inline void mma(float* c, const unsigned* a, const unsigned* b, float (*widen)(unsigned short)) {
+  const int lane = me % 32;
+  auto& t = table[me / 32];
+  memcpy(t[lane], a, 16); memcpy(t[lane] + 4, b, 8);
+  __syncwarp();
+  auto half = [&](unsigned w, int i) { return widen(w >> 16 * i & 0xffff); };
+  for (int i = 0; i < 4; i++) {
+    const int row = lane / 4 + 8 * (i / 2), column = lane % 4 * 2 + i % 2;
+    float sum = 0;
+    for (int k = 0; k < 16; k++) {
+      const int from = k % 8 / 2, part = k / 8;
+      sum += half(t[row % 8 * 4 + from][row / 8 + 2 * part], k % 2) * half(t[column * 4 + from][4 + part], k % 2);
+    }
+    c[i] += sum;
+  }
+  __syncwarp();
+}
+static const void* rows[32][32];
+static inline void fetch(unsigned* to, const void* p, bool turned) {
+  const int lane = me % 32;
+  auto& r = rows[me / 32];
+  r[lane] = p;
+  __syncwarp();
+  for (int i = 0; i < 4; i++) {
+    unsigned short v[2];
+    for (int j = 0; j < 2; j++) {
+      const int row = turned ? lane % 4 * 2 + j : lane / 4, column = turned ? lane / 4 : lane % 4 * 2 + j;
+      v[j] = ((const unsigned short*)r[8 * i + row])[column];
+    }
+    to[i] = v[0] | (unsigned)v[1] << 16;
+  }
+  __syncwarp();
+}
 }

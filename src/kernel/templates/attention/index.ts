@@ -1,4 +1,4 @@
-/** Attention in tiles on CPUs: memory for scores is that of a tile, whatever the lengths are. */
+/** Attention in tiles: memory for scores is that of a tile, whatever the lengths are. On CPUs lanes are queries, on GPUs matrix units multiply. */
 import { bytesOf, computeDType, isHalf } from "../../../core/dtype.js";
 import { type Dim, div, hi } from "../../../core/expr.js";
 import { numel } from "../../../core/type.js";
@@ -8,6 +8,9 @@ import type { Target, Template } from "../../codegen.js";
 import { fitsScratch, lowerBackward } from "./backward.js";
 import { isDecoding, lowerDecode } from "./decode.js";
 import { lowerForward } from "./forward.js";
+import { lowerFew } from "./gpu/few.js";
+import { lowerMatrix } from "./gpu/forward.js";
+import { tileFew, unitFor } from "./gpu/tiling.js";
 import { sizesOf } from "./setup.js";
 import { tileAttention } from "./tiling.js";
 
@@ -20,9 +23,19 @@ export const attentionTemplate: Template = {
   match: (node, target) => (is(node, attentionOp) ? (whyNot(node, target) ?? true) : "not attention"),
   ...common,
   // Few queries read each key and value once; masks and offsets are read where they are used.
-  prologue: (node, input) => input > 2 || isDecoding(node) || isWidening(node.inputs[input]!) || tiled,
-  lower: (group, target) => (isDecoding(group.root!) ? lowerDecode(group, target) : [lowerForward(group, target)]),
+  prologue: (node, input, target) => input > 2 || isOnce(node, target) || (isCpu(target) && isWidening(node.inputs[input]!)) || tiled,
+  readsOnce: (node, input, target) => input === 0 && !isCpu(target) && isFew(node, target),
+  lower(group, target) {
+    if (!isCpu(target)) return isFew(group.root!, target) ? lowerFew(group, target) : [lowerMatrix(group, target)];
+    return isDecoding(group.root!) ? lowerDecode(group, target) : [lowerForward(group, target)];
+  },
 };
+const isCpu = (target: Target): boolean => target.threads === 1;
+/** Half floats and f32: sums of weights are f32. */
+const isFew = (node: Node, target: Target): boolean =>
+  computeDType(node.inputs[0]!.type.dtype) === "f32" && tileFew(node, target) !== undefined;
+/** Whether each key and value is read once. */
+const isOnce = (node: Node, target: Target): boolean => (isCpu(target) ? isDecoding(node) : isFew(node, target));
 
 /** Backward: probabilities are computed again, tile by tile. */
 export const attentionBackwardTemplate: Template = {
@@ -41,14 +54,21 @@ function isWidening(x: Node): boolean {
   return from.op.name === "cast" && from.type.dtype === "f32" && isHalf(from.inputs[0]!.type.dtype);
 }
 function whyNot(node: Node, target: Target): string | undefined {
-  if (target.threads !== 1 || target.vectors !== "native") return "it is written for processors with vector registers";
+  if (isCpu(target) && target.vectors !== "native") return "it is written for processors with vector registers, and for GPUs";
   if (node.attrs.dropout) return "dropped probabilities are computed whole";
   const { depth, width } = sizesOf(node);
   if (typeof depth !== "number" || typeof width !== "number" || depth < 1 || width < 1) return "the size of a head is not fixed";
+  if (!isCpu(target) && !isFew(node, target)) {
+    const { dtype } = node.inputs[0]!.type;
+    if (!unitFor(target, dtype)) return `no matrix unit has fragments of ${dtype} in registers`;
+    if (depth % 16 || width % 16 || depth > 128 || width > 128)
+      return `heads of ${depth} and ${width} are not in whole fragments, or too wide`;
+  }
   const missing = node.inputs.find((x) => !target.dtypes.has(x.type.dtype));
   return missing && `the target has no ${missing.type.dtype}`;
 }
 function whyNotBackward(node: Node, target: Target): string | undefined {
+  if (!isCpu(target)) return "it is written for processors with vector registers";
   const { batch, keyHeads, heads, queries, keys, depth, width } = sizesOf(node);
   const shared: Dim = keyHeads === heads ? 1 : div(heads, keyHeads);
   const points = div(numel(batch), shared);

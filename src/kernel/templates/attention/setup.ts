@@ -46,6 +46,8 @@ export interface Attention {
   name(stem: string): string;
   scratch(stem: string, size: Dim): Buffer;
   register(stem: string, size: number): Buffer;
+  /** Registers of a dtype. */
+  fragment(stem: string, dtype: DType, size: number): Buffer;
   /** All scratch, registers included. */
   made(): readonly Buffer[];
   /** An element of an operand, widened. */
@@ -103,6 +105,7 @@ export function setUp(group: Group, target: Target): Attention {
     name,
     scratch: (stem, size) => keep({ name: stem, dtype, space: "shared", size }),
     register: (stem, size) => own.find((b) => b.name === stem) ?? keep({ name: stem, dtype, space: "reg", size }),
+    fragment: (stem, type, size) => keep({ name: stem, dtype: type, space: "reg", size }),
     made: () => [...own, ...evaluator.locals],
     read: (node, index, into) => {
       const v = evaluator.scope().value(node, index, into);

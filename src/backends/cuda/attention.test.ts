@@ -1,0 +1,59 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { judge } from "../../../test/conformance/judge.js";
+import { runAll } from "../../../test/conformance/run.js";
+import { attentionCases } from "../../../test/gpu/attention.js";
+import { findNvrtc, openNvrtc } from "../../../test/support/cuda.js";
+import { buildFakeGpu } from "../../../test/support/fake-gpu/build.js";
+import { compile } from "../../compile/index.js";
+import { templates } from "../../kernel/templates/index.js";
+import { cudaCodegen } from "./codegen.js";
+import { cuda } from "./index.js";
+import { nvrtcFlags } from "./key.js";
+
+// What `node check.mjs attention` runs on a GPU, a part of it here on a GPU made of the CPU.
+const fake = buildFakeGpu();
+const cache = mkdtempSync(join(tmpdir(), "treepie-test-"));
+const folder = process.env["TREEPIE_CUDA_PATH"];
+afterAll(() => {
+  rmSync(cache, { recursive: true, force: true });
+  if (fake) rmSync(fake, { recursive: true, force: true });
+});
+const cases = attentionCases();
+const some = cases.filter((_, i) => i % 4 === 1);
+
+describe("attention on GPUs", () => {
+  test.skipIf(!fake)("is right on a GPU made of the CPU", { timeout: 300_000 }, async () => {
+    Object.assign(process.env, { TREEPIE_CUDA_PATH: fake, TREEPIE_CACHE_DIR: cache, FAKE_GPU_MEMORY_MIB: "256" });
+    const device = await cuda.open();
+    const { results, broken } = await runAll(some, cuda.codegen(), device, 100);
+    await device.close();
+    if (folder === undefined) delete process.env["TREEPIE_CUDA_PATH"];
+    expect(broken).toEqual([]);
+    expect([...results].flatMap(([c, got]) => judge(c, got, true).wrong)).toEqual([]);
+  });
+  test("needs one kernel without derivatives, two where long caches are shared out", () => {
+    const codegen = cudaCodegen({ sm: 90, multiprocessors: 132 }, templates);
+    for (const c of cases.filter((c) => !c.name.includes("derivatives"))) {
+      const p = compile({ inputs: [...c.feeds.keys()], state: [], outputs: c.roots, updates: [] }, codegen, { name: "attention" });
+      expect(
+        p.steps.map((s) => s.note?.tier),
+        c.name,
+      ).toEqual(c.name.includes('"keys":5000') ? ["claimed", "claimed"] : ["claimed"]);
+    }
+  });
+  test("NVRTC takes the text", { timeout: 300_000 }, (context) => {
+    const path = findNvrtc();
+    if (!path) return context.skip("no NVRTC: pip install nvidia-cuda-nvrtc, or set TREEPIE_NVRTC");
+    const nvrtc = openNvrtc(path);
+    for (const sm of [80, 90])
+      for (const c of some) {
+        const p = compile({ inputs: [...c.feeds.keys()], state: [], outputs: c.roots, updates: [] }, cudaCodegen({ sm }, templates), {
+          name: "attention",
+        });
+        expect(nvrtc([p.prelude, ...p.kernels.map((k) => k.source)].join("\n"), nvrtcFlags(sm)).length).toBeGreaterThan(1000);
+      }
+  });
+});

@@ -1,0 +1,138 @@
+/**
+ * Sums over leading axes on GPUs, where rows are contiguous: products of a vector and a matrix, sums over a batch. A grid point takes few
+ * columns; its threads share out the rows, and put together in shared memory what they found.
+ */
+import { add, ceilDiv, type Dim, div, divides, hi, indexOn, min, mod, mul, sub, variable } from "../../core/expr.js";
+import { numel } from "../../core/type.js";
+import type { Target } from "../../kernel/codegen.js";
+import { at, axis, type Buffer, below, indexValue, type Kernel, load, loops, ref, type Stmt, store } from "../../kernel/kernel.js";
+import { lanesFor } from "../../kernel/tiling.js";
+import { finishKernel, substituteStmts } from "../../kernel/walk.js";
+import { evaluatePasses } from "./passes.js";
+import { bindMerged, digits, type MergedAxis, type Plan } from "./space.js";
+
+/** How such a kernel is cut. */
+export interface ColumnTiling {
+  /** Columns of a thread, and threads side by side. */
+  readonly vector: number;
+  readonly across: number;
+  readonly threads: number;
+  /** Rows of a thread whose loads are in flight together. */
+  readonly unroll: number;
+}
+
+/** Grid points that keep most of a device busy, and rows that one grid point sums fast enough. */
+const busy = 96;
+const mostRows = 1 << 14;
+
+/** The tiling, or undefined where other kernels do better. */
+export function tileColumns(p: Plan, lane: MergedAxis | undefined, t: Target): ColumnTiling | undefined {
+  const reduced = p.merged.filter((m) => m.reduced);
+  if (t.threads === 1 || !lane || p.passes !== 1 || reduced.length !== 1 || p.outputs.some((o) => !o.perRow)) return undefined;
+  const rows = hi(reduced[0]!.size);
+  const large = p.group.inputs.filter((n) => hi(numel(n.type.shape)) >= rows * hi(lane.size)).map((n) => n.type.dtype);
+  const vector = lanesFor(t, lane.size, large.length ? large : p.group.inputs.map((n) => n.type.dtype));
+  if (rows < 64 || rows > mostRows || vector === 1 || p.reductions.length > 4) return undefined;
+  const points = hi(numel(p.merged.filter((m) => !m.reduced).map((m) => m.size))) / vector;
+  const across = [8, 4, 2, 1].find((n) => points / n >= busy && divides(n * vector, lane.size)) ?? 1;
+  return { vector, across, threads: rows / (256 / across) >= 16 ? 512 : 256, unroll: 4 };
+}
+
+/** Lowers a plan of one pass with lanes along `lane`. */
+export function lowerColumns(p: Plan, t: ColumnTiling, lane: MergedAxis, name: string): Kernel {
+  const { vector, across, threads, unroll } = t;
+  const outer = p.merged.filter((m) => !m.reduced && m !== lane);
+  const rows = p.merged.find((m) => m.reduced)!;
+  const width = across * vector;
+  const groups = threads / across;
+  const tid = variable("tid", 0, threads - 1);
+  const sizes = [...outer.map((m) => m.size), ceilDiv(lane.size, width)];
+  const grid = numel(sizes);
+  const place = new Map<string, Dim>();
+  const start: Stmt[] = [];
+  const list = digits(indexOn("pid", grid), sizes).map((d, i) => {
+    if (typeof d === "number" || sizes.filter((s) => s !== 1).length <= 1) return d;
+    const label = p.fresh("at");
+    start.push({ kind: "letIndex", name: label, value: indexValue(d, "i64"), min: 0, max: sub(sizes[i]!, 1) });
+    return indexOn(label, sizes[i]!);
+  });
+  for (const [i, m] of outer.entries()) bindMerged(m, list[i]!, place);
+  const first = mul(list.at(-1)!, width);
+  const far = new Set(lane.axes);
+  const levels = {
+    outer: p.axes.filter((a) => !a.reduced && !far.has(a)),
+    element: p.axes.filter((a) => a.reduced),
+    hold: "nothing",
+  } as const;
+  const v = axis(p.fresh("l"), vector, "vector");
+
+  // The sweep: rows in turn, each thread some of them.
+  const e = evaluatePasses(p, { ...levels, row: [...lane.axes, v] });
+  const swept = new Map(place);
+  bindMerged(lane, add(first, mul(mod(tid, across), vector), at(v)), swept);
+  swept.set(e.cell, at(v)).set(e.row, 0);
+  const pass = e.passes[0]!;
+  const sweep = (count: Dim, from: Dim, turns: number): readonly Stmt[] => {
+    if (count === 0) return [];
+    const [j, u] = [axis(p.fresh("j"), count, "loop"), axis(p.fresh("u"), turns, "unroll")];
+    const row = add(from, mul(add(mul(at(j), turns), at(u)), groups), div(tid, across));
+    const here = new Map(swept);
+    bindMerged(rows, row, here);
+    const body = loops([v], substituteStmts(pass.body, here));
+    const whole = turns > 1 || divides(groups, sub(rows.size, from));
+    return loops([j, u], whole ? body : [{ kind: "if", test: below(row, rows.size), body }]);
+  };
+  const step = groups * unroll;
+  const many = div(rows.size, step);
+  const rest = mul(many, step);
+  const partial = e.sums.map((s, i): Buffer => ({ name: `part${i}`, dtype: s.result.dtype, space: "shared", size: groups * (width + 1) }));
+  const slot = (group: Dim, column: Dim): Dim => add(mul(group, width + 1), column);
+  const sweeping: Stmt[] = [
+    ...substituteStmts(e.outer, place),
+    ...loops([v], substituteStmts(pass.before, swept)),
+    ...e.sums.flatMap((s) => loops([v], [store(s.accumulator, at(v), s.start)])),
+    ...sweep(many, 0, unroll),
+    ...sweep(ceilDiv(sub(rows.size, rest), groups), rest, 1),
+    ...e.sums.flatMap((s, i) =>
+      loops([v], [store(partial[i]!, slot(div(tid, across), add(mul(mod(tid, across), vector), at(v))), load(s.accumulator, at(v)))]),
+    ),
+  ];
+
+  // The end: some neighbouring threads for each column.
+  const each = Math.min(32, threads / width);
+  const own = groups / each;
+  const [column, mine] = [div(tid, each), mod(tid, each)];
+  const end = evaluatePasses(p, { ...levels, row: [...lane.axes] });
+  const ending = new Map(place);
+  // Columns past the last one repeat it, and are not stored.
+  const position = add(first, column);
+  bindMerged(lane, divides(width, lane.size) ? position : min(position, sub(lane.size, 1)), ending);
+  ending.set(end.cell, 0).set(end.row, 0);
+  const [G, W] = [axis(p.fresh("g"), Math.ceil(own / 8), "loop"), axis(p.fresh("w"), Math.min(8, own), "unroll")];
+  const merged = end.sums.flatMap((s, i): Stmt[] => {
+    const from = load(partial[i]!, slot(add(mul(mine, own), mul(at(G), 8), at(W)), column));
+    return [
+      store(s.accumulator, 0, s.start),
+      ...loops([G, W], [store(s.accumulator, 0, { kind: "op", dtype: s.start.dtype, op: s.op, args: [load(s.accumulator, 0), from] })]),
+      { kind: "combine", op: s.op, axes: [], threads: each, value: load(s.accumulator, 0), into: ref(s.result, 0) },
+    ];
+  });
+  const leave = substituteStmts([...end.outer, ...end.passes.flatMap((x) => x.before), ...end.end], ending);
+  const stored: Stmt = {
+    kind: "if",
+    test: below(mine, 1),
+    body: divides(width, lane.size) ? leave : [{ kind: "if", test: below(position, lane.size), body: leave }],
+  };
+  const ended: readonly Stmt[] =
+    width * each < threads ? [{ kind: "if", test: below(tid, width * each), body: [...merged, stored] }] : [...merged, stored];
+  const size = (b: Buffer, n: number): Buffer => ({ ...b, size: n });
+  const registers = [
+    ...e.sums.map((s) => size(s.accumulator, vector)),
+    ...end.sums.map((s) => size(s.result, 1)),
+    ...e.locals,
+    ...end.locals,
+  ];
+  const apart = axis(p.fresh("once"), 1, "loop");
+  const body = [...e.top, ...start, ...loops([apart], sweeping), { kind: "barrier" } as const, ...ended];
+  return finishKernel(name, [...p.buffers.values(), ...partial, ...registers], grid, threads, body);
+}

@@ -1,0 +1,58 @@
+/** Tiles of operands in shared memory, as matrix units read them. */
+import { bytesOf } from "../../../../core/dtype.js";
+import { add, type Dim, div, divides, min, mod, mul, stride, sub, substitute } from "../../../../core/expr.js";
+import type { Node } from "../../../../ir/node.js";
+import { at, axis, type Buffer, below, loops, ref, type Stmt, store } from "../../../kernel.js";
+import type { Attention } from "../setup.js";
+
+/** Rows of an operand that threads put into shared memory together; rows beyond the last repeat it. */
+export interface Tile {
+  readonly stem: string;
+  readonly node: Node;
+  /** The head. */
+  readonly head: readonly Dim[];
+  /** The first row, how many, and how many there are. */
+  readonly first: Dim;
+  readonly rows: number;
+  readonly of: Dim;
+  readonly columns: number;
+  readonly into: Buffer;
+  readonly from: Dim;
+}
+
+/** Elements from one row of a tile to the next: rows start in different banks. */
+export const pitch = (columns: number): number => columns + 8;
+
+/** A buffer for tiles. */
+export const tileBuffer = (name: string, node: Node, rows: number, columns: number, slots = 1): Buffer => ({
+  name,
+  dtype: node.type.dtype,
+  space: "shared",
+  size: slots * rows * pitch(columns),
+});
+
+/** Fills a tile: in the background where elements lie side by side in memory. */
+export function fillTile(x: Attention, threads: number, tid: Dim, t: Tile): readonly Stmt[] {
+  const piece = 16 / bytesOf(t.into.dtype);
+  const across = t.columns / piece;
+  const total = t.rows * across;
+  const P = axis(x.name(`${t.stem}_p`), Math.ceil(total / threads), "unroll");
+  const V = axis(x.name(`${t.stem}_v`), piece, "vector");
+  const number = add(mul(at(P), threads), tid);
+  const [r, c] = [div(number, across), mul(mod(number, across), piece)];
+  const row = divides(t.rows, t.of) ? add(t.first, r) : min(add(t.first, r), sub(t.of, 1));
+  const to = add(t.from, mul(r, pitch(t.columns)), c);
+  const before: Stmt[] = [];
+  const value = x.plain(t.node, [...t.head, row, add(c, at(V))], before);
+  const first = value.kind === "load" && !before.length ? substitute(value.index, new Map([[V.name, 0]])) : undefined;
+  const plain =
+    value.kind === "load" &&
+    first !== undefined &&
+    stride(value.index, V.name) === 1 &&
+    divides(piece, first) &&
+    [...x.buffers.values()].find((b) => b.name === value.buffer)?.dtype === t.into.dtype;
+  const body: readonly Stmt[] = plain
+    ? [{ kind: "copy", to: ref(t.into, to), from: { buffer: value.buffer, index: first }, count: piece }]
+    : loops([V], [...before, store(t.into, add(to, at(V)), value)]);
+  return loops([P], total % threads ? [{ kind: "if", test: below(number, total), body }] : body);
+}

@@ -1,0 +1,83 @@
+/** Decisions about attention on GPUs as plain data, from a Target. */
+import { bytesOf, type DType } from "../../../../core/dtype.js";
+import { type Dim, div, hi, mul } from "../../../../core/expr.js";
+import { numel } from "../../../../core/type.js";
+import type { Node } from "../../../../ir/node.js";
+import type { Target } from "../../../codegen.js";
+import type { MatrixUnit } from "../../../kernel.js";
+import { sizesOf } from "../setup.js";
+
+/** Tiles of queries and keys that matrix units work on. */
+export interface MatrixTiling {
+  readonly unit: MatrixUnit;
+  /** Warps of a grid point, each with `tall` fragments of queries. */
+  readonly warps: number;
+  readonly tall: number;
+  /** Queries of a grid point, and keys of a tile. */
+  readonly queries: number;
+  readonly keys: number;
+}
+
+/** The unit whose fragments are registers for a dtype: weights go from one product to the next without leaving them. */
+export const unitFor = (target: Target, dtype: DType): MatrixUnit | undefined =>
+  target.units.find((u) => u.operands === "registers" && u.input === dtype && u.layout && u.k === 16 && u.m === 16 && u.n === 8);
+
+/** Tall fragments where they fill the device, flat ones where there are few queries. */
+export function tileMatrix(
+  unit: MatrixUnit,
+  target: Target,
+  s: { readonly heads: Dim; readonly queries: Dim; readonly size: number },
+): MatrixTiling {
+  const points = (queries: number): number => hi(s.heads) * Math.ceil(hi(s.queries) / queries);
+  const tall = s.size <= 64 && points(128) >= target.parallel ? 2 : 1;
+  const warps = points(64) * 2 >= target.parallel || hi(s.queries) > 1024 ? 4 : hi(s.queries) > 16 ? 2 : 1;
+  return { unit, warps, tall, queries: unit.m * tall * warps, keys: 64 };
+}
+
+/** How few queries share the keys of a head out over threads. */
+export interface FewTiling {
+  /** Elements of a piece of a key or value: one access. */
+  readonly piece: number;
+  /** Threads that share a key, and pieces that each has of it. */
+  readonly across: number;
+  readonly pieces: number;
+  readonly threads: number;
+  /** Keys that a group of threads reads before it weighs them. */
+  readonly ahead: number;
+  /** Shares of a head's keys. */
+  readonly splits: number;
+}
+
+/** Most rows of queries that share a head of keys here: each has a sum in registers. */
+export const mostFew = 8;
+/** Bytes of shared memory for what groups of threads found. */
+const mostShared = 72 << 10;
+/** Keys that one grid point reads faster than a second kernel is launched. */
+const worthShares = 2048;
+
+/** Rows of queries that meet each head of keys; undefined where their number is not fixed. */
+export function rowsOfFew(node: Node): number | undefined {
+  const { queries, heads, keyHeads } = sizesOf(node);
+  const shared = heads === keyHeads ? 1 : typeof heads === "number" && typeof keyHeads === "number" ? heads / keyHeads : undefined;
+  return typeof queries === "number" && shared !== undefined ? queries * shared : undefined;
+}
+
+/** The tiling of few queries, or undefined where the sizes of a head do not suit. */
+export function tileFew(node: Node, target: Target): FewTiling | undefined {
+  const { batch, keys, depth, width, heads, keyHeads } = sizesOf(node);
+  const rows = rowsOfFew(node);
+  const bytes = bytesOf(node.inputs[1]!.type.dtype);
+  const piece = Math.max(1, (target.lanes * 4) / bytes);
+  if (rows === undefined || rows > mostFew || typeof depth !== "number" || depth !== width || depth % piece) return undefined;
+  let across = 1;
+  while (across < 32 && depth % (piece * across * 2) === 0 && (depth / (piece * across)) * piece * rows > 32) across *= 2;
+  const pieces = depth / (piece * across);
+  if (pieces * piece * rows > 64) return undefined;
+  const points = hi(mul(numel(batch.slice(0, -1)), heads === keyHeads ? heads : div(heads, (heads as number) / (keyHeads as number))));
+  const most = hi(keys);
+  const splits =
+    most > worthShares && points < target.parallel ? Math.min(Math.ceil(target.parallel / points), Math.ceil(most / 512), 64) : 1;
+  let threads = Math.min(target.threads, points * splits >= 2 * target.parallel || most <= 256 ? 128 : 512);
+  while (threads > 64 && ((threads / across) * (depth + 2) + depth) * rows * 4 > Math.min(mostShared, target.sharedBytes)) threads /= 2;
+  return { piece, across, pieces, threads, ahead: Math.max(1, Math.min(4, 64 / (pieces * piece))), splits };
+}
