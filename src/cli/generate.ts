@@ -14,7 +14,7 @@ export interface GenerateCommand {
 }
 
 /** Devices of the small runtime, best first. */
-const small: readonly string[] = ["c", "js"];
+const small: readonly string[] = ["c", "wasm", "js"];
 
 /** What one generation did. */
 export interface Generated {

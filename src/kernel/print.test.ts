@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { compileOnCpu } from "../../test/support/cuda.js";
 import { compileKernels, hasCompiler } from "../../test/support/kernels-in-c.js";
+import { kernelsInWasm } from "../../test/support/kernels-in-wasm.js";
 import { randomContents, randomKernel } from "../../test/support/random-kernel.js";
 import { cudaCodegen } from "../backends/cuda/codegen.js";
 import { jsCodegen } from "../backends/js/codegen.js";
@@ -66,6 +67,10 @@ describe(`${count} random kernels give what the kernel interpreter gives`, () =>
     );
     if (!run) return context.skip("no g++");
     check((_c, i, buffers, n) => run[i]!(buffers, { n }), Math.ceil(count / 3));
+  });
+  test("in WebAssembly", { timeout: 120_000 }, () => {
+    const run = kernelsInWasm(cases.map((c) => c.kernel));
+    check((_c, i, buffers, n) => run[i]!(buffers, { n }));
   });
   test("in JavaScript", () => {
     const codegen = jsCodegen();

@@ -56,7 +56,7 @@ function open(): Ffi {
     koffi.config({ async_stack_size: asyncStack });
   } catch (cause) {
     throw new UnsupportedError(
-      "native code cannot be called: the package koffi does not load here; reinstall it (npm install koffi) or use the js device",
+      "native code cannot be called: the package koffi does not load here; reinstall it (npm install koffi) or use the wasm device",
       { cause },
     );
   }

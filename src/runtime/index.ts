@@ -26,8 +26,8 @@ export { type CompileMethod, type RunOptions, Session, type SessionOptions } fro
 export { HostTensor, type HostValue } from "./tensor.js";
 
 /**
- * Opens a device by name: "c" (which needs a C compiler, unless the first program that is loaded is a binary), "cuda" or "cuda:1", or
- * "js", which works everywhere.
+ * Opens a device by name: "c" (which needs a C compiler, unless the first program that is loaded is a binary), "cuda" or "cuda:1", "wasm",
+ * which works everywhere, or "js", which is slower.
  */
 export async function openDevice(name: string, options?: DeviceOptions): Promise<Device> {
   const [kind, index] = deviceName(name);
@@ -36,9 +36,11 @@ export async function openDevice(name: string, options?: DeviceOptions): Promise
       return (await import("../backends/cuda/device.js")).openCuda({ ...options, ...(index !== undefined && { index }) });
     case "c":
       return (await import("../backends/c/device.js")).openC(undefined, options);
+    case "wasm":
+      return (await import("../backends/wasm/device.js")).openWasm(undefined, options);
     case "js":
       return (await import("../backends/js/device.js")).openJs(undefined, options);
     default:
-      throw new ArgumentError(`there is no device ${name}; known are c, cuda and js`);
+      throw new ArgumentError(`there is no device ${name}; known are c, cuda, wasm and js`);
   }
 }

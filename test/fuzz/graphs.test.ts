@@ -1,7 +1,8 @@
-/** Random graphs: c, js and the interpreter agree. `TREEPIE_GRAPHS` sets how many, `TREEPIE_GRAPH_SEED` where they start. */
+/** Random graphs: c, js, wasm and the interpreter agree. `TREEPIE_GRAPHS` sets how many, `TREEPIE_GRAPH_SEED` where they start. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { c } from "../../src/backends/c/index.js";
 import { js } from "../../src/backends/js/index.js";
+import { wasm } from "../../src/backends/wasm/index.js";
 import { printGraph } from "../../src/ir/print.js";
 import type { Backend } from "../../src/kernel/codegen.js";
 import type { Device } from "../../src/runtime/device.js";
@@ -52,4 +53,5 @@ function fuzz(backend: Backend): void {
   });
 }
 fuzz(js);
+fuzz(wasm);
 fuzz(c);

@@ -70,7 +70,7 @@ test("the README's example runs, with and without a C compiler", async () => {
       .map((line) => line.split(" ").map(Number));
     expect(lines.map(([step]) => step)).toEqual([0, 200, 400, 600, 800, 1000]);
     expect(lines[5]![1]!).toBeLessThan(lines[0]![1]! / 50);
-    if (CC === "false") expect(err).toMatch(/^treepie: tensors are on the js device, which is slower: c: .*CC=false.*unset it\n$/);
+    if (CC === "false") expect(err).toMatch(/^treepie: tensors are on the wasm device, which is slower: c: .*CC=false.*unset it\n$/);
   }
 });
 
@@ -92,5 +92,5 @@ test("npx treepie doctor works", () => {
     env: { ...process.env, npm_config_offline: "true" },
   });
   expect(status).toBe(0);
-  expect((JSON.parse(stdout) as { default: string }).default).toMatch(/^(c|js)$/);
+  expect((JSON.parse(stdout) as { default: string }).default).toMatch(/^(c|wasm)$/);
 });

@@ -67,7 +67,7 @@ const halves = new Map<string, Uint8Array>();
 
 function tool(): Compiler {
   const compiler = findCompiler();
-  if (typeof compiler === "string") throw new UnsupportedError(`the c device needs a C compiler: ${compiler}, or use the js device`);
+  if (typeof compiler === "string") throw new UnsupportedError(`the c device needs a C compiler: ${compiler}, or use the wasm device`);
   return compiler;
 }
 
@@ -141,7 +141,7 @@ function load(path: string): NativeLibrary {
   } catch (cause) {
     if (cause instanceof UnsupportedError) throw cause;
     throw new UnsupportedError(
-      `a program's machine code does not load here (${(cause as Error).message}): it was made for another system; export it here, or use the js device`,
+      `a program's machine code does not load here (${(cause as Error).message}): it was made for another system; export it here, or use the wasm device`,
       { cause },
     );
   }

@@ -152,7 +152,7 @@ test("without a compiler the reason and the remedy are told", () => {
   });
   expect(out).toMatch(/CC=false.*unset it\nDeviceError .*it needs a program of machine code/);
   expect(out).toMatch(
-    /UnsupportedError .* is not machine code, and the c device needs a C compiler for it.*--binary, or use the js device\n$/,
+    /UnsupportedError .* is not machine code, and the c device needs a C compiler for it.*--binary, or use the wasm device\n$/,
   );
 });
 

@@ -33,7 +33,7 @@ export class LateDevice implements Device {
     const { source } = program.kernels.find((k) => k.entry === this.#entry) ?? {};
     if (!this.#device && !(source instanceof Uint8Array))
       throw new UnsupportedError(
-        `${program.name} is not machine code, and the c device needs a C compiler for it: ${this.#why}; or export the program with --binary, or use the js device`,
+        `${program.name} is not machine code, and the c device needs a C compiler for it: ${this.#why}; or export the program with --binary, or use the wasm device`,
       );
     this.#opening ??= this.#open(source as Uint8Array);
     this.#device = await this.#opening;

@@ -1,0 +1,443 @@
+/** The device for WebAssembly: one memory for everything, and one call that runs a whole program on a pool of threads. */
+
+import { ArgumentError, DeviceError, InternalError, OutOfMemoryError } from "../../core/errors.js";
+import { cpu } from "../../runtime/cpu.js";
+import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "../../runtime/device.js";
+import { checkAlive, concrete, type HostStep, hostSteps } from "../../runtime/encode.js";
+import { Memory, memoryLimit, noCounters, showBytes } from "../../runtime/memory.js";
+import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
+import { afterwards, breathe, inTurn, type Job, Queue, runBlocking } from "../../runtime/queue.js";
+import { warnOnce } from "../../runtime/warn.js";
+import { type WasmFunction, type WasmMemory, webAssembly } from "./api.js";
+import { control, controlBytes } from "./control.js";
+import { driver } from "./driver.js";
+import { hasRelaxed } from "./engine.js";
+import { Heap, mostBytes } from "./heap.js";
+import { copyPlace, type Held, Kernels } from "./kernels.js";
+import { wasmKey } from "./key.js";
+import { Pool } from "./pool.js";
+import { type Places, Table, type Words } from "./table.js";
+import { canShare, type Thread, threadMaker } from "./workers.js";
+
+class Block implements Allocation {
+  readonly bytes: number;
+  /** What the memory pool gave, guard bands included. */
+  readonly base: number;
+  readonly address: number;
+  freed = false;
+  constructor(bytes: number, base: number, address: number) {
+    this.bytes = bytes;
+    this.base = base;
+    this.address = address;
+  }
+}
+
+class WasmLoaded implements Loaded {
+  readonly program: Program;
+  readonly table: Table;
+  readonly kernels: Held;
+  readonly host: ReadonlyMap<string, HostFunction>;
+  readonly device: WasmDevice;
+  readonly #give: () => void;
+  unloaded = false;
+  /** Expected run time in milliseconds at the dims of the last call. */
+  expected = Number.POSITIVE_INFINITY;
+  dims: readonly number[] | undefined;
+  constructor(
+    device: WasmDevice,
+    program: Program,
+    table: Table,
+    kernels: Held,
+    host: ReadonlyMap<string, HostFunction>,
+    give: () => void,
+  ) {
+    this.device = device;
+    this.program = program;
+    this.table = table;
+    this.kernels = kernels;
+    this.host = host;
+    this.#give = give;
+  }
+  unload(): void {
+    if (this.unloaded) return;
+    this.unloaded = true;
+    this.device.later(this.#give);
+  }
+}
+
+/** Programs shorter than this run on the calling thread: handing them to another costs about as much. */
+const shortMs = 0.2;
+const guardBytes = 256;
+const guardMark = 0xa5;
+/** The first bytes of the memory hold the control block. */
+const firstBlock = 64;
+
+/** Whether this thread may wait for others: everywhere but on the main thread of a page. */
+const mayWait = (): boolean => typeof (globalThis as { document?: unknown }).document === "undefined";
+
+/** Opens the device: as many threads as there are cores, or one where memory cannot be shared. `maker` makes them (for tests). */
+export async function openWasm(key: TargetKey = wasmKey(hasRelaxed()), options: DeviceOptions = {}, maker?: () => Thread): Promise<Device> {
+  const threads = options.threads ?? cpu().cores;
+  if (!Number.isInteger(threads) || threads < 1 || threads > 256)
+    throw new ArgumentError(`a pool of ${threads} threads cannot be made; threads is a whole number from 1 to 256`);
+  const shared = canShare();
+  if (!shared && threads > 1)
+    warnOnce(
+      "the page is not isolated from other origins, so the wasm device has one thread: serve it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
+    );
+  const make = shared ? (maker ?? (await threadMaker())) : undefined;
+  return new WasmDevice(key, shared ? threads : 1, make, options.guard ?? false);
+}
+
+class WasmDevice implements Device {
+  readonly name = "wasm";
+  readonly blocking: boolean = mayWait();
+  readonly key: TargetKey;
+  readonly counters: Counters = noCounters();
+  readonly #wasm: WasmMemory;
+  readonly #memory: Memory<number>;
+  readonly #queue = new Queue();
+  readonly #kernels: Kernels;
+  readonly #pool: Pool | undefined;
+  readonly #threads: number;
+  readonly #words: Int32Array;
+  readonly #run: WasmFunction;
+  readonly #guarded: Set<Block> | undefined;
+  readonly #places: Places;
+  #bytes = new Uint8Array();
+  #arena = { address: 0, bytes: 0 };
+  #scratch = { addresses: [] as number[], bytes: 0 };
+  #fault: InternalError | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(key: TargetKey, threads: number, make: (() => Thread) | undefined, guard: boolean) {
+    this.key = key;
+    this.#threads = threads;
+    const shared = make !== undefined;
+    this.#wasm = new webAssembly.Memory({ initial: 16, maximum: 65536, shared });
+    const heap = new Heap(this.#wasm, Math.ceil((firstBlock + controlBytes(threads)) / 64) * 64);
+    this.#memory = new Memory<number>(
+      "the wasm device",
+      { take: (bytes) => heap.take(bytes), give: (at, bytes) => heap.give(at, bytes) },
+      this.counters,
+      Math.min(memoryLimit(), mostBytes),
+    );
+    this.#kernels = new Kernels(this.#wasm, shared);
+    const module = this.#kernels.compile(driver());
+    this.#run = this.#kernels.instance(module)["run"]!;
+    this.#words = new Int32Array(this.#wasm.buffer, firstBlock, controlBytes(threads) / 4);
+    this.#words[control.threads / 4] = 1;
+    if (make) this.#pool = new Pool({ memory: this.#wasm, driver: module, kernels: this.#kernels, control: firstBlock, threads, make });
+    this.#guarded = guard ? new Set() : undefined;
+    this.#places = {
+      of: (a) => (a as Block).address,
+      arena: (bytes) => this.#arenaOf(bytes),
+      words: (words, old) => this.#tableOf(words, old),
+      view: () => new Uint32Array(this.#wasm.buffer),
+      copy: copyPlace,
+    };
+  }
+
+  alloc(bytes: number): Allocation {
+    this.#open();
+    if (bytes === 0) return new Block(0, 0, firstBlock);
+    const margin = this.#guarded ? guardBytes : 0;
+    const base = this.#take(bytes + 2 * margin);
+    const block = new Block(bytes, base, base + margin);
+    if (this.#guarded) {
+      this.#view(base, margin).fill(guardMark);
+      this.#view(base + margin + bytes, margin).fill(guardMark);
+      this.#guarded.add(block);
+    }
+    return block;
+  }
+  free(a: Allocation): void {
+    const block = this.#own(a);
+    if (block.freed) return;
+    block.freed = true;
+    if (block.bytes === 0) return;
+    this.later(() => {
+      if (this.#guarded?.delete(block)) this.#fault ??= this.#overrun(block);
+      this.#memory.give(block.base, block.bytes + (this.#guarded ? 2 * guardBytes : 0));
+    });
+  }
+  write(to: Allocation, offset: number, data: Uint8Array): void {
+    const block = this.#alive(to, offset, data.length);
+    const copy = this.#queue.idle ? data : data.slice();
+    this.later(() => this.#view(block.address + offset, copy.length).set(copy));
+  }
+  copy(from: Allocation, to: Allocation, bytes: number): void {
+    const [a, b] = [this.#alive(from, 0, bytes), this.#alive(to, 0, bytes)];
+    this.later(() => this.#view(b.address, bytes).set(this.#view(a.address, bytes)));
+  }
+  async read(from: Allocation, offset: number, bytes: number): Promise<Uint8Array> {
+    const block = this.#alive(from, offset, bytes);
+    return inTurn(this.#queue, () => this.#out(block.address + offset, bytes));
+  }
+  readSync(from: Allocation, offset: number, bytes: number): Uint8Array {
+    const block = this.#alive(from, offset, bytes);
+    this.#queue.drain();
+    return this.#out(block.address + offset, bytes);
+  }
+
+  async load(program: Program, options: LoadOptions = {}): Promise<Loaded> {
+    const host = this.#check(program, options);
+    const kernels = await this.#kernels.load(program);
+    return this.#loaded(program, host, kernels);
+  }
+  loadSync(program: Program, options: LoadOptions = {}): Loaded {
+    const host = this.#check(program, options);
+    return this.#loaded(program, host, this.#kernels.loadSync(program));
+  }
+  submit(loaded: Loaded, call: Call, signal?: AbortSignal): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      signal?.throwIfAborted();
+      this.#queue.push(this.#job(loaded, call, resolve, reject, signal));
+    }).then(breathe);
+  }
+  submitSync(loaded: Loaded, call: Call): void {
+    if (!this.blocking) throw new DeviceError("the main thread of a page cannot wait: await the results, or work in a Web Worker");
+    runBlocking(this.#queue, (done, fail) => this.#job(loaded, call, done, fail));
+  }
+  sync(): Promise<void> {
+    return inTurn(this.#queue, () => {
+      for (const block of this.#guarded ?? []) this.#fault ??= this.#overrun(block);
+      const fault = this.#fault;
+      this.#fault = undefined;
+      if (fault) throw fault;
+    });
+  }
+  close(): Promise<void> {
+    this.#closed ??= inTurn(this.#queue, () => {
+      if (this.#arena.bytes) this.#memory.give(this.#arena.address, this.#arena.bytes);
+      for (const at of this.#scratch.addresses) this.#memory.give(at, this.#scratch.bytes);
+      this.#memory.trim(0);
+    }).then(() => this.#pool?.close());
+    return this.#closed;
+  }
+
+  /** Does something once everything submitted so far has run. */
+  later(work: () => void): void {
+    afterwards(this.#queue, work, (error) => {
+      this.#fault ??= error;
+    });
+  }
+
+  #check(program: Program, options: LoadOptions): ReadonlyMap<string, HostFunction> {
+    this.#open();
+    options.signal?.throwIfAborted();
+    return hostSteps(program, options.host);
+  }
+  #loaded(program: Program, host: ReadonlyMap<string, HostFunction>, kernels: Held): Loaded {
+    const constants: { address: number; bytes: number }[] = [];
+    let table: Table | undefined;
+    const give = (): void => {
+      for (const c of constants) this.#memory.give(c.address, c.bytes);
+      if (table?.words) this.#memory.give(table.words.address, 4 * table.words.count);
+      kernels.release();
+    };
+    try {
+      this.#open();
+      this.counters.builds += kernels.built;
+      const places = program.buffers.map((b): number | undefined => {
+        if (b.role !== "constant") return undefined;
+        const data = b.data ?? new Uint8Array();
+        if (!data.length) return firstBlock;
+        const address = this.#take(data.length, "constants");
+        constants.push({ address, bytes: data.length });
+        this.#view(address, data.length).set(data);
+        return address;
+      });
+      table = new Table(program, kernels.places, places);
+      return new WasmLoaded(this, program, table, kernels, host, give);
+    } catch (error) {
+      give();
+      throw error;
+    }
+  }
+
+  #job(loaded: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
+    this.#open();
+    if (!(loaded instanceof WasmLoaded) || loaded.device !== this || loaded.unloaded)
+      throw new DeviceError("the program is not loaded on this device");
+    checkAlive(loaded.program, call);
+    let at = 0;
+    let begun = false;
+    let since = 0;
+    let ended: { readonly result: number; readonly why: Error | undefined } | undefined;
+    let waiting = 0;
+    const stop = (): void => {
+      if (begun) Atomics.store(this.#words, control.abort / 4, 1);
+      else if (this.#queue.remove(job)) reject(signal!.reason);
+    };
+    signal?.addEventListener("abort", stop, { once: true });
+    const account = (launches: number): void => {
+      const { result, why } = ended!;
+      ended = undefined;
+      this.counters.launches += launches;
+      const ms = performance.now() - since;
+      loaded.expected = ms < loaded.expected ? ms : 0.8 * loaded.expected + 0.2 * ms;
+      if (why) throw why;
+      if (result === 1) throw signal?.reason ?? new DeviceError(`${loaded.program.name} was stopped`);
+      if (result === 2) {
+        const said = this.#pool?.trouble();
+        this.#pool?.reset();
+        throw new DeviceError(`${loaded.program.name} could not run${said ? `: ${said}` : ""}`);
+      }
+    };
+    const job: Job = {
+      step: (blocking, wake) => {
+        const { table } = loaded;
+        if (!begun) {
+          begun = true;
+          signal?.throwIfAborted();
+          Atomics.store(this.#words, control.abort / 4, 0);
+          Atomics.store(this.#words, control.failed / 4, 0);
+          table.prepare(call, this.#places);
+          this.#reserve(table.scratchBytes);
+          if (loaded.dims !== call.dims && String(loaded.dims) !== String(call.dims)) loaded.expected = Number.POSITIVE_INFINITY;
+          loaded.dims = call.dims;
+          this.counters.submissions++;
+        }
+        const segment = table.segments[at];
+        if (ended && segment?.kind === "native") {
+          account(segment.launches);
+          at++;
+          return at === table.segments.length ? "done" : "more";
+        }
+        if (!segment) return "done";
+        if (segment.kind === "host") {
+          this.#host(loaded, segment.call);
+          at++;
+          signal?.throwIfAborted();
+          return "more";
+        }
+        const from = table.words!.address + 4 * segment.at;
+        const to = from + 4 * segment.words;
+        since = performance.now();
+        this.#pool?.ready();
+        if (!this.#pool || (blocking && this.blocking) || (this.blocking && loaded.expected < shortMs)) {
+          ended = this.#here(loaded, from, to);
+          account(segment.launches);
+          return ++at === table.segments.length ? "done" : "more";
+        }
+        waiting = this.#pool.run(from, to, (result, why) => {
+          waiting = 0;
+          ended = { result, why };
+          wake();
+        });
+        return "waiting";
+      },
+      block: () => {
+        if (!waiting) return;
+        waiting = 0;
+        ended = { result: this.#pool!.wait(), why: undefined };
+      },
+      done: () => {
+        signal?.removeEventListener("abort", stop);
+        resolve();
+      },
+      fail: (error) => {
+        signal?.removeEventListener("abort", stop);
+        reject(error);
+      },
+    };
+    return job;
+  }
+  /** Runs part of a table on this thread, the others helping. */
+  #here(loaded: WasmLoaded, from: number, to: number): { result: number; why: Error | undefined } {
+    this.#kernels.bringHere(loaded.kernels.places);
+    try {
+      return { result: this.#run(firstBlock, from, to), why: undefined };
+    } catch (cause) {
+      this.#pool?.reset();
+      return { result: 2, why: new DeviceError(`${loaded.program.name} could not run: ${(cause as Error).message}`, { cause }) };
+    }
+  }
+
+  #host(loaded: WasmLoaded, step: HostStep): void {
+    const { table } = loaded;
+    const inputs = step.inputs.map((b, i) => ({
+      type: concrete(step.inputTypes[i]!, table.sizes),
+      bytes: this.#out(table.address(b, this.#places), table.bytes[b]!),
+    }));
+    const outputs = step.outputTypes.map((t) => concrete(t, table.sizes));
+    const results = loaded.host.get(step.call)!(step.payload, inputs, outputs, table.sizes);
+    this.counters.hostSteps++;
+    step.outputs.forEach((b, i) => {
+      const bytes = results[i];
+      if (!bytes || bytes.length !== table.bytes[b])
+        throw new DeviceError(
+          `the host function ${step.call} gave ${bytes?.length ?? "no"} bytes for result ${i}, ${table.bytes[b]} are needed`,
+        );
+      this.#view(table.address(b, this.#places), bytes.length).set(bytes);
+    });
+  }
+
+  /** Bytes of the memory, as it is now. */
+  #view(address: number, bytes: number): Uint8Array {
+    if (this.#bytes.buffer !== this.#wasm.buffer) this.#bytes = new Uint8Array(this.#wasm.buffer);
+    return this.#bytes.subarray(address, address + bytes);
+  }
+  #out(address: number, bytes: number): Uint8Array {
+    const out = new Uint8Array(bytes);
+    out.set(this.#view(address, bytes));
+    return out;
+  }
+  #take(bytes: number, what?: string): number {
+    if (bytes + this.counters.bytes > mostBytes && bytes + this.counters.bytes <= memoryLimit())
+      throw new OutOfMemoryError(
+        `the wasm device has no memory for ${what ?? "a buffer"} of ${showBytes(bytes)}: ${showBytes(this.counters.bytes)} are held, and WebAssembly reaches 4 GiB with its ` +
+          "32-bit addresses. A larger model runs on c, webgpu or cuda; bf16 weights take half",
+      );
+    return this.#memory.take(bytes, what);
+  }
+  #arenaOf(bytes: number): number {
+    if (bytes <= this.#arena.bytes) return this.#arena.address;
+    const old = this.#arena;
+    this.#arena = { address: 0, bytes: 0 };
+    if (old.bytes) this.#memory.give(old.address, old.bytes);
+    const grown = old.bytes ? Math.max(bytes, Math.ceil(old.bytes * 1.25)) : bytes;
+    this.#arena = { address: this.#take(grown, "the arena of temporaries"), bytes: grown };
+    return this.#arena.address;
+  }
+  #tableOf(words: number, old: Words | undefined): Words {
+    if (old && old.count >= words) return old;
+    const address = this.#take(words * 4, "a program's table");
+    if (old) this.#memory.give(old.address, 4 * old.count);
+    return { address, count: words };
+  }
+  /** Scratch of that size for every thread. */
+  #reserve(bytes: number): void {
+    if (bytes <= this.#scratch.bytes) return;
+    for (const at of this.#scratch.addresses) this.#memory.give(at, this.#scratch.bytes);
+    this.#scratch = { addresses: [], bytes };
+    for (let i = 0; i < this.#threads; i++) {
+      const at = this.#take(bytes, "the kernels' scratch");
+      this.#scratch.addresses.push(at);
+      this.#words[control.scratch / 4 + i] = at;
+    }
+  }
+  /** What a kernel wrote outside a buffer. */
+  #overrun(block: Block): InternalError | undefined {
+    const before = this.#view(block.base, guardBytes).findIndex((x) => x !== guardMark);
+    if (before >= 0) return new InternalError(`a kernel wrote ${guardBytes - before} bytes before a buffer of ${block.bytes} bytes`);
+    const after = this.#view(block.address + block.bytes, guardBytes).findIndex((x) => x !== guardMark);
+    return after < 0 ? undefined : new InternalError(`a kernel wrote at byte ${block.bytes + after} of a buffer of ${block.bytes} bytes`);
+  }
+  #own(a: Allocation): Block {
+    if (!(a instanceof Block)) throw new DeviceError("the buffer belongs to another device");
+    return a;
+  }
+  #alive(a: Allocation, offset: number, bytes: number): Block {
+    this.#open();
+    const block = this.#own(a);
+    if (block.freed) throw new DeviceError(`a buffer of ${block.bytes} bytes was used after it was freed`);
+    if (!(offset >= 0 && bytes >= 0 && offset + bytes <= block.bytes))
+      throw new DeviceError(`bytes ${offset} to ${offset + bytes} of a buffer of ${block.bytes} bytes`);
+    return block;
+  }
+  #open(): void {
+    if (this.#closed) throw new DeviceError("the device is closed");
+  }
+}

@@ -1,0 +1,79 @@
+/** Worker threads of Node or of a browser, behind one interface. Idle ones are kept: a device that opens takes them over. */
+import type { Worker as NodeWorker } from "node:worker_threads";
+import { workerSource } from "./worker.js";
+
+/** What a worker says; `owner` is the device that it was started for. */
+export type Report =
+  | { readonly kind: "done"; readonly owner: number; readonly ticket: number; readonly result: number }
+  | { readonly kind: "failed"; readonly owner: number; readonly message: string }
+  | { readonly kind: "idle"; readonly owner: number };
+
+export interface Thread {
+  post(message: object): void;
+  /** Whether a pending answer keeps the process alive. */
+  hold(held: boolean): void;
+  end(): void;
+  /** Who hears reports, and of the thread's death. */
+  owner: { report(r: Report): void; died(why: string): void } | undefined;
+}
+
+const idle: Thread[] = [];
+const mostIdle = 16;
+
+/** Whether memory can be shared with other threads here: always in Node, in a page where it is isolated from other origins. */
+export const canShare = (): boolean =>
+  typeof SharedArrayBuffer === "function" && (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated !== false;
+
+/** How threads are made here. */
+export async function threadMaker(): Promise<() => Thread> {
+  if (!(typeof process === "object" && process.versions?.node)) return () => idle.pop() ?? inPage();
+  const { Worker } = await import("node:worker_threads");
+  return () => idle.pop() ?? inNode(new Worker(workerSource, { eval: true, name: "treepie" }));
+}
+/** Keeps a thread that is idle again for the next device. */
+export function giveThread(t: Thread): void {
+  t.owner = undefined;
+  t.hold(false);
+  if (idle.length < mostIdle) idle.push(t);
+  else t.end();
+}
+function forget(t: Thread, why: string): void {
+  const i = idle.indexOf(t);
+  if (i >= 0) idle.splice(i, 1);
+  t.owner?.died(why);
+}
+
+function inNode(worker: NodeWorker): Thread {
+  const t: Thread = {
+    post: (message) => worker.postMessage(message),
+    hold: (held) => (held ? worker.ref() : worker.unref()),
+    end: () => void worker.terminate(),
+    owner: undefined,
+  };
+  worker.on("message", (r: Report) => t.owner?.report(r));
+  worker.on("error", (error) => forget(t, error.message));
+  worker.on("exit", (code) => forget(t, `it ended with code ${code}`));
+  worker.unref();
+  return t;
+}
+/** What a page has of workers, as far as it is used here. */
+interface PageWorker {
+  postMessage(message: object): void;
+  terminate(): void;
+  onmessage: ((e: { readonly data: Report }) => void) | null;
+  onerror: ((e: { readonly message: string }) => void) | null;
+}
+function inPage(): Thread {
+  const url = URL.createObjectURL(new Blob([workerSource], { type: "text/javascript" }));
+  const { Worker } = globalThis as unknown as { Worker: new (url: string) => PageWorker };
+  const worker = new Worker(url);
+  const t: Thread = {
+    post: (message) => worker.postMessage(message),
+    hold: () => {},
+    end: () => worker.terminate(),
+    owner: undefined,
+  };
+  worker.onmessage = (e) => t.owner?.report(e.data);
+  worker.onerror = (e) => forget(t, e.message);
+  return t;
+}
