@@ -64,7 +64,7 @@ export interface Target {
   /** Grid points that run at once. */
   readonly parallel: number;
   readonly units: readonly MatrixUnit[];
-  /** Dtypes of which one instruction multiplies and sums neighbours, a word at a time (`dot2`). */
+  /** Dtypes of which one instruction multiplies and sums neighbours, a word at a time (`dot2`, `dot4`). */
   readonly dots?: ReadonlySet<DType>;
   /** Global buffers that one kernel may bind, and whether one of them may be bound twice. */
   readonly maxBuffers: number;

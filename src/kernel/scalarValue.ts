@@ -135,6 +135,11 @@ export function scalarValue(op: ScalarOp, dtype: DType, args: readonly Scalar[],
     }
     case "pair":
       return Number(bitsOf(a, from[0]!) | (bitsOf(b, from[1]!) << 16n));
+    case "dot4": {
+      let sum = Number(c);
+      for (let i = 0; i < 32; i += 8) sum += ((Number(a) >>> i) & 0xff) * (((Number(b) >>> i) << 24) >> 24);
+      return sum | 0;
+    }
     case "isnan":
       return Number.isNaN(a) ? 1 : 0;
     default:

@@ -207,8 +207,8 @@ class Checker {
     const wrong = (): void => this.say(`${showValue(v)}: ${v.op} of ${v.args.map((a) => a.dtype).join(", ")} says ${v.dtype}`);
     if (v.op === "cast" || v.op === "bitcast") return;
     if (computeDType(v.dtype) !== v.dtype) wrong();
-    else if (v.op === "dot2") {
-      if (from[0] !== "u32" || from[1] !== "u32" || from[2] !== "f32" || v.dtype !== "f32") wrong();
+    else if (v.op === "dot2" || v.op === "dot4") {
+      if (from[0] !== "u32" || from[1] !== "u32" || from[2] !== v.dtype || v.dtype !== (v.op === "dot2" ? "f32" : "i32")) wrong();
     } else if (v.op === "pair") {
       if (!isHalf(v.args[0]!.dtype) || v.args[1]?.dtype !== v.args[0]!.dtype || v.dtype !== "u32") wrong();
     } else if (v.op === "where") {

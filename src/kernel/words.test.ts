@@ -38,6 +38,32 @@ it("words of narrow elements are verified, saved, and interpreted", () => {
   interpretKernel(k, [new Float64Array(a), new Float64Array(b), new Float64Array(start), out]);
   expect([...out]).toEqual(expected);
 });
+/** out[i] = start[i] + the products of four u8 and four i8. */
+function quads(width: number): Kernel {
+  const [a, b] = [buffer("a", "u8", 4 * count), buffer("b", "i8", 4 * count)];
+  const [start, out] = [buffer("start", "i32", count), buffer("out", "i32", count, true)];
+  const [block, l] = [axis("block", count / width, "loop"), axis("l", width, "vector")];
+  const i = add(mul(at(block), width), at(l));
+  const value = apply("dot4", "i32", wordAt(a, mul(i, 4)), wordAt(b, mul(i, 4)), load(start, i));
+  return { name: "quads", buffers: [a, b, start, out], dims: [], grid: 1, threads: 1, body: loops([block, l], [store(out, i, value)]) };
+}
+it("words of four: interpreted, and in C with the instruction and without it", () => {
+  const a = Float64Array.from({ length: 4 * count }, (_, i) => (i * 89) % 256);
+  const b = Float64Array.from({ length: 4 * count }, (_, i) => ((i * 53) % 256) - 128);
+  const start = Float64Array.from({ length: count }, (_, i) => (i % 2 ? 2 ** 31 - 1 : i));
+  const sums = Array.from(start, (s, i) => [0, 1, 2, 3].reduce((sum, j) => (sum + a[4 * i + j]! * b[4 * i + j]!) | 0, s));
+  const out = new Float64Array(count);
+  interpretKernel(readKernel(writeKernel(verifyKernel(quads(lanes)))), [a, b, start, out]);
+  expect([...out]).toEqual(sums);
+  if (!hasCompiler()) return;
+  const plain = cpu().features.filter((f) => f !== "avx512vnni");
+  for (const features of [cpu().features, plain])
+    for (const [i, run] of compileKernels([quads(16), quads(8), quads(1)], features).entries()) {
+      const got = new Int32Array(count);
+      run([toBytes("u8", a), toBytes("i8", b), toBytes("i32", start), new Uint8Array(got.buffer)]);
+      expect([...got], `${features.length} features, case ${i}`).toEqual(sums);
+    }
+});
 it("a word that reaches beyond its buffer is refused", () => {
   expect(() => verifyKernel(dots(lanes, 2 * count - 1))).toThrow(/may be beyond/);
 });

@@ -29,4 +29,5 @@ export * from "./rearrange.js";
 export * from "./rectifier.js";
 export * from "./softmax.js";
 export * from "./sort.js";
+export * from "./wide-dot.js";
 export { type TileSize, winograd, winogradOp, winogradWeight } from "./winograd.js";

@@ -4,11 +4,12 @@
  */
 export type ScalarOp = Arithmetic | Transcendental | Rounding | Comparison | Bits | "where" | "cast" | "bitcast";
 /**
- * `div` truncates for integers; `rem` has the sign of the dividend; `max` and `min` keep NaN; `fma`, `dot2` and `pair` only arise in lowering.
+ * `div` truncates for integers; `rem` has the sign of the dividend; `max` and `min` keep NaN; `fma`, `dot2`, `dot4` and `pair` only arise in lowering.
  * `dot2` of two words (u32) of two bf16 each and an f32: the f32 plus both products; where it rounds, and whether it flushes subnormals,
- * is left to the target. `pair` of two values that are cast to one half float is the word (u32) of both, the first one lowest.
+ * is left to the target. `dot4` of a word of four u8, a word of four i8 and an i32: the i32 plus all four products, wrapping. `pair`
+ * of two values that are cast to one half float is the word (u32) of both, the first one lowest.
  */
-type Arithmetic = "add" | "sub" | "mul" | "div" | "rem" | "max" | "min" | "neg" | "abs" | "fma" | "dot2" | "pair" | "pow";
+type Arithmetic = "add" | "sub" | "mul" | "div" | "rem" | "max" | "min" | "neg" | "abs" | "fma" | "dot2" | "dot4" | "pair" | "pow";
 /** `exp2near` only arises in lowering: a few units in the last place off, and 0 where 2^x is subnormal. */
 type Transcendental =
   | "sqrt"
@@ -63,6 +64,7 @@ export const scalarOps: Readonly<Record<ScalarOp, ScalarInfo>> = {
   fma: { arity: 3 },
   dot2: { arity: 3 },
   pair: { arity: 2 },
+  dot4: { arity: 3 },
   pow: { arity: 2, heavy: true },
   sqrt: { arity: 1 },
   rsqrt: { arity: 1 },

@@ -227,6 +227,12 @@ case("round(a,{decimals:1})", m / 7, by=lambda a: a.round(decimals=1))
 case("where(gt(a,0),log(a),0)", ties, by=lambda a: torch.where(a > 0, a.log(), torch.tensor(0.0)))
 case("maskedFill(a,gt(a,2),-1)", m, by=lambda a: a.masked_fill(a > 2, -1), grad=True)
 
+whole = lambda *shape, by=37: ((torch.arange(math.prod(shape)) * by) % 256 - 128).to(torch.int8).reshape(shape)
+case("intMm(a,b)", whole(5, 24), whole(24, 7, by=53), by=torch._int_mm)
+case("intMm(a,permute(b,[1,0]))", torch.full((3, 40), -128, dtype=torch.int8), torch.full((9, 40), -128, dtype=torch.int8), by=lambda a, b: torch._int_mm(a, b.T))
+case("intMm(a,b)", m, m.T, by=torch._int_mm)
+case("intMm(a,b)", whole(2, 3), whole(2, 3), by=torch._int_mm)
+
 promote = {f"{a} {b}": back[torch.promote_types(s, t)] for a, s in names.items() for b, t in names.items()}
 result = {}
 for a, s in names.items():

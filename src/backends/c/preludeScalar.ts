@@ -193,6 +193,17 @@ export function arithmetic(): Record<string, Helper> {
           : exact;
     return `f32x$ dot2_f32x$(u32x$ a, u32x$ b, f32x$ c) {\n${text}\n}`;
   };
+  out.dot4_i32 = (n) => {
+    const byte = (i: number): string => `(i32x$)(a >> ${8 * i} & 255u) * ((i32x$)(b << ${24 - 8 * i}) >> 24)`;
+    const exact = `return c + ${[0, 1, 2, 3].map(byte).join(" + ")};`;
+    const asm = `__asm__("vpdpbusd %2, %1, %0" : "+v"(c) : "v"(a), "v"(b)); return c;`;
+    const builtin = `return (i32x$)__builtin_ia32_vpdpbusd_v$si(c, (i32x$)a, (i32x$)b);`;
+    const has = "defined(__AVX512VNNI__) && defined(__AVX512VL__)";
+    const text = [4, 8, 16].includes(n)
+      ? `#if ${has} && defined(__clang__)\n${asm}\n#elif ${has}\n${builtin}\n#else\n${exact}\n#endif`
+      : exact;
+    return `i32x$ dot4_i32x$(u32x$ a, u32x$ b, i32x$ c) {\n${text}\n}`;
+  };
   // The sums of four vectors: neighbours from each side by side, so that three additions halve all four twice.
   out.sums_f32 = (n) => {
     if (n === 4 || n === 8 || n === 16) {

@@ -42,7 +42,7 @@ export function cTarget(cpu: CpuTarget): Target {
     sharedBytes: 64 << 20,
     parallel: cpu.parallel ?? 1,
     units: has("amx-bf16") && wide ? [amx] : [],
-    ...(has("avx512bf16") && wide && { dots: new Set<DType>(["bf16"]) }),
+    ...(wide && { dots: new Set<DType>([...(has("avx512bf16") ? ["bf16" as const] : []), ...(has("avx512vnni") ? ["i8" as const] : [])]) }),
     maxBuffers: Number.POSITIVE_INFINITY,
     aliasing: true,
     maxGrid: Number.MAX_SAFE_INTEGER,

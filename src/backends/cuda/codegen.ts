@@ -50,6 +50,7 @@ function op(name: ScalarOp, dtype: DType, args: readonly Text[]): string {
   const f = dtype === "f32" ? "f" : "";
   switch (name) {
     case "dot2":
+    case "dot4":
       throw new UnsupportedError("CUDA has no products of words; choose a tiling without them");
     case "pair":
       return `narrow2_${from}(${unrounded(a!, from)}, ${unrounded(b!, from)})`;

@@ -95,6 +95,7 @@ function op(name: ScalarOp, dtype: DType, args: readonly Text[]): string {
   switch (name) {
     case "dot2":
     case "pair":
+    case "dot4":
       return unsupported("products of words");
     case "cast":
       return cast(args[0]!, computeDType(from), dtype);

@@ -103,6 +103,7 @@ function op(name: ScalarOp, dtype: DType, all: readonly Text[]): string {
   switch (name) {
     case "dot2":
     case "pair":
+    case "dot4":
       return unsupported("products of words");
     case "cast":
       return cast(a!, computeDType(from), dtype);

@@ -1,23 +1,23 @@
 /** The life of the accumulators: they start at zero or at earlier partial sums, and leave as partial sums or through the epilogue. */
-import { bytesOf, isFloat } from "../../../core/dtype.js";
 import { add, type Dim, div, divides, mod, mul, sub } from "../../../core/expr.js";
 import type { Node } from "../../../ir/node.js";
-import { type Axis, at, axis, below, constant, load, loops, type MatrixUnit, ref, type Stmt, store, type Value } from "../../kernel.js";
+import { type Axis, at, axis, below, load, loops, type MatrixUnit, ref, type Stmt, store, type Value } from "../../kernel.js";
 import { fragmentAt } from "../../units.js";
-import type { Contract, Product, State } from "./contract.js";
+import { type Contract, nothing, type Product, type State } from "./contract.js";
 import { flat, leave, outputIndex, waiting } from "./leave.js";
 import { acrossLanes } from "./sums.js";
+import { isShifted, unshifted } from "./words.js";
 
 type Then = (m: Dim, n: Dim, values: readonly Value[], into: Stmt[]) => void;
 
-export function accumulate(x: Contract, st: State, inner: readonly Stmt[]): readonly Stmt[] {
+export function accumulate(x: Contract, st: State, body: readonly Stmt[]): readonly Stmt[] {
   const { unit, I, J, L, cell, acc, t, total, dtype, products } = x;
+  const inner = isShifted(x) ? unshifted(x, body) : body;
   if (t.micro.along === "k") return acrossLanes(x, st, inner);
-  const nothing = constant(isFloat(dtype) || bytesOf(dtype) < 8 ? 0 : 0n, dtype);
   const forAll = (s: (p: Product) => Stmt, axes: readonly Axis[]): readonly Stmt[] => products.flatMap((p) => loops(axes, [s(p)]));
   const zero = unit
     ? forAll((p) => ({ kind: "fill", unit, acc: ref(acc, cell(p)) }), [I, J])
-    : forAll((p) => store(acc, cell(p), nothing), [I, J, L]);
+    : forAll((p) => store(acc, cell(p), nothing(dtype)), [I, J, L]);
   const epilogue = unit && t.leave === "regrouped" ? regrouped(x, st, unit) : each(x, st, (m, n, v, into) => leave(x, v, m, n, into));
   const outer = t.levels.slice(0, t.accumulate).find((l) => l.axis === "k" && l.on === "loop");
   const single = !outer || (typeof total.k === "number" && total.k <= outer.tile);

@@ -1,10 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { type Case, lowerCase, runCases } from "../../../../test/support/groups.js";
+import { type Case, lowerCase, random, runCases } from "../../../../test/support/groups.js";
 import { hasCompiler } from "../../../../test/support/kernels-in-c.js";
+import { cTarget } from "../../../backends/c/target.js";
 import type { DType } from "../../../core/dtype.js";
 import { type Dim, variable } from "../../../core/expr.js";
+import { NdArray } from "../../../core/ndarray.js";
 import type { Node } from "../../../ir/node.js";
-import { add, dot, gelu, input, mul, permute, reshape, silu } from "../../../ops/index.js";
+import { add, cast, dot, gelu, input, intMm, mul, permute, reshape, silu } from "../../../ops/index.js";
+import type { Target } from "../../codegen.js";
+import { kernelText } from "../../save.js";
 import { verifyKernel } from "../../verify.js";
 import { contractTemplate } from "./index.js";
 
@@ -27,8 +31,8 @@ function product(
 }
 const f32 = (...shape: Dim[]): Node => input({ shape, dtype: "f32" });
 
-function check(cases: readonly Case[]): void {
-  const lowered = cases.map((c) => lowerCase(c, [contractTemplate]));
+function check(cases: readonly Case[], target?: Target): void {
+  const lowered = cases.map((c) => lowerCase(c, [contractTemplate], target));
   // The verifier cannot yet follow rounded-up blocks of a symbolic size.
   for (const l of lowered.filter((x) => !x.case.dims)) for (const g of l.groups) for (const k of g.kernels) verifyKernel(k);
   for (const l of lowered)
@@ -159,6 +163,33 @@ describe.skipIf(!hasCompiler())("matmul template in C", () => {
         one.name,
       ).toEqual([1]);
     check(all);
+  });
+  it("i8 to i32, exactly: four products an instruction", () => {
+    const whole = (node: Node, shape: readonly number[]): NdArray =>
+      NdArray.of(node.type.dtype, shape, () => Math.floor(random() * 256) - 128);
+    const narrow = (m: number, n: number, k: number, layout: "nn" | "nt" | "tn"): Case => {
+      const a = input({ shape: layout === "tn" ? [k, m] : [m, k], dtype: "i8" });
+      const b = input({ shape: layout === "nt" ? [n, k] : [k, n], dtype: "i8" });
+      const y = intMm(layout === "tn" ? permute(a, [1, 0]) : a, layout === "nt" ? permute(b, [1, 0]) : b);
+      return { name: `${layout} ${m}x${n}x${k}`, inputs: [a, b], outputs: [y, mul(cast(y, "f32"), 0.5)], fill: whole };
+    };
+    const sizes = [
+      [2, 48, 160],
+      [5, 70, 63],
+      [40, 33, 130],
+      [20, 40, 5000],
+      [3, 20, 5001],
+    ] as const;
+    const cases = sizes.flatMap(([m, n, k]) => (["nn", "nt", "tn"] as const).map((layout) => narrow(m, n, k, layout)));
+    const target = cTarget({ arch: "x86-64", features: ["avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512vnni"], parallel: 2 });
+    const dots = (c: Case): number =>
+      lowerCase(c, [contractTemplate], target).groups.flatMap((g) => g.kernels.map((k) => kernelText(k).match(/dot4/g)?.length ?? 0))[0]!;
+    for (const c of cases) expect(dots(c), c.name).toBeGreaterThan(0);
+    check(cases);
+    check(
+      cases.map((c) => ({ ...c, name: `${c.name} in words` })),
+      target,
+    );
   });
   it("products without a common operand stay apart", () => {
     const [a, b, w, v] = [f32(40, 24), f32(40, 24), f32(24, 56), f32(24, 56)];

@@ -1,13 +1,13 @@
 /** What every part of a matmul's lowering shares: the sizes, the buffers, and where elements lie. */
 
-import type { DType } from "../../../core/dtype.js";
+import { bytesOf, computeDType, type DType, isFloat } from "../../../core/dtype.js";
 import { add, ceilDiv, type Dim, div, divides, max, min, mod, mul, sub, variable, xor } from "../../../core/expr.js";
 import { numel, type Shape } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
 import { unflatten } from "../../../ops/movement.js";
 import { type Evaluator, makeEvaluator } from "../../evaluate.js";
 import { type Group, groupBuffers } from "../../group.js";
-import { type Axis, at, axis, type Buffer, type MatrixUnit, type Stmt, type Value } from "../../kernel.js";
+import { type Axis, apply, at, axis, type Buffer, constant, type MatrixUnit, type Stmt, type Value } from "../../kernel.js";
 import {
   aroundProducts,
   dotShape,
@@ -35,6 +35,8 @@ export function inside(x: Contract, role: Role, i: Dim): Dim {
   const [size, tile] = [x.total[across(role)], role === "a" ? x.mr : x.nr];
   return divides(tile, size) ? i : min(i, sub(size, 1));
 }
+/** The zero of a dtype. */
+export const nothing = (dtype: DType): Value => constant(isFloat(dtype) || bytesOf(dtype) < 8 ? 0 : 0n, dtype);
 /** How many tiles a size takes; where the size is what is left or a whole tile, the smaller count of the two. */
 export function pieces(size: Dim, tile: number): Dim {
   const [term, ...more] = typeof size === "number" ? [] : size.terms;
@@ -225,9 +227,12 @@ export function contract(group: Group, t: ContractTiling): Contract {
     return evaluator.scope();
   };
   const operandIndex = (role: Role, i: Dim, k: Dim): readonly Dim[] => [...batchIndex, ...(side(role, t.turned) === 0 ? [i, k] : [k, i])];
-  const operand = (o: Operand, i: Dim, k: Dim, into: Stmt[]): Value => evaluator.scope().value(o.node, operandIndex(o.role, i, k), into);
+  const operand = (o: Operand, i: Dim, k: Dim, into: Stmt[]): Value => {
+    const v = evaluator.scope().value(o.node, operandIndex(o.role, i, k), into);
+    return computeDType(v.dtype) === dtype ? v : apply("cast", dtype, v);
+  };
   function address(o: Operand, i: Dim, k: Dim): { readonly buffer: string; readonly index: Dim } {
-    const v = operand(o, i, k, []);
+    const v = evaluator.scope().value(o.node, operandIndex(o.role, i, k), []);
     if (v.kind !== "load") throw new Error(`operand ${o.role} of ${group.name} is not a view of a buffer`);
     return { buffer: v.buffer, index: v.index };
   }

@@ -9,6 +9,7 @@ import { ceilPower } from "../../../core/numbers.js";
 import { isStatic, numel, showType } from "../../../core/type.js";
 import { is, type Node } from "../../../ir/node.js";
 import { dotOp } from "../../../ops/matmul.js";
+import { wideDotOp } from "../../../ops/wide-dot.js";
 import type { Target, Template } from "../../codegen.js";
 import type { Group } from "../../group.js";
 import { at, axis, type Buffer, below, indexValue, type Kernel, loops, type MatrixUnit, ref, type Stmt } from "../../kernel.js";
@@ -26,7 +27,7 @@ import { tileCpu } from "./tilingCpu.js";
 export const contractTemplate: Template = {
   name: "contract",
   match(node, target) {
-    if (!is(node, dotOp)) return "not a dot";
+    if (!isProduct(node)) return "not a product";
     const { total } = dotShape(node);
     if (total.k === 0) return "an empty inner dim is a fill with zeros";
     if (total.m === 1 || total.n === 1) return "a matrix-vector product reads its matrix once: a reduction does that at memory speed";
@@ -38,6 +39,8 @@ export const contractTemplate: Template = {
   beside: meet,
   lower: (group, target) => [lowerContract(group, tile(group, target))],
 };
+
+const isProduct = (n: Node): boolean => is(n, dotOp) || is(n, wideDotOp);
 
 /** Most products whose accumulators one tile holds. */
 const mostProducts = 4;

@@ -1,11 +1,11 @@
 /** The innermost tile, once per kind of arithmetic: fused multiply-add on lanes, or a matrix unit. */
 import { add, ceilDiv, type Dim, div, divides, mod, mul } from "../../../core/expr.js";
-import { apply, at, axis, type Buffer, load, loops, type MatrixUnit, type Ref, ref, type Stmt, store, type Value } from "../../kernel.js";
+import { at, axis, type Buffer, load, loops, type MatrixUnit, type Ref, ref, type Stmt, store, type Value } from "../../kernel.js";
 import { across, type Contract, inside, type Product, pieces, type State } from "./contract.js";
 import type { Operand } from "./operands.js";
 import { lanesAlongK } from "./sums.js";
 import type { Role } from "./tiling.js";
-import { operandWord } from "./words.js";
+import { isShifted, multiply, operandWord, shiftOf, shifts } from "./words.js";
 
 export function micro(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   const { unit } = x;
@@ -54,6 +54,11 @@ function lanes(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   };
   const j = add(mul(at(J), x.vector), at(L));
   const loadB = fill("b", br, j);
+  if (isShifted(x))
+    for (const o of x.operands.b) {
+      const [to, from] = [shifts(x, o, j), load(br, add(j, o.index * x.nr))];
+      loadB.push(store(to.buffer, to.index, shiftOf(from, load(to.buffer, to.index))));
+    }
   // Where a lies turned in shared memory, neighbouring rows are one access.
   const wide = x.t.a?.layout.kind === "columns" && x.vector > 1 && x.mr % x.vector === 0;
   const [Ia, La] = [axis("ia", x.mr / x.vector, "unroll"), axis("la", x.vector, "vector")];
@@ -61,7 +66,7 @@ function lanes(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   const loadA = fill("a", ar, row);
   const update = x.products.map((p) => {
     const [a, b] = [load(ar, add(at(I), p.a.index * x.mr)), load(br, add(j, p.b.index * x.nr))];
-    return store(x.acc, cell(p), apply(pack > 1 ? "dot2" : "fma", dtype, a, b, load(x.acc, cell(p))));
+    return store(x.acc, cell(p), multiply(x, a, b, load(x.acc, cell(p))));
   });
   const body = wide
     ? [...loops([J, L], loadB), ...loops([Ia, La], loadA), ...loops([I, J, L], update)]

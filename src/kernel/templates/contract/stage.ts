@@ -1,8 +1,8 @@
 /** Operands on their way into shared storage: copied or computed, at once or in the background. */
-import { bytesOf, isFloat } from "../../../core/dtype.js";
+import { bytesOf } from "../../../core/dtype.js";
 import { add, type Dim, div, divides, hi, mod, mul, sub } from "../../../core/expr.js";
 import { type Axis, at, axis, below, constant, loops, ref, type Stmt, store } from "../../kernel.js";
-import { across, type Contract, pieces, type State } from "./contract.js";
+import { across, type Contract, nothing, pieces, type State } from "./contract.js";
 import type { Operand } from "./operands.js";
 import type { Role } from "./tiling.js";
 import { operandWord } from "./words.js";
@@ -41,9 +41,11 @@ function stage(x: Contract, o: Operand, st: State, slot: Dim): readonly Stmt[] {
   const [ei, ek] = [add(base, li), add(st.off.k, lk)];
   const there = x.place(role, li, lk, slot);
   into.push(store(buffer, there, x.operand(o, ei, ek, into)));
-  return loops([u, l], guarded(into, [store(buffer, there, zero(x))], [...(whole ? [] : [below(ei, total[name]), below(ek, total.k)])]));
+  return loops(
+    [u, l],
+    guarded(into, [store(buffer, there, nothing(x.dtype))], [...(whole ? [] : [below(ei, total[name]), below(ek, total.k)])]),
+  );
 }
-const zero = (x: Contract): ReturnType<typeof constant> => constant(isFloat(x.dtype) || bytesOf(x.dtype) < 8 ? 0 : 0n, x.dtype);
 const guarded = (body: readonly Stmt[], otherwise: readonly Stmt[], tests: readonly ReturnType<typeof below>[]): readonly Stmt[] =>
   tests.reduceRight<readonly Stmt[]>((b, test) => [{ kind: "if", test, body: b, else: otherwise }], body);
 
@@ -66,7 +68,7 @@ function panels(x: Contract, o: Operand, st: State, width: number): readonly Stm
   const from = add(st.off.k, mul(at(k), x.pack));
   into.push(store(buffer, to, x.pack > 1 ? operandWord(x, o, element, from, into) : x.operand(o, element, from, into)));
   const edge = divides(width, x.total[name]) ? [] : [below(element, x.total[name])];
-  return loops([p, k, i, l], guarded(into, [store(buffer, to, x.pack > 1 ? constant(0, "u32") : zero(x))], edge));
+  return loops([p, k, i, l], guarded(into, [store(buffer, to, x.pack > 1 ? constant(0, "u32") : nothing(x.dtype))], edge));
 }
 /** Lanes of a row of a panel: whole vectors, or a part of one that divides it. */
 function lanesOf(width: number, vector: number): number {

@@ -1,11 +1,10 @@
 /** Products whose lanes lie along k for both operands: nothing is packed, and each sum is taken across lanes at the end. */
-import { isFloat } from "../../../core/dtype.js";
 import { add, type Dim, div, mod, mul } from "../../../core/expr.js";
 import { apply, at, axis, below, constant, load, loops, ref, type Stmt, store, type Value } from "../../kernel.js";
-import { across, type Contract, inside, type Product, type State } from "./contract.js";
+import { across, type Contract, inside, nothing, type Product, type State } from "./contract.js";
 import { waiting } from "./leave.js";
 import type { Operand } from "./operands.js";
-import { operandWord } from "./words.js";
+import { isShifted, multiply, operandWord, shiftOf, shifts } from "./words.js";
 
 /** acc[i, j, lane] += a[i, lane] * b[j, lane]: rows of both operands are read once per block, a vector at a time. */
 export function lanesAlongK(x: Contract, st: State): readonly Stmt[] {
@@ -30,9 +29,12 @@ export function lanesAlongK(x: Contract, st: State): readonly Stmt[] {
     const [loadA, loadB]: [Stmt[], Stmt[]] = [[], []];
     for (const o of operands.b) loadB.push(store(br, b(o), read(o, at(J), loadB)));
     for (const o of operands.a) loadA.push(store(ar, a(o), read(o, at(I), loadA)));
-    const update = x.products.map((p) =>
-      store(x.acc, cell(p), apply(pack > 1 ? "dot2" : "fma", dtype, load(ar, a(p.a)), load(br, b(p.b)), load(x.acc, cell(p)))),
-    );
+    const update = x.products.map((p) => store(x.acc, cell(p), multiply(x, load(ar, a(p.a)), load(br, b(p.b)), load(x.acc, cell(p)))));
+    if (isShifted(x))
+      for (const o of operands.b) {
+        const { buffer, index } = shifts(x, o, add(mul(at(J), vector), at(L)));
+        loadB.push(store(buffer, index, shiftOf(load(br, b(o)), load(buffer, index))));
+      }
     return [...loops([J, L], loadB), ...loops([I], [...loops([L], loadA), ...loops([J, L], update)])];
   };
   const rest = mod(st.size.k, step);
@@ -57,7 +59,7 @@ export function acrossLanes(x: Contract, st: State, inner: readonly Stmt[]): rea
   const outer = x.t.levels.slice(0, x.t.accumulate).find((l) => l.axis === "k" && l.on === "loop")!;
   const single = typeof x.total.k === "number" && x.total.k <= outer.tile;
   return [
-    ...x.products.flatMap((p) => loops([I, J, L], [store(acc, cell(p), constant(isFloat(dtype) ? 0 : 0n, dtype))])),
+    ...x.products.flatMap((p) => loops([I, J, L], [store(acc, cell(p), nothing(dtype))])),
     ...inner,
     ...x.products.flatMap((p) =>
       loops(

@@ -49,8 +49,9 @@ const cycles = {
 
 /** Neighbours along k that one operation multiplies. */
 function packOf(p: Problem, t: Target): number {
-  if (!t.dots?.has(p.input)) return 1;
-  return divides(2, p.total.k) || (p.strides.a && p.strides.b) ? 2 : 1;
+  const word = 4 / bytesOf(p.input);
+  if (!t.dots?.has(p.input) || (word === 4 && p.dtype !== "i32")) return 1;
+  return divides(word, p.total.k) || (p.strides.a && p.strides.b) ? word : 1;
 }
 
 /**
@@ -67,7 +68,8 @@ function panels(p: Problem, t: Target, turned = false): Choice {
   const l2 = (t.caches[1] ?? 1 << 20) / 2;
   const kw = Math.ceil(k / pack);
   const kcw = kw <= 1024 ? kw : balanced(kw, 512, 8);
-  const packA = p.strides.a?.[1] !== 1 || (pack > 1 && !divides(pack, p.total.k));
+  // Words of four change on their way, which is done once.
+  const packA = p.strides.a?.[1] !== 1 || (pack > 1 && !divides(pack, p.total.k)) || pack === 4;
   const reading = (strides: readonly [number, number] | undefined): number => {
     if (!strides) return cycles.computed;
     return strides[0] === 1 ? (pack > 1 ? cycles.joined : cycles.inOrder) : cycles.gathered;
@@ -155,9 +157,11 @@ function microRows(m: number, limit: number): number {
 
 /** Lanes along k for both operands, if both run along it: nothing is packed, so few rows read a matrix at memory speed. */
 function alongK(p: Problem, t: Target): readonly Choice[] {
-  if (p.strides.a?.[1] !== 1 || p.strides.b?.[1] !== 1 || bytesOf(p.dtype) !== 4 || p.dtype !== "f32") return [];
+  if (p.strides.a?.[1] !== 1 || p.strides.b?.[1] !== 1 || (p.dtype !== "f32" && packOf(p, t) === 1)) return [];
   const { m, n, k } = { m: one(most(p.total.m)), n: one(most(p.total.n)), k: one(most(p.total.k)) };
-  const pack = packOf(p, t) > 1 && divides(2, p.total.k) ? 2 : 1;
+  const word = packOf(p, t);
+  const pack = divides(word, p.total.k) ? word : 1;
+  if (p.dtype !== "f32" && pack === 1) return [];
   const lanes = t.lanes;
   const { products, operands } = p;
   const mr = microRows(m, Math.max(1, Math.floor(6 / products)));
