@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { closeDevices, ready, setDefaultBackend } from "#treepie/index.js";
 import { type PeerProcess, startPeer, startScript } from "../peer.js";
-import { type Case, failedRow, median, type Row, type RowHead, row } from "../row.js";
-import { bars } from "./bars.js";
+import { type Bar, type Case, failedRow, median, type Row, type RowHead, row } from "../row.js";
+import { bars as cpuBars } from "./bars.js";
 import { benchPath } from "./folder.js";
 import type { Input } from "./inputs.js";
 import { better, type Machine, measureMachine } from "./machine.js";
@@ -16,11 +16,33 @@ export interface Runner {
   /** Does the work some times, and waits for it. */
   run(calls: number): Promise<void>;
 }
+/** Ways to run PyTorch. */
+export type Variant = "eager" | "channels-last" | "compile" | "freeze" | "reduce-overhead" | "fused";
 /** Peers in JavaScript; each has a row of its own. */
 export type ScriptPeer = "jax-js" | "tfjs-wasm" | "onnxruntime";
 
+/** Where a contest takes place. */
+export interface Site {
+  readonly suite: string;
+  readonly backend: string;
+  /** What PyTorch's process is told of the place. */
+  readonly torch: Readonly<Record<string, unknown>>;
+  /** What the place can do, measured. */
+  measure(): Promise<Machine>;
+  readonly bars: Readonly<Record<string, Bar>>;
+}
+const cpu: Site = {
+  suite: "cpu",
+  backend: "c",
+  torch: { threads: availableParallelism() },
+  measure: async () => measureMachine(),
+  bars: cpuBars,
+};
+
 export interface Contest {
   readonly name: string;
+  /** The processor, where nothing is said. */
+  readonly site?: Site;
   readonly metric: string;
   readonly unit: string;
   /** What one call does, in the unit's numerator: the row shows work per second. */
@@ -34,10 +56,12 @@ export interface Contest {
   /** What peers are told to do: see bench/peers. */
   readonly job: { readonly kind: string; readonly spec?: Readonly<Record<string, unknown>>; readonly inputs: () => readonly Input[] };
   /** Variants of PyTorch; the best of them is the peer. */
-  readonly variants: readonly ("eager" | "channels-last" | "compile" | "freeze")[];
+  readonly variants: readonly Variant[];
   readonly scripts?: readonly ScriptPeer[];
   ours(inputs: readonly Input[]): Promise<Runner>;
   readonly note?: string;
+  /** A row of times: seconds are shown as milliseconds of a call, and `limit` is in milliseconds too. */
+  readonly milliseconds?: true;
 }
 
 /** Seconds that each side is timed, and the numbers of its turns. */
@@ -56,14 +80,11 @@ const torchEnv = {
   THP_MEM_ALLOC_ENABLE: "1",
   TOKENIZERS_PARALLELISM: "false",
 };
-function processOf(name: "PyTorch" | ScriptPeer): Promise<PeerProcess | string> {
+function processOf(name: "PyTorch" | ScriptPeer, site: Site): Promise<PeerProcess | string> {
   let p = processes.get(name);
   if (!p) {
     const cache = { TORCHINDUCTOR_CACHE_DIR: benchPath("inductor", ".").replace(/\.$/, "") };
-    p =
-      name === "PyTorch"
-        ? startPeer("cpu.py", [JSON.stringify({ threads: availableParallelism() })], { ...torchEnv, ...cache })
-        : startScript(`${name}.mjs`);
+    p = name === "PyTorch" ? startPeer("cpu.py", [JSON.stringify(site.torch)], { ...torchEnv, ...cache }) : startScript(`${name}.mjs`);
     processes.set(name, p);
   }
   return p;
@@ -100,13 +121,15 @@ export const contest = (c: Contest): Case => ({
 });
 
 async function hold(c: Contest, wanted: readonly string[]): Promise<readonly Row[]> {
-  const head = (name: string): RowHead => ({ suite: "cpu", name, metric: c.metric, unit: c.unit });
-  const before = measureMachine();
+  const site = c.site ?? cpu;
+  const { bars } = site;
+  const head = (name: string): RowHead => ({ suite: site.suite, name, metric: c.metric, unit: c.unit });
+  const before = await site.measure();
   const inputs = c.job.inputs();
   const used: ("PyTorch" | ScriptPeer)[] = (c.scripts ?? []).filter((p) => wanted.includes(rowName(c, p)));
   if (wanted.includes(rowName(c))) used.unshift("PyTorch");
   const rows: Row[] = [];
-  setDefaultBackend("c");
+  setDefaultBackend(site.backend);
   await ready();
   try {
     const runner = await c.ours(inputs);
@@ -128,8 +151,8 @@ async function hold(c: Contest, wanted: readonly string[]): Promise<readonly Row
       }
     }
     await race([ours, ...sides]);
-    const after = better(before, measureMachine());
-    const rate = (s: Side): number => c.work / median(s.seconds);
+    const after = better(before, await site.measure());
+    const rate = (s: Side): number => (c.milliseconds ? median(s.seconds) * 1000 : c.work / median(s.seconds));
     for (const name of wanted) {
       const differs = wrong.get(name);
       if (differs) {
@@ -141,6 +164,7 @@ async function hold(c: Contest, wanted: readonly string[]): Promise<readonly Row
         row(head(name), rate(ours), {
           peers: sides.filter((s) => s.row === name).map((s) => ({ name: s.name, value: rate(s) })),
           missing: missing.get(name)!,
+          ...(c.milliseconds && { lowerIsBetter: true }),
           ...(c.limit && { limit: c.limit(after) }),
           ...(notes.length && { note: notes.join("; ") }),
           bar: bars[name],
@@ -167,9 +191,10 @@ async function join(
   inputs: readonly Input[],
   ours: Float32Array,
 ): Promise<readonly { readonly side?: Side; readonly missing?: string; readonly differs?: string }[]> {
-  const p = await processOf(name);
+  const p = await processOf(name, c.site ?? cpu);
   if (typeof p === "string") return [{ missing: `${name} (${p})` }];
-  const variants = name === "PyTorch" ? c.variants : ["run"];
+  const known = process.env["BENCH_VARIANTS"]?.split(",");
+  const variants = name === "PyTorch" ? c.variants.filter((v) => known?.includes(v) ?? true) : ["run"];
   const label = (v: string): string => (name === "PyTorch" ? `PyTorch ${v}` : name);
   try {
     const opened = await p.ask({ open: c.job.kind, spec: c.job.spec ?? {}, inputs, variants });

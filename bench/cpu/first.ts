@@ -1,16 +1,24 @@
-/** A process that makes its first result and says so: `node first.js KIND FOLDER`. What the compile rows time, from the outside. */
-import { llm, ready, setDefaultBackend, tensor } from "#treepie/index.js";
+/** A process that makes its first result and says so: `node first.js KIND FOLDER [BACKEND]`. What the compile rows time, from the outside. */
+import { evaluate, llm, ready, setDefaultBackend, synchronize, tensor } from "#treepie/index.js";
 import { resnet } from "./resnet.js";
 import { trainer } from "./training.js";
 
-const [kind, folder] = process.argv.slice(2) as [string, string];
-setDefaultBackend("c");
+const [kind, folder, backend = "c"] = process.argv.slice(2) as [string, string, string?];
+setDefaultBackend(backend);
 await ready();
 switch (kind) {
   case "token": {
     const model = await llm.loadModel(folder, { maxLength: 256 });
+    // Where weights go to memory of the device's own, that time is told apart.
+    const from = performance.now();
+    if (backend !== "c") {
+      await evaluate(...model.model.parameters());
+      await synchronize();
+    }
+    const upload = (performance.now() - from) / 1000;
     const prompt = Array.from({ length: 32 }, (_, i) => i + 1);
-    for await (const token of model.generateTokens(prompt, { maxTokens: 1, stopTokens: [] })) console.log(JSON.stringify({ token }));
+    for await (const token of model.generateTokens(prompt, { maxTokens: 1, stopTokens: [] }))
+      console.log(JSON.stringify({ token, upload }));
     break;
   }
   case "step": {

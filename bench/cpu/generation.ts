@@ -2,12 +2,13 @@
 import { compile, evaluate, llm, models, noGrad, type Tensor, tensor } from "#treepie/index.js";
 import type { Case } from "../row.js";
 import { type Checkpoint, checkpointFolder, countWeights, gpt2, llama1b } from "./checkpoint.js";
-import { contest, type Runner } from "./contest.js";
+import { contest, type Runner, type Site, type Variant } from "./contest.js";
 import { integers, tensorOf, valuesOf } from "./inputs.js";
 import { joined } from "./runner.js";
 
 type DType = "f32" | "bf16";
-interface Shape {
+/** Sizes of a language model. */
+export interface Shape {
   readonly layers: number;
   readonly width: number;
   readonly kvWidth: number;
@@ -15,16 +16,41 @@ interface Shape {
   /** Weights of the layers, which every token meets. */
   readonly inner: number;
 }
-const gpt2Shape: Shape = { layers: 6, width: 768, kvWidth: 768, vocabulary: 50257, inner: countWeights(gpt2, (k) => k.includes(".h.")) };
-const llamaShape: Shape = {
+export const gpt2Shape: Shape = {
+  layers: 6,
+  width: 768,
+  kvWidth: 768,
+  vocabulary: 50257,
+  inner: countWeights(gpt2, (k) => k.includes(".h.")),
+};
+export const llamaShape: Shape = {
   layers: 16,
   width: 2048,
   kvWidth: 512,
   vocabulary: 128256,
   inner: countWeights(llama1b, (k) => k.includes(".layers.")),
 };
-/** Positions of the cache. */
-const length = 256;
+/** Positions of a cache where nothing else is said. */
+const defaultLength = 256;
+
+/** A row of generation. */
+export interface Generation {
+  readonly name: string;
+  /** The peers' job. */
+  readonly kind: string;
+  readonly checkpoint: Checkpoint;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** Tokens of the prompt. */
+  readonly prompt: number;
+  /** Where it takes place, if not on the processor: there sizes are fixed, and the next token is begun before the last one is read. */
+  readonly site?: Site;
+  readonly variants?: readonly Variant[];
+  /** Positions of the cache. */
+  readonly length?: number;
+  /** A row of times. */
+  readonly milliseconds?: true;
+}
 const bytesOf = (dtype: DType): number => (dtype === "f32" ? 4 : 2);
 
 /** Bytes of weights that one token reads: the layers, and the embedding, which is the head. */
@@ -34,6 +60,8 @@ const weightBytes = (s: Shape, dtype: DType): number => (s.inner + s.vocabulary 
 async function programs(
   folder: string,
   dtype: DType,
+  length: number,
+  symbolic: boolean,
 ): Promise<{
   readonly prefill: (tokens: Tensor) => readonly Tensor[];
   readonly decode: (token: Tensor, position: number) => readonly Tensor[];
@@ -42,7 +70,10 @@ async function programs(
   if (!(model instanceof models.CausalModel)) throw new Error(`${folder} is no language model`);
   const cache = noGrad(() => model.makeCache(length));
   const results = (logits: Tensor): readonly Tensor[] => [logits, logits.to("f32").argmax(-1)];
-  const prefill = compile((tokens: Tensor) => results(model.prefill(tokens, cache)), { dynamic: [{ 1: { min: 1, max: length } }] });
+  const prefill = compile(
+    (tokens: Tensor) => results(model.prefill(tokens, cache)),
+    symbolic ? { dynamic: [{ 1: { min: 1, max: length } }] } : {},
+  );
   const decode = compile((token: Tensor, position: Tensor) => results(model.decode(token, position, cache)));
   return {
     prefill: (tokens) => noGrad(() => prefill(tokens)),
@@ -50,10 +81,14 @@ async function programs(
   };
 }
 
-function decodeCase(name: string, kind: string, c: Checkpoint, s: Shape, dtype: DType, prompt: number): Case {
+/** Tokens one after another. */
+export function decodeCase(g: Generation): Case {
+  const { name, kind, checkpoint: c, shape: s, dtype, prompt, site } = g;
+  const length = g.length ?? defaultLength;
   const cached = 2 * s.layers * s.kvWidth * bytesOf(dtype) * prompt;
   return contest({
     name,
+    ...(site && { site }),
     metric: `greedy decoding after ${prompt} tokens, ${dtype} weights`,
     unit: "tokens/s",
     work: 1,
@@ -67,9 +102,9 @@ function decodeCase(name: string, kind: string, c: Checkpoint, s: Shape, dtype: 
       },
       inputs: () => [integers(30, [prompt], s.vocabulary), integers(31, [4], s.vocabulary)],
     },
-    variants: ["eager", "compile", "freeze"],
+    variants: g.variants ?? ["eager", "compile", "freeze"],
     async ours([tokens, given]): Promise<Runner> {
-      const { prefill, decode } = await programs(checkpointFolder(c), dtype);
+      const { prefill, decode } = await programs(checkpointFolder(c), dtype, length, !site);
       const forced = [...valuesOf(given!)];
       return {
         async values() {
@@ -79,26 +114,38 @@ function decodeCase(name: string, kind: string, c: Checkpoint, s: Shape, dtype: 
         },
         async run(calls) {
           let token = tensor([forced[0]!], { dtype: "i64" });
+          let before: Promise<unknown> | undefined;
           for (let i = 0; i < calls; i++) {
             const [logits, next] = decode(token, prompt + i) as [Tensor, Tensor];
-            await next.item();
+            const value = next.item();
+            await (site ? before : value);
+            before = value;
             logits.dispose();
             token = next;
           }
+          await before;
         },
       };
     },
   });
 }
 
-function prefillCase(name: string, kind: string, c: Checkpoint, s: Shape, dtype: DType, prompt: number): Case {
+/** A whole prompt. */
+export function prefillCase(g: Generation): Case {
+  const { name, kind, checkpoint: c, shape: s, dtype, prompt, site } = g;
+  const length = g.length ?? defaultLength;
   const operations = 2 * prompt * s.inner + 2 * s.vocabulary * s.width + 2 * prompt * prompt * s.width * s.layers;
   return contest({
     name,
+    ...(site && { site }),
+    ...(g.milliseconds && { milliseconds: true }),
     metric: `prompt of ${prompt} tokens, ${dtype} weights`,
-    unit: "tokens/s",
+    unit: g.milliseconds ? "ms" : "tokens/s",
     work: prompt,
-    limit: (m) => prompt / Math.max(operations / m[dtype], weightBytes(s, dtype) / m.read),
+    limit: (m) => {
+      const least = Math.max(operations / m[dtype], weightBytes(s, dtype) / m.read);
+      return g.milliseconds ? least * 1000 : prompt / least;
+    },
     limitNote: "products at the peak rate, or weights read once",
     tolerance: dtype === "f32" ? 1e-3 : 0.05,
     job: {
@@ -108,9 +155,9 @@ function prefillCase(name: string, kind: string, c: Checkpoint, s: Shape, dtype:
       },
       inputs: () => [integers(30, [prompt], s.vocabulary)],
     },
-    variants: ["eager", "compile", "freeze"],
+    variants: g.variants ?? ["eager", "compile", "freeze"],
     async ours([tokens]): Promise<Runner> {
-      const { prefill } = await programs(checkpointFolder(c), dtype);
+      const { prefill } = await programs(checkpointFolder(c), dtype, length, !site);
       const given = tensorOf(tokens!).reshape([1, prompt]);
       await evaluate(given);
       const once = async (): Promise<Tensor> => {
@@ -132,10 +179,14 @@ function prefillCase(name: string, kind: string, c: Checkpoint, s: Shape, dtype:
 }
 
 export const generation: readonly Case[] = [
-  ...(["f32", "bf16"] as const).map((d) => decodeCase(`gpt2-6l-decode-${d}`, "gpt2-decode", gpt2, gpt2Shape, d, 128)),
-  ...(["f32", "bf16"] as const).map((d) => prefillCase(`gpt2-6l-prefill128-${d}`, "gpt2-prefill", gpt2, gpt2Shape, d, 128)),
+  ...(["f32", "bf16"] as const).map((dtype) =>
+    decodeCase({ name: `gpt2-6l-decode-${dtype}`, kind: "gpt2-decode", checkpoint: gpt2, shape: gpt2Shape, dtype, prompt: 128 }),
+  ),
+  ...(["f32", "bf16"] as const).map((dtype) =>
+    prefillCase({ name: `gpt2-6l-prefill128-${dtype}`, kind: "gpt2-prefill", checkpoint: gpt2, shape: gpt2Shape, dtype, prompt: 128 }),
+  ),
 ];
 export const llamaRows: readonly Case[] = [
-  decodeCase("llama1b-decode-bf16", "llama-decode", llama1b, llamaShape, "bf16", 32),
-  prefillCase("llama1b-prefill32-bf16", "llama-prefill", llama1b, llamaShape, "bf16", 32),
+  decodeCase({ name: "llama1b-decode-bf16", kind: "llama-decode", checkpoint: llama1b, shape: llamaShape, dtype: "bf16", prompt: 32 }),
+  prefillCase({ name: "llama1b-prefill32-bf16", kind: "llama-prefill", checkpoint: llama1b, shape: llamaShape, dtype: "bf16", prompt: 32 }),
 ];

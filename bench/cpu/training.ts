@@ -2,7 +2,7 @@
 import { autocast, compile, llm, models, optim, type Tensor } from "#treepie/index.js";
 import type { Case } from "../row.js";
 import { bert, type Checkpoint, checkpointFolder, countWeights, gpt2 } from "./checkpoint.js";
-import { contest, type Runner } from "./contest.js";
+import { contest, type Runner, type Site, type Variant } from "./contest.js";
 import { integers, tensorOf } from "./inputs.js";
 import { stepper } from "./runner.js";
 
@@ -28,17 +28,28 @@ export async function trainer(folder: string, dtype: DType): Promise<(tokens: Te
   });
 }
 
-function trainCase(c: Checkpoint, kind: string, dtype: DType, causal: boolean, vocabulary: number, layers: number): Case {
+/** A training step of a model; on another site than the processor, in milliseconds. */
+export function trainCase(
+  c: Checkpoint,
+  kind: string,
+  dtype: DType,
+  causal: boolean,
+  vocabulary: number,
+  layers: number,
+  site?: Site,
+  variants: readonly Variant[] = ["eager", "compile"],
+): Case {
   const inner = countWeights(c, (k) => !k.includes("embeddings") && !k.includes(".wte.") && !k.includes(".wpe."));
   const tokens = batch * time;
   // Forward, and twice that for the two gradients.
   const operations = 3 * (2 * tokens * (inner + vocabulary * 768) + 4 * tokens * time * 768 * layers * (causal ? 0.5 : 1));
   return contest({
     name: `${c.name}-train-${dtype}`,
+    ...(site && { site, milliseconds: true }),
     metric: `batch ${batch} x ${time}, AdamW, ${dtype === "f32" ? "f32" : "autocast to bf16, f32 master weights"}`,
-    unit: "tokens/s",
+    unit: site ? "ms" : "tokens/s",
     work: tokens,
-    limit: (m) => tokens / (operations / m[dtype]),
+    limit: (m) => (site ? (1000 * operations) / m[dtype] : tokens / (operations / m[dtype])),
     limitNote: "products at the peak rate",
     tolerance: dtype === "f32" ? 1e-4 : 5e-3,
     job: {
@@ -52,7 +63,7 @@ function trainCase(c: Checkpoint, kind: string, dtype: DType, causal: boolean, v
         causal ? integers(40, [batch, time], vocabulary) : integers(41, [batch, time], vocabulary, 0.85),
       ],
     },
-    variants: ["eager", "compile"],
+    variants,
     async ours(inputs): Promise<Runner> {
       const [x, y] = inputs.map(tensorOf) as [Tensor, Tensor];
       const step = await trainer(checkpointFolder(c), dtype);

@@ -1,7 +1,10 @@
 /** `--suite gpu`: the cuda backend against PyTorch on the same GPU and against the GPU's limits. */
+
+import { closePeers as closeModelPeers } from "../cpu/contest.js";
 import { type Case, row } from "../row.js";
 import { hostPerStep } from "./host.js";
 import { matmulCases } from "./matmul.js";
+import { modelCases } from "./models.js";
 import { closePeers } from "./peers.js";
 import { rowCases } from "./rows.js";
 import { bench, closeBench } from "./run.js";
@@ -14,9 +17,10 @@ const machine: Case = {
   },
 };
 
-export const cases: readonly Case[] = [machine, ...rowCases, ...matmulCases, hostPerStep];
+export const cases: readonly Case[] = [machine, ...rowCases, ...matmulCases, hostPerStep, ...modelCases];
 /** Ends the device and the peer. */
 export async function close(): Promise<void> {
   await closePeers();
+  await closeModelPeers();
   await closeBench();
 }

@@ -60,6 +60,19 @@ function erf(x: number): number {
   return Math.sign(x) * y;
 }
 
+/** Operations a second of a product of n by n matrices. */
+export async function matrixRate(n: number, dtype: "bf16" | "f32"): Promise<number> {
+  const t = await load(
+    (a, w) => o.matmul(a!, o.permute(w!, [1, 0])),
+    [1, 2].map(() => ({ shape: [n, n], dtype })),
+  );
+  try {
+    return (2 * n ** 3) / (await t.time(20));
+  } finally {
+    t.close();
+  }
+}
+
 /** The rows. */
 export const matmulCases: readonly Case[] = [
   matmulCase("matmul-4096-bf16", 4096, "bf16", false, 0.95),

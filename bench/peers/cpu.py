@@ -1,4 +1,4 @@
-"""PyTorch's side of `--suite cpu`: one process for the whole suite. Requests, a JSON line each:
+"""PyTorch's side of `--suite cpu`, and of the models of `--suite gpu`: one process for the whole suite. Requests, a JSON line each:
 {"open": KIND, "spec": ..., "inputs": [{"file", "shape", "dtype"}], "variants": [...]}, {"values": VARIANT, "file": F}, {"time": VARIANT, "calls": N}, {"close": 1}."""
 import gc
 import json
@@ -15,7 +15,16 @@ except ImportError:
 
 # What libraries print must not get between the answers.
 answers, sys.stdout = sys.stdout, sys.stderr
-torch.set_num_threads(json.loads(sys.argv[1])["threads"])
+options = json.loads(sys.argv[1])
+torch.set_num_threads(options["threads"])
+device = options.get("device", "cpu")
+if device != "cpu":
+    if not torch.cuda.is_available():
+        print(json.dumps({"missing": "PyTorch with CUDA (set TREEPIE_PYTHON to a Python that has it)"}), file=answers, flush=True)
+        sys.exit(0)
+    torch.set_default_device(device)
+    # As PyTorch has it, unless a job says otherwise.
+    torch.set_float32_matmul_precision("highest")
 
 from cpu_jobs import jobs  # noqa: E402
 
@@ -23,7 +32,7 @@ dtypes = {"f32": torch.float32, "bf16": torch.bfloat16, "i64": torch.int64}
 
 
 def load(x):
-    return torch.from_numpy(numpy.fromfile(x["file"], dtype=numpy.float32).reshape(x["shape"])).to(dtypes[x["dtype"]])
+    return torch.from_numpy(numpy.fromfile(x["file"], dtype=numpy.float32).reshape(x["shape"])).to(device, dtypes[x["dtype"]])
 
 
 def say(x):
@@ -35,6 +44,8 @@ def answer(request, state):
         state.clear()
         gc.collect()
         torch._dynamo.reset()
+        if device != "cpu":
+            torch.cuda.empty_cache()
         make = jobs[request["open"]](request["spec"], [load(x) for x in request["inputs"]])
         failed = {}
         for variant in request["variants"]:
@@ -46,17 +57,21 @@ def answer(request, state):
         return {"variants": list(state), "failed": failed}
     if "values" in request:
         values = torch.cat([x.detach().to(torch.float32).flatten() for x in state[request["values"]].values()])
-        values.numpy().tofile(request["file"])
+        values.cpu().numpy().tofile(request["file"])
         return {"count": values.numel()}
     if "time" in request:
         run, calls = state[request["time"]].run, request["calls"]
         start = time.perf_counter()
         run(calls)
+        if device != "cpu":
+            torch.cuda.synchronize()
         return {"seconds": (time.perf_counter() - start) / calls}
     if "close" in request:
         state.clear()
         gc.collect()
         torch._dynamo.reset()
+        if device != "cpu":
+            torch.cuda.empty_cache()
         return {}
     return {"error": f"unknown request {request}"}
 

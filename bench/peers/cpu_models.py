@@ -13,7 +13,7 @@ def checkpoint(folder, dtype):
 
     with open(os.path.join(folder, "config.json")) as f:
         config = json.load(f)
-    return config, {k: v.to(dtype) for k, v in load_file(os.path.join(folder, "model.safetensors")).items()}
+    return config, {k: v.to(torch.get_default_device(), dtype) for k, v in load_file(os.path.join(folder, "model.safetensors")).items()}
 
 
 class Weights(nn.Module):
@@ -86,6 +86,7 @@ class Llama(Weights):
         super().__init__(tensors)
         self.layers, self.heads, self.kv_heads = config["num_hidden_layers"], config["num_attention_heads"], config["num_key_value_heads"]
         self.eps = config["rms_norm_eps"]
+        self.joined = {}
         width = config["hidden_size"] // self.heads
         f = 1 / config["rope_theta"] ** (torch.arange(0, width, 2, dtype=torch.float64) / width)
         s = config["rope_scaling"]
@@ -93,6 +94,13 @@ class Llama(Weights):
         low, high, factor = s["low_freq_factor"], s["high_freq_factor"], s["factor"]
         smooth = ((turns - low) / (high - low)).clamp(0, 1)
         self.register_buffer("frequencies", ((1 - smooth) * f / factor + smooth * f).float())
+
+    def join(self):
+        """The weights of q, k and v in one tensor, and those of gate and up: what an optimizing hand does."""
+        for i in range(self.layers):
+            p = f"model.layers.{i}."
+            for keys in ([f"{p}self_attn.{n}_proj.weight" for n in "qkv"], [p + "mlp.gate_proj.weight", p + "mlp.up_proj.weight"]):
+                self.joined[keys[0]] = torch.cat([self.w(k) for k in keys])
 
     def norm(self, x, key):
         return F.rms_norm(x, x.shape[-1:], self.w(key + ".weight"), self.eps)
@@ -103,8 +111,15 @@ class Llama(Weights):
         angle = positions.float()[:, None] * self.frequencies
         cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
 
-        def heads(y, key):
-            return F.linear(y, self.w(key)).view(b, t, -1, d // self.heads).transpose(1, 2)
+        def heads(y):
+            return y.view(b, t, -1, d // self.heads).transpose(1, 2)
+
+        def side_by_side(y, keys):
+            """Products of one input, in one product where the weights were joined."""
+            joined = self.joined.get(keys[0])
+            if joined is None:
+                return [F.linear(y, self.w(k)) for k in keys]
+            return F.linear(y, joined).split([self.w(k).shape[0] for k in keys], -1)
 
         def turn(y):
             a, c = y.chunk(2, -1)
@@ -113,12 +128,12 @@ class Llama(Weights):
         for i in range(self.layers):
             p = f"model.layers.{i}."
             y = self.norm(x, p + "input_layernorm")
-            q, k, v = (heads(y, f"{p}self_attn.{n}_proj.weight") for n in "qkv")
+            q, k, v = (heads(z) for z in side_by_side(y, [f"{p}self_attn.{n}_proj.weight" for n in "qkv"]))
             y = attend(turn(q), turn(k), v, caches and caches[i], position)
             x = x + F.linear(y.transpose(1, 2).reshape(b, t, d), self.w(p + "self_attn.o_proj.weight"))
             y = self.norm(x, p + "post_attention_layernorm")
-            gate = F.silu(F.linear(y, self.w(p + "mlp.gate_proj.weight"))) * F.linear(y, self.w(p + "mlp.up_proj.weight"))
-            x = x + F.linear(gate, self.w(p + "mlp.down_proj.weight"))
+            gate, up = side_by_side(y, [p + "mlp.gate_proj.weight", p + "mlp.up_proj.weight"])
+            x = x + F.linear(F.silu(gate) * up, self.w(p + "mlp.down_proj.weight"))
         return self.norm(x, "model.norm")
 
     def logits(self, x):
@@ -188,7 +203,9 @@ class ResNet18(nn.Module):
 
 def compiled(f, variant):
     torch._inductor.config.freezing = variant == "freeze"
-    return f if variant == "eager" else torch.compile(f, dynamic=False)
+    if variant == "eager":
+        return f
+    return torch.compile(f, dynamic=False, mode="reduce-overhead" if variant in ("reduce-overhead", "fused") else None)
 
 
 class Runner:
@@ -210,9 +227,15 @@ def generator(Model):
         width = model.w(next(k for k in model.names if k.endswith("norm.weight") or k == "ln_f.weight")).shape[0] // model.heads
 
         def fresh():
-            return [torch.zeros(2, 1, model.kv_heads, length, width, dtype=dtypes[spec["dtype"]]) for _ in range(model.layers)]
+            caches = [torch.zeros(2, 1, model.kv_heads, length, width, dtype=dtypes[spec["dtype"]]) for _ in range(model.layers)]
+            for c in caches:
+                torch._dynamo.mark_static_address(c)
+            return caches
 
         return model, prompt, fresh
+
+    # What a GPU has not computed yet, the loop need not wait for.
+    ahead = torch.get_default_device().type != "cpu"
 
     def step(model):
         def decode(token, position, at, caches):
@@ -229,23 +252,35 @@ def generator(Model):
 
         def make(variant):
             caches = fresh()
+            if variant == "fused":
+                model.join()
             f = compiled(step(model), variant)
+            positions = torch.arange(length)
 
             def one(token, i):
-                at = torch.tensor(i)
+                at = positions[i]
                 return f(token, i if variant == "eager" else at, at, caches)
 
             def values():
                 with torch.no_grad():
                     model.hidden(prompt, torch.arange(first), caches)
-                    return [one(given[i : i + 1], first + i)[0] for i in range(len(given))]
+                    return [one(given[i : i + 1], first + i)[0].clone() for i in range(len(given))]
 
             def run(calls):
                 with torch.no_grad():
-                    token = given[:1]
+                    token, before = given[:1], None
                     for i in range(calls):
                         token = one(token, first + i)[1]
-                        token.item()
+                        if not ahead:
+                            token.item()
+                            continue
+                        # A graph's results are written over by its next run.
+                        token = token.clone()
+                        if before is not None:
+                            before.item()
+                        before = token
+                    if before is not None:
+                        before.item()
 
             return Runner(values, run)
 
@@ -272,7 +307,7 @@ def generator(Model):
                 for _ in range(calls):
                     once()[1].item()
 
-            return Runner(lambda: [once()[0], once()[0]][1:], run)
+            return Runner(lambda: [once()[0].clone(), once()[0].clone()][1:], run)
 
         return make
 
@@ -284,13 +319,16 @@ def trainer(Model):
         tokens, labels = inputs
 
         def make(variant):
+            kind = torch.get_default_device().type
+            if kind == "cuda":
+                torch.set_float32_matmul_precision("high")
             config, tensors = checkpoint(spec["folder"], torch.float32)
             model = Model(config, tensors)
             optimizer = torch.optim.AdamW(model.parameters(), lr=spec["lr"], weight_decay=0.01, fused=True)
             f = compiled(model.loss, variant)
 
             def once():
-                with torch.autocast("cpu", torch.bfloat16, enabled=spec["dtype"] == "bf16"):
+                with torch.autocast(kind, torch.bfloat16, enabled=spec["dtype"] == "bf16"):
                     loss = f(tokens, labels)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()

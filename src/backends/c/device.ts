@@ -6,6 +6,7 @@ import type { Allocation, Call, Counters, Device, DeviceOptions, FileMapping, Lo
 import { checkAlive, type HostStep, hostSteps } from "../../runtime/encode.js";
 import { runHost } from "../../runtime/host-step.js";
 import { Memory, noCounters } from "../../runtime/memory.js";
+import { profile } from "../../runtime/profile.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, breathe, inTurn, type Job, Queue, runBlocking } from "../../runtime/queue.js";
 import { type Built, build, buildSync, unitsOf } from "./build.js";
@@ -15,7 +16,6 @@ import { LateDevice } from "./late.js";
 import { Mapping, type NativeBlock } from "./mapping.js";
 import { type Native, native } from "./native.js";
 import { copyEntry } from "./pool.js";
-import { profile } from "./profile.js";
 import { type Places, Table, type Words } from "./table.js";
 
 class CLoaded implements Loaded {

@@ -32,6 +32,7 @@ export type DriverCall =
   | "cuEventRecord"
   | "cuEventQuery"
   | "cuEventSynchronize"
+  | "cuEventElapsedTime"
   | "cuModuleLoadData"
   | "cuModuleUnload"
   | "cuModuleGetFunction"
@@ -75,6 +76,7 @@ const signatures: Readonly<Record<DriverCall, readonly NativeType[]>> = {
   cuEventRecord: ["pointer", "pointer"],
   cuEventQuery: ["pointer"],
   cuEventSynchronize: ["pointer"],
+  cuEventElapsedTime: ["pointer", "pointer", "pointer"],
   cuModuleLoadData: ["pointer", "pointer"],
   cuModuleUnload: ["pointer"],
   cuModuleGetFunction: ["pointer", "pointer", "pointer"],

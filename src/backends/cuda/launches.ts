@@ -6,6 +6,7 @@ import { bytesOf } from "../../core/dtype.js";
 import { roundUp } from "../../core/numbers.js";
 import { type HostStep, valueOf } from "../../runtime/encode.js";
 import { type Addresses, Prepared } from "../../runtime/prepared.js";
+import { profile } from "../../runtime/profile.js";
 import type { Program, Tile } from "../../runtime/program.js";
 import type { Driver } from "./driver.js";
 
@@ -33,6 +34,8 @@ interface Graph {
   readonly nodes: readonly bigint[];
 }
 interface Launch {
+  /** Number of its step in the program. */
+  readonly step: number;
   readonly function: bigint;
   readonly grid: number;
   readonly threads: number;
@@ -59,6 +62,8 @@ const mapAlign = 64;
 /** The driver's numbers for elements of 1, 2, 4 and 8 bytes. */
 const elementKinds: Readonly<Record<number, number>> = { 1: 0, 2: 1, 4: 2, 8: 4 };
 
+const profiled = profile();
+
 export class Launches extends Prepared<Places> {
   readonly #driver: Driver;
   readonly #functions: readonly bigint[];
@@ -79,6 +84,7 @@ export class Launches extends Prepared<Places> {
   /** Enqueues a segment. Returns how many kernels that were. */
   run(s: Extract<Segment, { kind: "native" }>, stream: bigint, places: Places): number {
     const d = this.#driver;
+    if (profiled) return this.#timed(s, stream);
     s.runs++;
     if (s.runs > 1) {
       if (s.graph && this.#dirty.size * 2 > this.#launches.length) this.#forget(s, places);
@@ -86,13 +92,32 @@ export class Launches extends Prepared<Places> {
       else this.#update(s);
       d.call("cuGraphLaunch", s.graph.exec, stream);
     } else {
-      const base = this.host!.address;
-      for (let i = s.from; i < s.to; i++) {
-        const { function: f, grid, threads, shared, parameters } = this.#launches[i]!;
-        d.call("cuLaunchKernel", f, grid, 1, 1, threads, 1, 1, shared, stream, base + BigInt(parameters), 0);
-      }
+      for (let i = s.from; i < s.to; i++) this.#launch(i, stream);
     }
     for (let i = s.from; i < s.to; i++) this.#dirty.delete(i);
+    return s.to - s.from;
+  }
+
+  #launch(i: number, stream: bigint): void {
+    const { function: f, grid, threads, shared, parameters } = this.#launches[i]!;
+    this.#driver.call("cuLaunchKernel", f, grid, 1, 1, threads, 1, 1, shared, stream, this.host!.address + BigInt(parameters), 0);
+  }
+  /** One by one, each between two events, and waits. */
+  #timed(s: Extract<Segment, { kind: "native" }>, stream: bigint): number {
+    const d = this.#driver;
+    const ms = new Float32Array(1);
+    const events = Array.from({ length: s.to - s.from + 1 }, () => d.made("cuEventCreate", 0));
+    d.call("cuEventRecord", events[0]!, stream);
+    for (let i = s.from; i < s.to; i++) {
+      this.#launch(i, stream);
+      d.call("cuEventRecord", events[i - s.from + 1]!, stream);
+    }
+    d.call("cuEventSynchronize", events.at(-1)!);
+    for (let i = s.from; i < s.to; i++) {
+      d.call("cuEventElapsedTime", ms, events[i - s.from]!, events[i - s.from + 1]!);
+      profiled!.add(this.program, this.#launches[i]!.step, ms[0]! * 1e6, this.sizes);
+    }
+    for (const e of events) d.call("cuEventDestroy_v2", e);
     return s.to - s.from;
   }
 
@@ -180,7 +205,7 @@ export class Launches extends Prepared<Places> {
       begin = launches.length;
       fresh = true;
     };
-    for (const step of p.steps) {
+    for (const [number, step] of p.steps.entries()) {
       if (step.kind === "host" || !step.beside) fresh = true;
       switch (step.kind) {
         case "launch": {
@@ -188,6 +213,7 @@ export class Launches extends Prepared<Places> {
           const grid = valueOf(step.grid, this.sizes, `the grid of ${k.entry}`);
           if (grid === 0) break;
           add({
+            step: number,
             function: this.#functions[step.kernel]!,
             grid,
             threads: k.threads,
@@ -203,7 +229,7 @@ export class Launches extends Prepared<Places> {
           if (bytes === 0) break;
           const grid = Math.ceil(bytes / copyBlock);
           const buffers = [step.from, step.to];
-          add({ function: places.copy(), grid, threads: copyThreads, shared: 0, buffers, dims: [bytes], tiles: [] });
+          add({ step: number, function: places.copy(), grid, threads: copyThreads, shared: 0, buffers, dims: [bytes], tiles: [] });
           break;
         }
         case "host":

@@ -1,6 +1,6 @@
 /** Time per step of each program, for people: TREEPIE_PROFILE=1 runs steps one by one and prints the sums when the process ends. */
-import { type Sizes, valueOf } from "../../runtime/encode.js";
-import type { Program } from "../../runtime/program.js";
+import { type Sizes, valueOf } from "./encode.js";
+import type { Program } from "./program.js";
 
 /** What one step took in all calls. */
 interface Spent {
