@@ -255,7 +255,7 @@ def generator(Model):
             if variant == "fused":
                 model.join()
             f = compiled(step(model), variant)
-            positions = torch.arange(length)
+            positions = torch.arange(spec["length"])
 
             def one(token, i):
                 at = positions[i]
