@@ -1,5 +1,5 @@
 /** Rows of training steps: forward, backward and AdamW of GPT-2 and BERT on 4 sequences of 128 tokens. */
-import { autocast, compile, llm, models, optim, type Tensor } from "#treepie/index.js";
+import { autocast, compile, float32MatmulPrecision, llm, models, optim, setFloat32MatmulPrecision, type Tensor } from "#treepie/index.js";
 import type { Case } from "../row.js";
 import { bert, type Checkpoint, checkpointFolder, countWeights, gpt2 } from "./checkpoint.js";
 import { contest, type Runner, type Site, type Variant } from "./contest.js";
@@ -10,8 +10,8 @@ const [batch, time] = [4, 128];
 const lr = 1e-4;
 type DType = "f32" | "bf16";
 
-/** A compiled step on the weights of a folder. */
-export async function trainer(folder: string, dtype: DType): Promise<(tokens: Tensor, labels: Tensor) => Tensor> {
+/** A compiled step on the weights of a folder; `tf32`: f32 products may round their operands. */
+export async function trainer(folder: string, dtype: DType, tf32 = false): Promise<(tokens: Tensor, labels: Tensor) => Tensor> {
   const { model } = await llm.loadPretrained(folder, { dtype: "f32" });
   if (!(model instanceof models.GPT2 || model instanceof models.Bert)) throw new Error(`${folder} is neither a GPT-2 nor a BERT`);
   model.train();
@@ -20,10 +20,13 @@ export async function trainer(folder: string, dtype: DType): Promise<(tokens: Te
   const optimizer = new optim.AdamW(params, { lr, weightDecay: 0.01 });
   const loss = (tokens: Tensor, labels: Tensor): Tensor => model.loss(tokens, labels);
   return compile((tokens: Tensor, labels: Tensor): Tensor => {
+    const before = float32MatmulPrecision();
+    setFloat32MatmulPrecision(tf32 ? "high" : "highest");
     const l = dtype === "bf16" ? autocast("bf16", () => loss(tokens, labels)) : loss(tokens, labels);
     optimizer.zeroGrad();
     l.backward();
     optimizer.step();
+    setFloat32MatmulPrecision(before);
     return l.detach();
   });
 }
@@ -66,7 +69,7 @@ export function trainCase(
     variants,
     async ours(inputs): Promise<Runner> {
       const [x, y] = inputs.map(tensorOf) as [Tensor, Tensor];
-      const step = await trainer(checkpointFolder(c), dtype);
+      const step = await trainer(checkpointFolder(c), dtype, site !== undefined);
       return stepper(() => step(x, y), 4);
     },
   });

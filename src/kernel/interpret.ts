@@ -1,11 +1,12 @@
 /** Runs a Kernel statement by statement, as its meaning says: slow, and the oracle for lowerings and printers where no compiler is. */
 import { roundValue } from "../core/convert.js";
-import { bytesOf, computeDType, isWide } from "../core/dtype.js";
+import { bytesOf, computeDType, type DType, isWide } from "../core/dtype.js";
 import { InternalError, UnsupportedError } from "../core/errors.js";
 import { add, type Dim, evaluate } from "../core/expr.js";
 import { type HostData, hostData } from "../core/ndarray.js";
 import { type Buffer, type Kernel, perWord, type Ref, type Stmt, type Test, type Value } from "./kernel.js";
-import { bitsOf, type Scalar, scalarValue } from "./scalarValue.js";
+import { bitsOf, fromBits, type Scalar, scalarValue } from "./scalarValue.js";
+import { fragmentAt } from "./units.js";
 
 /** What a thread waits for: everybody in its group of `size` threads. */
 interface Meeting {
@@ -64,6 +65,10 @@ function together(threads: readonly Step[], k: Kernel): void {
     if (!moved) throw new InternalError(`kernel ${k.name}: threads wait for each other at different barriers`);
   }
 }
+
+/** A float inside a word. */
+const floatOf = (word: number, which: number, dtype: DType): number =>
+  Number(fromBits(BigInt(bytesOf(dtype) === 4 ? word : (word >>> (16 * which)) & 0xffff), dtype));
 
 class Thread {
   readonly kernel: Kernel;
@@ -150,6 +155,71 @@ class Thread {
     }
     return [];
   }
+  /** Operations of a matrix unit that takes registers, by all of its lanes together. */
+  *unit(s: Extract<Stmt, { kind: "fill" | "fetch" | "mma" }>): Step {
+    const { unit } = s;
+    if (unit.operands !== "registers")
+      throw new UnsupportedError(
+        `kernel ${this.kernel.name}: the kernel interpreter has no ${unit.name}, which reads shared memory in the background`,
+      );
+    const size = unit.lanes;
+    const lane = this.scope["tid"]! % size;
+    const together = function* (what: string, value: Scalar): Step {
+      return yield { what, size, value };
+    };
+    if (s.kind === "fill") {
+      for (let i = 0; i < unit.regs.acc; i++) this.write({ buffer: s.acc.buffer, index: add(s.acc.index, i) }, 0);
+      return [];
+    }
+    if (s.kind === "fetch") {
+      // Each of four blocks has eight rows of 16 bytes; eight lanes name them.
+      const starts = yield* together("fetch", this.dim(s.from.index));
+      const { dtype } = this.buffers.get(s.from.buffer)!;
+      const per = 4 / bytesOf(dtype);
+      for (let j = 0; j < s.count; j++) {
+        let word = 0n;
+        for (let e = per - 1; e >= 0; e--) {
+          const [row, column] = s.transposed ? [(lane % 4) * per + e, Math.floor(lane / 4)] : [Math.floor(lane / 4), (lane % 4) * per + e];
+          const [data, at] = this.place(s.from.buffer, Number(starts[8 * j + row]) + column);
+          word = (word << BigInt(8 * bytesOf(dtype))) | bitsOf(data[at]!, dtype);
+        }
+        this.write({ buffer: s.into.buffer, index: add(s.into.index, j) }, Number(word));
+      }
+      return [];
+    }
+    const words = function* (self: Thread, r: Ref, count: number): Generator<Meeting, (readonly Scalar[])[], readonly Scalar[]> {
+      const all: (readonly Scalar[])[] = [];
+      for (let i = 0; i < count; i++) {
+        const [data, at] = self.place(r.buffer, add(r.index, i));
+        all.push(yield { what: "mma", size, value: data[at]! });
+      }
+      return all;
+    };
+    const a = yield* words(this, s.a, unit.regs.a);
+    const b = yield* words(this, s.b, unit.regs.b);
+    const per = 4 / bytesOf(unit.input);
+    const half = unit.k / 2;
+    /** Element of a fragment: neighbours along k lie in a word, and a second word is half of k further on. */
+    const element = (
+      words_: readonly (readonly Scalar[])[],
+      outer: number,
+      k: number,
+      registers: (second: number, row: number) => number,
+    ): number => {
+      const within = k % half;
+      const word = Number(words_[registers(Math.floor(k / half), Math.floor(outer / 8))]![(outer % 8) * 4 + Math.floor(within / per)]!);
+      return floatOf(word, within % per, unit.input);
+    };
+    for (let i = 0; i < unit.regs.acc; i++) {
+      const [row, column] = fragmentAt(unit.layout!, lane, i) as [number, number];
+      const [acc, at] = this.place(s.acc.buffer, add(s.acc.index, i));
+      let sum = Number(acc[at]);
+      for (let k = 0; k < unit.k; k++)
+        sum = Math.fround(sum + element(a, row, k, (second, r) => 2 * second + r) * element(b, column, k, (second) => second));
+      (acc as Float64Array)[at] = sum;
+    }
+    return [];
+  }
   *statement(s: Stmt): Step {
     switch (s.kind) {
       case "for":
@@ -208,16 +278,17 @@ class Thread {
       case "commit":
       case "wait":
         return [];
-      case "copyTile":
-      case "signal":
       case "fill":
       case "fetch":
       case "mma":
+        return yield* this.unit(s);
+      case "copyTile":
+      case "signal":
       case "spill":
       case "issue":
       case "settle":
         throw new UnsupportedError(
-          `kernel ${this.kernel.name}: the kernel interpreter has no ${s.kind}; it runs kernels without matrix units and tile copies`,
+          `kernel ${this.kernel.name}: the kernel interpreter has no ${s.kind}; it runs kernels whose matrix units take registers, without tile copies`,
         );
       default:
         return s satisfies never;

@@ -135,6 +135,8 @@ export interface MatrixUnit {
   /** Where a and b must be. */
   readonly operands: "registers" | "shared";
   readonly input: DType;
+  /** Operands must be rounded before: the unit ignores their last bits. */
+  readonly rounds?: true;
   /** Registers per lane; acc 0 means opaque: the fragment leaves through `spill`. */
   readonly regs: { readonly a: number; readonly b: number; readonly acc: number };
   /** Where a lane's accumulators lie; absent when opaque. */

@@ -27,6 +27,7 @@ const records: Readonly<Record<string, Shape>> = {
     input: "dtype",
     regs: "regs",
     layout: "layout?",
+    rounds: "flag?",
   },
   regs: { a: "number", b: "number", acc: "number" },
   layout: { row: "digit[]", column: "digit[]" },

@@ -170,7 +170,7 @@ export function bitsOf(x: Scalar, dtype: DType): bigint {
   return dtype === "f32" ? BigInt(room.getUint32(0)) : room.getBigUint64(0);
 }
 /** The value of a dtype with these bits. */
-function fromBits(bits: bigint, dtype: DType): Scalar {
+export function fromBits(bits: bigint, dtype: DType): Scalar {
   if (dtype === "f16") return fromF16(Number(bits));
   if (dtype === "bf16") return fromBf16(Number(bits));
   if (dtype === "f32") room.setUint32(0, Number(bits));

@@ -26,16 +26,18 @@ export const mmaSync: MatrixUnit = {
 
 /** The same on f16. */
 export const mmaSyncF16: MatrixUnit = { ...mmaSync, input: "f16" };
+/** The same on f32 operands that were rounded to tf32, which has 10 bits behind the point (mma.m16n8k8). */
+export const mmaSyncTf32: MatrixUnit = { ...mmaSync, input: "f32", k: 8, rounds: true };
 
 /** Hopper's asynchronous tensor cores: four warps, operands in shared memory (PTX ISA, wgmma.m64nNk16). */
-export const wgmma = (n: number): MatrixUnit => ({
+export const wgmma = (n: number, input: "bf16" | "f16" = "bf16"): MatrixUnit => ({
   name: "wgmma",
   m: 64,
   n,
   k: 16,
   lanes: 128,
   operands: "shared",
-  input: "bf16",
+  input,
   regs: { a: 0, b: 0, acc: n / 2 },
   layout: {
     row: [

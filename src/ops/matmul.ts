@@ -6,7 +6,7 @@ import { make, type Node, type Op, op } from "../ir/node.js";
 import { add, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { expand, permute, reshape } from "./movement.js";
-import { computesIn } from "./precision.js";
+import { computesIn, float32MatmulPrecision } from "./precision.js";
 import { broadcastShapes, resultType } from "./promotion.js";
 import { sum } from "./reduce.js";
 
@@ -19,16 +19,30 @@ export const swapLast = (x: Node): Node => {
   );
 };
 
+/** tf32: operands are rounded to 10 bits behind the point where the device gains by it. */
+type DotAttrs = { readonly precision?: "tf32" };
+/** To nearest, ties away from zero; what is not finite stays. */
+function toTf32(x: number): number {
+  word[0] = x;
+  if (!Number.isFinite(x)) return x;
+  bits[0] = (bits[0]! + 0x1000) & 0xffffe000;
+  return word[0]!;
+}
+const word = new Float32Array(1);
+const bits = new Uint32Array(word.buffer);
+
 /**
  * The primitive product [...batch, m, k] x [...batch, k, n] with equal dtypes and batch dims; `matmul` broadcasts and promotes above it.
  * Sums in at least f32. Two vectors give their inner product (torch.dot).
  */
 export function dot(a: Node, b: Node): Node {
   const [p, q] = [a.type.shape, b.type.shape];
-  if (p.length === 1 && q.length === 1) return reshape(make(dotOp, [reshape(a, [1, p[0]!]), reshape(b, [q[0]!, 1])], {}), []);
-  return make(dotOp, [a, b], {});
+  if (p.length === 1 && q.length === 1) return reshape(product(reshape(a, [1, p[0]!]), reshape(b, [q[0]!, 1]), recorded(a)), []);
+  return product(a, b, recorded(a));
 }
-export const dotOp: Op<[Node, Node], Record<string, never>> = op({
+const product = (a: Node, b: Node, attrs: DotAttrs): Node => make(dotOp, [a, b], attrs);
+const recorded = (a: Node): DotAttrs => (float32MatmulPrecision() === "high" && a.type.dtype === "f32" ? { precision: "tf32" } : {});
+export const dotOp: Op<[Node, Node], DotAttrs> = op({
   name: "dot",
   kind: "composite",
   infer: ([a, b]) => {
@@ -39,7 +53,7 @@ export const dotOp: Op<[Node, Node], Record<string, never>> = op({
       throw new ShapeError(`dot: ${showType(a)} x ${showType(b)}: inner dims must be equal, and batch dims too`);
     return { shape: [...a.shape.slice(0, -1), b.shape[r - 1]!], dtype: a.dtype };
   },
-  vjp: (ct, y) => [dot(ct, swapLast(y.inputs[1]!)), dot(swapLast(y.inputs[0]!), ct)],
+  vjp: (ct, y) => [product(ct, swapLast(y.inputs[1]!), y.attrs), product(swapLast(y.inputs[0]!), ct, y.attrs)],
   decompose: (y, [a, b]) => {
     const dtype = y.type.dtype;
     const wide = computeDType(dtype);
@@ -50,7 +64,12 @@ export const dotOp: Op<[Node, Node], Record<string, never>> = op({
     const right = expand(reshape(swapLast(cast(b, wide)), [...batch, 1, n, k]), [...batch, m, n, k]);
     return cast(sum(mul(left, right), [batch.length + 2], { dtype: wide }), dtype);
   },
-  reference: ([a, b], _, out) => {
+  reference: ([a, b], attrs, out) => {
+    const held =
+      attrs.precision === "tf32" && !out.exact
+        ? (x: NdArray): ArrayLike<number> => Float64Array.from(x.data as Float64Array, toTf32)
+        : (x: NdArray): ArrayLike<number> => x.data as ArrayLike<number>;
+    const [left, right] = [held(a), held(b)];
     const shape = out.shape as readonly number[];
     const [m, n] = shape.slice(-2) as [number, number];
     const k = a.shape.at(-1)!;
@@ -67,8 +86,8 @@ export const dotOp: Op<[Node, Node], Record<string, never>> = op({
           let s = (data instanceof Float64Array ? 0 : 0n) as number;
           let lost = 0;
           for (let l = 0; l < k; l++) {
-            const x = a.data[(z * m + i) * k + l] as number;
-            const y = b.data[(z * k + l) * n + j] as number;
+            const x = left[(z * m + i) * k + l]!;
+            const y = right[(z * k + l) * n + j]!;
             const next = term(s, x, y);
             // The oracle keeps what the addition loses.
             if (out.exact && isFloat(out.dtype) && Number.isFinite(next)) {

@@ -1,6 +1,7 @@
 /** Tensors as users see them. */
 import "./install.js";
 
+export { type Float32Precision, float32MatmulPrecision, setFloat32MatmulPrecision } from "../ops/precision.js";
 export { defaultDType, setDefaultDType } from "../ops/promotion.js";
 export { type AutocastDType, autocast, autocastDType } from "./autocast.js";
 export { type BackwardOptions, grad, gradients, valueAndGrad } from "./autograd.js";

@@ -5,6 +5,7 @@ import type { NdArray } from "../../src/core/ndarray.js";
 import { topo } from "../../src/ir/graph.js";
 import type { Node } from "../../src/ir/node.js";
 import * as o from "../../src/ops/index.js";
+import { setFloat32MatmulPrecision } from "../../src/ops/precision.js";
 import type { Case } from "../conformance/cases.js";
 import { draw, stream } from "../conformance/inputs.js";
 
@@ -35,25 +36,34 @@ const uses: Readonly<Record<string, (a: Node, w: Node, bias: Node, v: Node) => N
   gated: (a, w, bias, v) =>
     ((y: Node) => [o.mul(o.silu(o.add(y, bias)), o.matmul(a, o.permute(v, [1, 0])))])(o.matmul(a, o.permute(w, [1, 0]))),
   turned: (a, w) => [o.matmul(o.permute(a, [1, 0]), o.permute(w, [1, 0]))],
+  both: (a, w) => [o.matmul(o.permute(a, [1, 0]), w)],
+  rounded: (a, w) => [o.matmul(a, o.permute(o.cast(w, a.type.dtype), [1, 0]))],
+  batched: (a, w) => [o.matmul(o.stack([a, o.neg(a), a], 0), o.permute(o.stack([w, w, o.neg(w)], 0), [0, 2, 1]))],
 };
+/** Which uses have a as [k, m], w as [k, n], w in f32. */
+const shaped = { turned: ["turned", "both"], rows: ["rows", "both"], wide: ["rounded"] } as const;
+const has = (list: readonly string[], use: string): boolean => list.includes(use);
 
 /** The cases. */
 export function productCases(): Case[] {
-  return (["bf16", "f32"] as const).flatMap((dtype: DType) =>
-    sizes.flatMap(([m, k, n]) =>
+  return (["bf16", "f16", "tf32", "f32"] as const).flatMap((kind) => {
+    const dtype: DType = kind === "tf32" ? "f32" : kind;
+    setFloat32MatmulPrecision(kind === "tf32" ? "high" : "highest");
+    return sizes.flatMap(([m, k, n]) =>
       Object.entries(uses).flatMap(([use, f]): Case[] => {
         if (use === "part" && m < 3) return [];
-        const name = `${use} ${m}x${k}x${n} ${dtype}`;
+        if (use === "rounded" && dtype === "f32") return [];
+        const name = `${use} ${m}x${k}x${n} ${kind}`;
         const next = stream(name);
         const feeds = new Map<Node, NdArray>();
-        const leaf = (shape: number[], label: string): Node => {
-          const node = o.input({ shape, dtype }, label);
-          feeds.set(node, draw(next, dtype, shape, [-1, 1]));
+        const leaf = (shape: number[], label: string, of: DType = dtype): Node => {
+          const node = o.input({ shape, dtype: of }, label);
+          feeds.set(node, draw(next, of, shape, [-1, 1]));
           return node;
         };
         const [a, w, bias, v] = [
-          leaf(use === "turned" ? [k, m] : [m, k], "a"),
-          leaf(use === "rows" ? [k, n] : [n, k], "w"),
+          leaf(has(shaped.turned, use) ? [k, m] : [m, k], "a"),
+          leaf(has(shaped.rows, use) ? [k, n] : [n, k], "w", has(shaped.wide, use) ? "f32" : dtype),
           leaf([n], "bias"),
           leaf([n, k], "v"),
         ];
@@ -62,9 +72,11 @@ export function productCases(): Case[] {
         for (const leaf of feeds.keys()) if (!used.has(leaf)) feeds.delete(leaf);
         return [{ name, op: "product", roots, feeds }];
       }),
-    ),
-  );
+    );
+  });
 }
+/** Parts of the largest result that an element may be off. */
+const allowances: Readonly<Record<string, number>> = { bf16: 8e-3, f16: 1e-3, tf32: 1.5e-3, f32: 4e-6 };
 
 /** The interpreter adds products up in f64, which no f32 accumulator follows: results are held to a part of the largest one. */
 export function judgeProduct(c: Case, got: readonly NdArray[]): { readonly wrong: string[]; readonly notCompared: string[] } {
@@ -73,7 +85,7 @@ export function judgeProduct(c: Case, got: readonly NdArray[]): { readonly wrong
     const want = exact[i]!.data as Float64Array;
     const largest = want.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
     const worst = want.reduce((most, x, j) => Math.max(most, Math.abs(x - Number(g.data[j]))), 0);
-    const allowed = (c.name.endsWith("bf16") ? 8e-3 : 4e-6) * largest;
+    const allowed = allowances[c.name.split(" ").at(-1)!]! * largest;
     return worst <= allowed ? [] : [`${c.name} result ${i}: off by ${worst}, allowed ${allowed}`];
   });
   return { wrong, notCompared: [] };

@@ -153,10 +153,14 @@ template(
   'void landed_for_units() { landed<N>(); asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }',
 );
 // Fragments of matrix units: one warp, operands in registers.
-for (const input of ["bf16", "f16"])
+for (const [input, k, named] of [
+  ["bf16", 16, "bf16"],
+  ["f16", 16, "f16"],
+  ["f32", 8, "tf32"],
+] as const)
   fn(
-    `mma_16x8x16_${input}`,
-    `void mma_16x8x16_${input}(float& c0, float& c1, float& c2, float& c3, u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) { asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.${input}.${input}.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};" : "+f"(c0), "+f"(c1), "+f"(c2), "+f"(c3) : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1)); }`,
+    `mma_16x8x${k}_${input}`,
+    `void mma_16x8x${k}_${input}(float& c0, float& c1, float& c2, float& c3, u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) { asm("mma.sync.aligned.m16n8k${k}.row.col.f32.${named}.${named}.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};" : "+f"(c0), "+f"(c1), "+f"(c2), "+f"(c3) : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1)); }`,
   );
 for (const turned of ["", "_turned"])
   fn(

@@ -1,7 +1,8 @@
 /** What CUDA code is generated for, as data. */
 import { type DType, realDTypes } from "../../core/dtype.js";
 import type { Target } from "../../kernel/codegen.js";
-import { mmaSync, mmaSyncF16, wgmma } from "../../kernel/units.js";
+import type { MatrixUnit } from "../../kernel/kernel.js";
+import { mmaSync, mmaSyncF16, mmaSyncTf32, wgmma } from "../../kernel/units.js";
 
 /** A GPU as the CUDA printer needs to know it. */
 export interface CudaTarget {
@@ -12,6 +13,11 @@ export interface CudaTarget {
   /** Bytes of shared memory that a block may ask for. */
   readonly sharedBytes?: number;
 }
+
+const units = (sm: number): readonly MatrixUnit[] => [
+  ...(sm === 90 ? (["bf16", "f16"] as const).flatMap((d) => [256, 128, 64].map((n) => wgmma(n, d))) : []),
+  ...(sm >= 80 ? [mmaSync, mmaSyncF16, mmaSyncTf32] : []),
+];
 
 /** The Target of a GPU. */
 export function cudaTarget(gpu: CudaTarget): Target {
@@ -27,7 +33,7 @@ export function cudaTarget(gpu: CudaTarget): Target {
     prefetch: 0,
     sharedBytes: gpu.sharedBytes ?? (gpu.sm >= 90 ? 227 << 10 : 99 << 10),
     parallel: (gpu.multiprocessors ?? 108) * 2,
-    units: gpu.sm === 90 ? [wgmma(256), wgmma(128), wgmma(64), mmaSync, mmaSyncF16] : gpu.sm >= 80 ? [mmaSync, mmaSyncF16] : [],
+    units: units(gpu.sm),
     maxBuffers: 200,
     aliasing: true,
     maxGrid: 2 ** 31 - 1,

@@ -6,6 +6,7 @@ import type { TensorType } from "../../core/type.js";
 import { graphKey, intern } from "../../ir/intern.js";
 import type { Node } from "../../ir/node.js";
 import { printGraph } from "../../ir/print.js";
+import { float32MatmulPrecision } from "../../ops/precision.js";
 import { defaultDType } from "../../ops/promotion.js";
 import { input } from "../../ops/source.js";
 import type { Cell } from "../cell.js";
@@ -125,7 +126,7 @@ function keyOf(flat: ReturnType<typeof flatten>): string {
     if (alias < 0) alias = cells.push(t.cell) - 1;
     return `${t.dtype}:${t.ndim}:${t.isLeaf && t.requiresGrad ? "g" : ""}:${alias}:${t.cell.device}`;
   });
-  return `${flat.structure}|${tensors.join()}|${mode.grad}|${mode.autocast}|${defaultDType()}|${currentDevice()}`;
+  return `${flat.structure}|${tensors.join()}|${mode.grad}|${mode.autocast}|${defaultDType()}|${float32MatmulPrecision()}|${currentDevice()}`;
 }
 function holds({ sizes, recording: { trace } }: Specialization, shapes: readonly (readonly number[])[]): boolean {
   if (trace.equalities.size) {

@@ -18,7 +18,12 @@ export function accumulate(x: Contract, st: State, body: readonly Stmt[]): reado
   const zero = unit
     ? forAll((p) => ({ kind: "fill", unit, acc: ref(acc, cell(p)) }), [I, J])
     : forAll((p) => store(acc, cell(p), nothing(dtype)), [I, J, L]);
-  const epilogue = unit && t.leave === "regrouped" ? regrouped(x, st, unit) : each(x, st, (m, n, v, into) => leave(x, v, m, n, into));
+  const epilogue =
+    unit && t.leave === "regrouped"
+      ? regrouped(x, st, unit)
+      : unit && t.leave === "parts"
+        ? parts(x, st, unit)
+        : each(x, st, (m, n, v, into) => leave(x, v, m, n, into));
   const outer = t.levels.slice(0, t.accumulate).find((l) => l.axis === "k" && l.on === "loop");
   const single = !outer || (typeof total.k === "number" && total.k <= outer.tile);
   if (single && t.leave !== "swept") return [...zero, ...inner, ...epilogue];
@@ -111,6 +116,40 @@ function throughScratch(x: Contract, st: State, then: Then): readonly Stmt[] {
     ...products.flatMap((p) => loops([I, J, L], [store(spilled, cell(p), load(acc, cell(p)))])),
     ...loops([row], whole(x, "m") ? columns : [{ kind: "if", test: below(m, total.m), body: columns }]),
   ];
+}
+
+/**
+ * A row of fragments of every warp at a time goes to shared memory as f32; then all threads walk over those rows, neighbours side by
+ * side: the epilogue is written once, and what it reads and writes is wide.
+ */
+function parts(x: Contract, st: State, unit: MatrixUnit): readonly Stmt[] {
+  const { I, J, t, part, partWidth, tid, products } = x;
+  const block = (a: "m" | "n"): number => t.levels.find((l) => l.axis === a && l.on === "grid")!.tile;
+  const rows = (block("m") / x.mr) * unit.m;
+  const lanes = 4;
+  const inBlock = (a: "m" | "n"): Dim => x.inGridPoint(st, a);
+  const own = mul(div(inBlock("m"), x.mr), unit.m);
+  const fill = products.flatMap((p) =>
+    Array.from({ length: x.perLane / 2 }, (_, h) => {
+      const pair = axis(`h${h}`, 2, "vector");
+      const [r, c] = fragmentAt(unit.layout!, x.lane, 2 * h);
+      const there = add(mul(add(own, r), partWidth), inBlock("n"), mul(at(J), unit.n), c, at(pair), p.index * x.partSize);
+      return loops([pair], [store(part, there, load(x.acc, add(x.cell(p), 2 * h, at(pair))))]);
+    }).flat(),
+  );
+  const q = axis("q", (rows * block("n")) / (t.threads * lanes), "loop");
+  const l = axis("l", lanes, "vector");
+  const position = mul(add(mul(at(q), t.threads), tid), lanes);
+  const row = div(position, block("n"));
+  const column = add(mod(position, block("n")), at(l));
+  const m = add(sub(st.off.m, inBlock("m")), mul(div(row, unit.m), x.mr), mul(at(I), unit.m), mod(row, unit.m));
+  const n = add(sub(st.off.n, inBlock("n")), column);
+  const body: Stmt[] = [];
+  const values = products.map((p) => load(part, add(mul(row, partWidth), column, p.index * x.partSize)));
+  leave(x, values, m, n, body);
+  const columns: readonly Stmt[] = loops([l], whole(x, "n") ? body : [{ kind: "if", test: below(n, x.total.n), body }]);
+  const out: readonly Stmt[] = whole(x, "m") ? columns : [{ kind: "if", test: below(m, x.total.m), body: columns }];
+  return loops([I], [{ kind: "barrier" }, ...loops([J], fill), { kind: "barrier" }, ...loops([q], out)]);
 }
 
 /** Epilogue in registers, then 16 rows x 64 columns at a time through a warp's own corner of shared memory, so that stores are 16 bytes. */

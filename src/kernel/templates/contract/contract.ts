@@ -8,6 +8,7 @@ import { unflatten } from "../../../ops/movement.js";
 import { type Evaluator, makeEvaluator } from "../../evaluate.js";
 import { type Group, groupBuffers } from "../../group.js";
 import { type Axis, apply, at, axis, type Buffer, constant, type MatrixUnit, type Stmt, type Value } from "../../kernel.js";
+import { type Feed, feedOf } from "./feed.js";
 import {
   aroundProducts,
   dotShape,
@@ -115,6 +116,8 @@ export interface Contract {
   registers(): readonly Buffer[];
   /** An operand element, computed from the group's inputs (the prologue). */
   operand(o: Operand, i: Dim, k: Dim, into: Stmt[]): Value;
+  /** How a role's operands come into the shared storage of a unit that takes registers. */
+  feed(role: Role): Feed;
   /** The buffer that a plain operand lies in, and where its element (i, k) is. */
   address(o: Operand, i: Dim, k: Dim): { readonly buffer: string; readonly index: Dim };
   /** Strides of plain operands across (m or n) and along k. */
@@ -131,6 +134,10 @@ export interface Contract {
   readonly spills: boolean;
   readonly spilled: Buffer;
   readonly corners: Buffer;
+  /** Rows of the grid point's tile on their way out, a fragment's of each row of warps; how far they lie apart, and a product's in all. */
+  readonly part: Buffer;
+  readonly partWidth: number;
+  readonly partSize: number;
   /** Signals of each slot: its tiles have arrived; everybody is done with it. */
   readonly full: Buffer;
   readonly empty: Buffer;
@@ -180,7 +187,20 @@ export function contract(group: Group, t: ContractTiling): Contract {
     t.levels.filter((l) => l.axis === x && l.on === "grid").reduce<Dim>((o, l) => sub(o, mul(digits.get(l)!, l.tile)), st.off[x]);
 
   const strides = { a: stridesOf(group, "a", t.turned), b: stridesOf(group, "b", t.turned) };
-  const kInner = (role: Role): boolean => (role === "b" ? strides.b?.[0] !== 1 : t.a?.layout.kind !== "columns" || strides.a?.[0] !== 1);
+  const feeds = new Map<Role, Feed>();
+  const feed = (role: Role): Feed => {
+    const known = feeds.get(role) ?? feedOf(made, role);
+    feeds.set(role, known);
+    return known;
+  };
+  // A unit turns operands of 16 bits that lie the other way as it fetches them.
+  const fetched = (role: Role): boolean => bytesOf(t[role]!.dtype) > 2 || feed(role).minor === "k";
+  const kInner = (role: Role): boolean =>
+    unit?.operands === "registers"
+      ? fetched(role)
+      : role === "b"
+        ? strides.b?.[0] !== 1
+        : t.a?.layout.kind !== "columns" || strides.a?.[0] !== 1;
 
   const slotSize = (role: Role): number => {
     const { layout } = t[role]!;
@@ -190,9 +210,10 @@ export function contract(group: Group, t: ContractTiling): Contract {
     return layout.kind === "rows" && kInner(role) ? n * (k + layout.pad) : k * (n + layout.pad);
   };
   const stages = new Map<Operand, Buffer>();
-  for (const role of ["a", "b"] as const)
+  const addStages = (role: Role): void => {
     for (const o of t[role] ? operands[role] : [])
       stages.set(o, { name: `${role}Stage${o.index || ""}`, dtype: t[role]!.dtype, space: "shared", size: slotSize(role) * t.depth });
+  };
   function place(role: Role, i: Dim, k: Dim, slot: Dim): Dim {
     const base = mul(slot, slotSize(role));
     const kTile = tileOf(role, "k");
@@ -201,7 +222,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
       case "panels":
         return add(base, mul(div(i, layout.width), layout.width * Math.ceil(kTile / pack)), mul(k, layout.width), mod(i, layout.width));
       case "rows":
-        return kInner(role) ? add(base, mul(i, kTile + layout.pad), k) : add(base, mul(k, tileOf(role, "n") + layout.pad), i);
+        return kInner(role) ? add(base, mul(i, kTile + layout.pad), k) : add(base, mul(k, tileOf(role, across(role)) + layout.pad), i);
       case "columns":
         return add(base, mul(k, tileOf(role, across(role)) + layout.pad), i);
       case "swizzled":
@@ -241,7 +262,8 @@ export function contract(group: Group, t: ContractTiling): Contract {
   const rows = (role: Role): readonly Rows[] | undefined => wholeRows(group, role);
   const partialWidth = t.levels.findLast((l) => l.axis === "n" && l.on === "grid")?.tile ?? nr;
   const partialHeight = t.levels.findLast((l) => l.axis === "m" && l.on === "grid")?.tile ?? mr;
-  return {
+  const partSize = (partialHeight / mr) * (unit?.m ?? 1) * (partialWidth + 4);
+  const made: Contract = {
     group,
     t,
     products,
@@ -282,6 +304,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
     register,
     registers: (): readonly Buffer[] => [...registers, ...evaluator.locals],
     operand,
+    feed,
     address,
     strides,
     isPlain,
@@ -291,10 +314,15 @@ export function contract(group: Group, t: ContractTiling): Contract {
     partialSize: partialHeight * partialWidth,
     spills: t.threads === 1 && !unit && t.leave !== "swept" && epilogueLength(group) > shortEpilogue,
     spilled: { name: "spilled", dtype, space: "shared", size: mr * nr * products.length } as Buffer,
-    corners: { name: "corners", dtype: "bf16", space: "shared", size: Math.ceil(t.threads / 32) * 16 * 72 } as Buffer,
+    corners: { name: "corners", dtype: group.outputs[0]!.type.dtype, space: "shared", size: Math.ceil(t.threads / 32) * 16 * 72 } as Buffer,
+    part: { name: "part", dtype: "f32", space: "shared", size: partSize * products.length } as Buffer,
+    partWidth: partialWidth + 4,
+    partSize,
     full: { name: "full", dtype: "u32", space: "signal", size: t.depth } as Buffer,
     empty: { name: "empty", dtype: "u32", space: "signal", size: t.depth } as Buffer,
   };
+  for (const role of ["a", "b"] as const) addStages(role);
+  return made;
 }
 
 /** Operations that may be printed once for every accumulator register. */

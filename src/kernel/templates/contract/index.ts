@@ -5,8 +5,7 @@
  */
 import { bytesOf } from "../../../core/dtype.js";
 import { add, type Dim, divides, lo, max, min, mul, sub, variable, variables } from "../../../core/expr.js";
-import { ceilPower } from "../../../core/numbers.js";
-import { isStatic, numel, showType } from "../../../core/type.js";
+import { numel, showType } from "../../../core/type.js";
 import { is, type Node } from "../../../ir/node.js";
 import { dotOp } from "../../../ops/matmul.js";
 import { wideDotOp } from "../../../ops/wide-dot.js";
@@ -16,11 +15,12 @@ import { at, axis, type Buffer, below, indexValue, type Kernel, loops, type Matr
 import { substituteStmts } from "../../walk.js";
 import { accumulate } from "./accumulate.js";
 import { type Contract, contract, pieces, type State } from "./contract.js";
+import { fed } from "./feed.js";
 import { sweep } from "./leave.js";
 import { micro } from "./micro.js";
 import { dotShape, operandsOf, orient, productsOf, stridesOf, wholeRows } from "./operands.js";
 import { fedByWarp, pipelined, synchronous } from "./stage.js";
-import { type ContractTiling, kTile, type Problem, tileShared, tileThreads, tileUnit } from "./tiling.js";
+import { type ContractTiling, kTile, type Problem, tileRegisters, tileShared, tileThreads } from "./tiling.js";
 import { tileCpu } from "./tilingCpu.js";
 
 /** Matrix products: CPUs, GPUs without matrix units, and GPUs with them. */
@@ -58,19 +58,15 @@ export function tile(group: Group, target: Target): ContractTiling {
   const problem = problemOf(group);
   const { total } = problem;
   if (target.threads === 1) return tileCpu([problem, problemOf(group, true)], target);
-  const units = target.units.filter((u) => fits(u, problem, group) && copies(u, problem.strides.a, problem.strides.b));
+  const units = target.units.filter((u) => takes(u, group.root!));
   const [rowsA, rowsB] = [wholeRows(group, "a"), wholeRows(group, "b")];
-  const shared = units.filter((u) => u.operands === "shared");
+  const shared = units.filter((u) => u.operands === "shared" && copies(u, problem));
   // What lies beyond a row is 0 in a copied tile; what follows a part of a row is not.
   const ends = rowsA && rowsB && (divides(kTile, total.k) || [...rowsA, ...rowsB].every((r) => r.columns === total.k));
   const t = shared.length && ends ? tileShared(shared, problem, target) : undefined;
-  if (t) {
-    return group.outputs.every((o) => o.type.dtype === "bf16") ? t : { ...t, leave: "direct" };
-  }
+  if (t) return group.outputs.every((o) => o.type.dtype === problem.input) ? t : { ...t, leave: "direct" };
   const unit = units.find((u) => u.operands === "registers");
-  const block = { m: 128 / ceilPower(problem.operands.a), n: 128 / ceilPower(problem.operands.b), k: kTile };
-  const whole = isStatic(Object.values(total)) && divides(block.m, total.m) && divides(block.n, total.n) && divides(kTile, total.k);
-  return unit && whole ? tileUnit(unit, block, [2, 4], 3, 8) : tileThreads(problem, target);
+  return unit && lo(total.k) > 0 ? tileRegisters(unit, problem, target) : tileThreads(problem, target);
 }
 /** What a tiling depends on; `turned`: for the transposed product. */
 function problemOf(group: Group, turned?: boolean): Problem {
@@ -80,18 +76,14 @@ function problemOf(group: Group, turned?: boolean): Problem {
   const products = { products: productsOf(group).length, operands: { a: a.length, b: b.length } };
   return { batch: numel(batch), total, dtype, input: group.root!.inputs[0]!.type.dtype, strides, ...products };
 }
-/** Whether a matrix unit takes this product: its dtype, and operands that are copied and not computed. */
-function fits(u: MatrixUnit, p: Problem, group: Group): boolean {
-  const plain = p.strides.a !== undefined && p.strides.b !== undefined;
-  return p.input === u.input && plain && group.root!.type.dtype === u.input;
-}
+/** Whether a matrix unit takes a product: one that rounds its operands only where the product allows it. */
+const takes = (u: MatrixUnit, root: Node): boolean =>
+  root.type.dtype === u.input && (!u.rounds || (is(root, dotOp) && root.attrs.precision === "tf32"));
 
-/** Whether 16-byte copies can fill what a unit reads: rows of k (b's may be rows of n where fragments turn them), each row aligned. */
-function copies(u: MatrixUnit, a: readonly [number, number] | undefined, b: readonly [number, number] | undefined): boolean {
+/** Whether tiles can be copied as a unit reads them: operands that are not computed, rows of k, each row aligned. */
+function copies(u: MatrixUnit, { strides, input }: Problem): boolean {
   const piece = 16 / bytesOf(u.input);
-  const rows = (outer: number, inner: number): boolean => inner === 1 && outer % piece === 0;
-  if (!a || !b) return false;
-  return rows(a[0], a[1]) && (rows(b[0], b[1]) || (u.operands === "registers" && rows(b[1], b[0])));
+  return input === u.input && [strides.a, strides.b].every((by) => by?.[1] === 1 && by[0] % piece === 0);
 }
 
 /** Builds the kernel that a tiling describes. */
@@ -123,6 +115,7 @@ export function lowerContract(group: Group, t: ContractTiling): Kernel {
     const loop = { ...x.loopAt(i), size: l.axis === "k" && lo(whole) === 0 ? max(1, count) : count };
     const roles = (["a", "b"] as const).filter((r) => t[r]?.after === i + 1);
     const inner = (d: Dim, s: Dim): readonly Stmt[] => level(i + 1, advance(d), s);
+    if (x.unit?.operands === "registers") return fed(x, roles, loop, advance, inner);
     if (!roles.length || t.depth === 1) return synchronous(x, roles, loop, advance, inner, slot);
     if (t.feed !== "warp" || !roles.every((r) => x.rows(r))) return pipelined(x, roles, loop, advance, inner);
     const both = fedByWarp(x, roles, loop, advance, inner);
@@ -164,7 +157,7 @@ function withProducer(x: Contract, k: Kernel, producer: readonly Stmt[]): Kernel
 
 function kernelOf(x: Contract, body: readonly Stmt[]): Kernel {
   const stages = [...x.stages.values()];
-  const corners = x.t.leave === "regrouped" ? [x.corners] : [];
+  const corners = x.t.leave === "regrouped" ? [x.corners] : x.t.leave === "parts" ? [x.part] : [];
   const waits = x.t.levels.some(
     (l) => l.axis === "k" && x.t.levels.indexOf(l) < x.t.accumulate && !(typeof x.total.k === "number" && x.total.k <= l.tile),
   );

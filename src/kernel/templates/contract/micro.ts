@@ -10,8 +10,8 @@ import { isShifted, multiply, operandWord, shiftOf, shifts } from "./words.js";
 export function micro(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   const { unit } = x;
   if (!unit) return x.t.micro.along === "k" ? lanesAlongK(x, st) : lanes(x, st, slot);
-  // What lies beyond k is 0 in a tile that was copied whole.
-  const size = unit.operands === "shared" ? x.t.levels.findLast((l) => l.axis === "k")!.tile : st.size.k;
+  // What lies beyond k is 0 in a tile.
+  const size = x.t.levels.findLast((l) => l.axis === "k")!.tile;
   const kk = axis("kk", ceilDiv(size, unit.k), "unroll");
   const k = mul(at(kk), unit.k);
   const where = (role: Role, i: Dim, more: Dim = 0): Dim =>
@@ -83,9 +83,8 @@ function fragments(x: Contract, unit: MatrixUnit, where: Where): readonly Stmt[]
   const b = x.register("bf", "u32", columns * x.operands.b.length);
   const J2 = axis("j", x.nr / unit.n / 2, "unroll");
   const column = mul(at(J2), 16);
-  const upper = mul(div(lane, 16), 8);
+  const half = unit.k / 2;
   const in16 = mod(lane, 16);
-  const transposed = !x.kInner("b");
   const fetch = (into: Ref, o: Operand, index: Dim, transpose: boolean): Stmt => ({
     kind: "fetch",
     unit,
@@ -95,18 +94,18 @@ function fragments(x: Contract, unit: MatrixUnit, where: Where): readonly Stmt[]
     count: 4,
     transposed: transpose,
   });
-  const whereB = transposed
-    ? where("b", add(column, upper), in16)
-    : where("b", add(column, upper, mod(lane, 8)), mul(mod(div(lane, 8), 2), 8));
+  const [low, high] = [mul(mod(div(lane, 8), 2), 8), mul(div(lane, 16), 8)];
+  const [lowK, highK] = [mul(mod(div(lane, 8), 2), half), mul(div(lane, 16), half)];
+  const row = mul(at(I), 16);
+  const whereA = x.kInner("a") ? where("a", add(row, in16), highK) : where("a", add(row, low), add(high, mod(lane, 8)));
+  const whereB = x.kInner("b") ? where("b", add(column, high, mod(lane, 8)), lowK) : where("b", add(column, high), in16);
   const mma = (p: Product): Stmt => {
     const [from, by] = [ref(a, add(mul(at(I), 4), p.a.index * rows)), ref(b, add(mul(at(J), 2), p.b.index * columns))];
     return { kind: "mma", unit, acc: ref(x.acc, x.cell(p)), a: from, b: by };
   };
   return [
-    ...x.operands.a.flatMap((o) =>
-      loops([I], [fetch(ref(a, add(mul(at(I), 4), o.index * rows)), o, where("a", add(mul(at(I), 16), in16), upper), false)]),
-    ),
-    ...x.operands.b.flatMap((o) => loops([J2], [fetch(ref(b, add(mul(at(J2), 4), o.index * columns)), o, whereB, transposed)])),
+    ...x.operands.a.flatMap((o) => loops([I], [fetch(ref(a, add(mul(at(I), 4), o.index * rows)), o, whereA, !x.kInner("a"))])),
+    ...x.operands.b.flatMap((o) => loops([J2], [fetch(ref(b, add(mul(at(J2), 4), o.index * columns)), o, whereB, !x.kInner("b"))])),
     ...loops([I, J], x.products.map(mma)),
   ];
 }

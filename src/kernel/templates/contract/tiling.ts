@@ -58,10 +58,10 @@ export interface ContractTiling {
   };
   readonly threads: number;
   /**
-   * How results leave: each lane stores what it holds; a warp regroups them in shared memory for 16-byte stores; or the grid point's
-   * whole tile waits in scratch, and a sweep over its rows computes the epilogue.
+   * How results leave: each lane stores what it holds; a warp regroups them in shared memory for 16-byte stores; the grid point's
+   * whole tile waits in scratch, and a sweep over its rows computes the epilogue; or it does so in parts, a fragment's rows at a time.
    */
-  readonly leave?: "direct" | "regrouped" | "swept";
+  readonly leave?: "direct" | "regrouped" | "swept" | "parts";
   /** The tiling's m is the product's n, and its n the product's m: the result is computed transposed. */
   readonly turned?: true;
   /** Narrow elements are multiplied as words: so many neighbours along k at once. */
@@ -146,10 +146,64 @@ export function tileShared(units: readonly MatrixUnit[], p: Problem, t: Target):
   return { ...tileUnit(u, { m, n: u.n, k: kTile }, [m / u.m, 1], depth, 8), feed: "warp" };
 }
 
-/** Tensor cores fed through shared memory by background copies; needs sizes that are multiples of the block. */
+/** Accumulators that a thread has registers for, beside what is on its way. */
+const mostHeld = 64;
+/** Blocks of units that take registers, and how warps share them. */
+const blocks: readonly { readonly m: number; readonly n: number; readonly warps: readonly [number, number] }[] = [
+  { m: 128, n: 128, warps: [2, 4] },
+  { m: 128, n: 64, warps: [2, 2] },
+  { m: 64, n: 128, warps: [1, 4] },
+  { m: 64, n: 64, warps: [2, 2] },
+  { m: 32, n: 64, warps: [1, 4] },
+  { m: 64, n: 32, warps: [2, 2] },
+  { m: 32, n: 32, warps: [2, 2] },
+  { m: 16, n: 64, warps: [1, 4] },
+];
+/** What bounds a block of warps on a processor, in clocks (measured and reckoned on Hopper). */
+const clocks = {
+  /** Products of 16-bit operands in a clock. */
+  products: 750,
+  /** Bytes out of shared memory, and into it, in a clock. */
+  shared: 128,
+  arriving: 48,
+  /** What is not hidden where a processor has one block: barriers, and the way from shared memory into registers. */
+  turn: 300,
+  /** Before the first turn and after the last. */
+  block: 1800,
+} as const;
+
+/** A block for units that take registers: the one whose turns are over first, all blocks of the product together. */
+export function tileRegisters(u: MatrixUnit, p: Problem, t: Target): ContractTiling {
+  const { m, n, k } = p.total;
+  const size = bytesOf(u.input);
+  const deepest = 128 / size;
+  const depth = typeof k === "number" && k <= deepest / 2 ? Math.max(u.k, k <= deepest / 4 ? deepest / 4 : deepest / 2) : deepest;
+  const processors = Math.max(1, t.parallel / 2);
+  const stages = 3;
+  const cost = ({ m: bm, n: bn, warps }: (typeof blocks)[number]): number => {
+    const all = most(p.batch) * Math.ceil(most(m) / bm) * Math.ceil(most(n) / bn);
+    const each = Math.ceil(all / processors);
+    const [rowsA, rowsB] = [p.operands.a * bm, p.operands.b * bn];
+    const bytes = stages * (rowsA + rowsB) * (depth * size + 16);
+    const together = Math.max(1, Math.min(each, Math.floor(t.sharedBytes / bytes), Math.floor(1024 / (32 * warps[0] * warps[1]))));
+    const [mr, nr] = [bm / warps[0], bn / warps[1]];
+    const products = (p.products * bm * bn * depth * size) / 2 / clocks.products;
+    const out = (warps[0] * warps[1] * (p.operands.a * mr + p.operands.b * nr) * depth * size) / clocks.shared;
+    const arriving = ((rowsA + rowsB) * depth * size) / clocks.arriving;
+    const rounds = Math.ceil(each / together);
+    const turns = Math.ceil(most(k) / depth);
+    return turns * (each * Math.max(products, out, arriving) + rounds * clocks.turn) + rounds * clocks.block;
+  };
+  // Every product of the kernel has accumulators of its own.
+  const held = blocks.filter((b) => (b.m * b.n * p.products) / (32 * b.warps[0] * b.warps[1]) <= mostHeld);
+  const best = held.map((b) => ({ b, cost: cost(b) })).reduce((x, y) => (y.cost < x.cost ? y : x)).b;
+  return { ...tileUnit(u, { m: best.m, n: best.n, k: depth }, best.warps, stages, 8), leave: "parts" };
+}
+
+/** Tensor cores fed through shared memory. */
 export function tileUnit(u: MatrixUnit, block: PerAxis<number>, warps: readonly [number, number], depth: number, band = 1): ContractTiling {
   const [mr, nr] = [block.m / warps[0], block.n / warps[1]];
-  const layout: StageLayout = u.operands === "shared" ? { kind: "swizzled" } : { kind: "rows", pad: 8 };
+  const layout: StageLayout = u.operands === "shared" ? { kind: "swizzled" } : { kind: "rows", pad: 16 / bytesOf(u.input) };
   const stage: Stage = { after: 5, dtype: u.input, layout };
   return {
     levels: [

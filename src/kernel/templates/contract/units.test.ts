@@ -1,0 +1,100 @@
+/** Products on matrix units that take registers, run by the kernel interpreter: what a GPU of sm_80 and later computes. */
+import { expect, test } from "vitest";
+import { type Case, interpretKernels, lowerCase, runCases } from "../../../../test/support/groups.js";
+import { cudaTarget } from "../../../backends/cuda/target.js";
+import type { DType } from "../../../core/dtype.js";
+import { type Dim, variable } from "../../../core/expr.js";
+import type { Node } from "../../../ir/node.js";
+import { add, cast, dot, gelu, input, mul, permute, relu } from "../../../ops/index.js";
+import { setFloat32MatmulPrecision } from "../../../ops/precision.js";
+import type { Stmt } from "../../kernel.js";
+import { verifyKernel } from "../../verify.js";
+import { contractTemplate } from "./index.js";
+
+const target = cudaTarget({ sm: 80, multiprocessors: 4 });
+/** Largest accepted error relative to the largest magnitude. */
+const tolerance: Readonly<Partial<Record<DType, number>>> = { bf16: 8e-3, f16: 1e-3, f32: 1.5e-3 };
+const hasUnit = (body: readonly Stmt[]): boolean => body.some((s) => s.kind === "mma" || ("body" in s && hasUnit(s.body)));
+
+function check(cases: readonly Case[]): void {
+  const lowered = cases.map((c) => lowerCase(c, [contractTemplate], target));
+  for (const l of lowered) {
+    const kernels = l.groups.filter((g) => g.group.kind === "claimed").flatMap((g) => g.kernels);
+    expect(kernels.length, l.case.name).toBeGreaterThan(0);
+    for (const k of kernels) {
+      if (!l.case.dims) verifyKernel(k, target);
+      expect(hasUnit(k.body), `${l.case.name} uses a matrix unit`).toBe(true);
+    }
+  }
+  for (const { name, got, want, dtypes } of runCases(lowered, interpretKernels))
+    got.forEach((g, i) => {
+      const wanted = Array.from(want[i]!.data, Number);
+      const scale = wanted.reduce((s, x) => Math.max(s, Math.abs(x)), 1e-30);
+      const worst = Array.from(g.data, Number).reduce((s, x, j) => Math.max(s, Math.abs(x - wanted[j]!)), 0);
+      expect(worst / scale, name).toBeLessThanOrEqual(tolerance[dtypes[i] as DType]!);
+    });
+}
+interface Options {
+  readonly a?: "t";
+  readonly b?: "t";
+  readonly batch?: readonly number[];
+  readonly dims?: Record<string, number>;
+  readonly from?: DType;
+}
+function product(name: string, dtype: DType, [m, n, k]: readonly [Dim, Dim, Dim], o: Options = {}): Case {
+  const { batch = [], from = dtype } = o;
+  const swap = [...batch.map((_, i) => i), batch.length + 1, batch.length];
+  const a = input({ shape: [...batch, ...(o.a ? [k, m] : [m, k])], dtype });
+  const b = input({ shape: [...batch, ...(o.b ? [n, k] : [k, n])], dtype: from });
+  const narrow = from === dtype ? b : cast(b, dtype);
+  const y = dot(o.a ? permute(a, swap) : a, o.b ? permute(narrow, swap) : narrow);
+  return { name: `${name} ${dtype} ${m}x${n}x${k}`, inputs: [a, b], outputs: [y], ...(o.dims && { dims: o.dims }) };
+}
+const layouts = (dtype: DType, size: readonly [Dim, Dim, Dim]): Case[] => [
+  product("nn", dtype, size),
+  product("nt", dtype, size, { b: "t" }),
+  product("tn", dtype, size, { a: "t" }),
+  product("tt", dtype, size, { a: "t", b: "t" }),
+];
+
+test("every layout of bf16, whole pieces and ragged edges", () => {
+  check(
+    (
+      [
+        [16, 16, 16],
+        [40, 72, 88],
+        [33, 21, 70],
+      ] as const
+    ).flatMap((s) => layouts("bf16", s)),
+  );
+}, 120_000);
+test("every layout in tf32, where it is allowed", () => {
+  setFloat32MatmulPrecision("high");
+  try {
+    check(
+      (
+        [
+          [24, 40, 44],
+          [17, 35, 9],
+        ] as const
+      ).flatMap((s) => layouts("f32", s)),
+    );
+  } finally {
+    setFloat32MatmulPrecision("highest");
+  }
+}, 120_000);
+test("f16, batches, weights that are rounded on the way, symbolic rows", () => {
+  check([
+    ...layouts("f16", [24, 16, 40]),
+    product("batched", "bf16", [20, 24, 16], { batch: [3], b: "t" }),
+    product("rounded", "bf16", [20, 24, 40], { from: "f32", b: "t" }),
+    product("rounded rows", "bf16", [20, 24, 40], { from: "f32" }),
+    product("symbolic", "bf16", [variable("M", 0, 64), 24, 32], { b: "t", dims: { M: 19 } }),
+  ]);
+}, 120_000);
+test("computed operands, bias, activation and residual in one kernel", () => {
+  const leaf = (...shape: number[]): Node => input({ shape, dtype: "bf16" });
+  const [x, w, bias, rest] = [leaf(20, 48), leaf(40, 48), leaf(40), leaf(20, 40)];
+  const y = add(dot(relu(x), permute(w, [1, 0])), bias);
+  check([{ name: "fused", inputs: [x, w, bias, rest], outputs: [add(gelu(y), rest), mul(y, y)] }]);
+}, 120_000);
