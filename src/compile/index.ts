@@ -15,6 +15,7 @@ import { canonicalize } from "./passes/canonicalize.js";
 import { cse } from "./passes/cse.js";
 import { decompose } from "./passes/decompose.js";
 import { transposedProducts } from "./passes/products.js";
+import { splitProducts } from "./passes/split.js";
 import { narrowCats } from "./passes/wide.js";
 import { plan } from "./plan.js";
 import { regionsOf } from "./regions.js";
@@ -35,6 +36,7 @@ export const standardPasses = (codegen: Codegen): readonly Pass[] => [
   cse,
   canonicalize,
   transposedProducts,
+  splitProducts(codegen),
   narrowCats(codegen.target),
   cse,
 ];

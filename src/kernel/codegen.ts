@@ -93,6 +93,8 @@ export interface Template {
   epilogue(node: Node, target: Target): true | string;
   /** Whether these nodes may be computed in one kernel where an elementwise value reads them; a string is the reason why not. Absent: never. */
   beside?(nodes: readonly Node[], target: Target): true | string;
+  /** In how many equal parts a product's inner dim is cut, for a sum of products of the parts; 1: it stays whole. Absent: never cut. */
+  parts?(node: Node, target: Target): number;
   /** Whether each element of operand `input` is read at most once, so that computing it there costs nothing. */
   readsOnce?(node: Node, input: number, target: Target): boolean;
   /** Whether operand `input` is only read at the position where the result is then written, which may therefore be the same memory. */

@@ -19,6 +19,7 @@ import { fed } from "./feed.js";
 import { sweep } from "./leave.js";
 import { micro } from "./micro.js";
 import { dotShape, operandsOf, orient, productsOf, stridesOf, wholeRows } from "./operands.js";
+import { alone, partsOf } from "./parts.js";
 import { fedByWarp, pipelined, synchronous } from "./stage.js";
 import { type ContractTiling, kTile, type Problem, tileRegisters, tileShared, tileThreads } from "./tiling.js";
 import { tileCpu } from "./tilingCpu.js";
@@ -37,6 +38,10 @@ export const contractTemplate: Template = {
   prologue: () => true,
   epilogue: () => true,
   beside: meet,
+  parts(node, target) {
+    const group = alone(node);
+    return partsOf([problemOf(group), problemOf(group, true)], node.type.dtype, target, () => tile(group, target));
+  },
   lower: (group, target) => [lowerContract(group, tile(group, target))],
 };
 

@@ -16,10 +16,13 @@ interface Choice {
 }
 
 /** The cheapest tiling of a product, computed as it stands or transposed. */
-export function tileCpu([p, turned]: readonly [Problem, Problem], t: Target): ContractTiling {
-  if (t.vectors !== "native") return panels(p, t).tiling;
+export const tileCpu = (both: readonly [Problem, Problem], t: Target): ContractTiling => cheapest(both, t).tiling;
+/** What it costs, in cycles of one core. */
+export const costCpu = (both: readonly [Problem, Problem], t: Target): number => cheapest(both, t).cost;
+function cheapest([p, turned]: readonly [Problem, Problem], t: Target): Choice {
+  if (t.vectors !== "native") return panels(p, t);
   const choices = [panels(p, t), panels(turned, t, true), ...alongK(p, t)];
-  return choices.reduce((best, c) => (c.cost < best.cost ? c : best)).tiling;
+  return choices.reduce((best, c) => (c.cost < best.cost ? c : best));
 }
 
 /** An empty axis is laid out like one of one element. */

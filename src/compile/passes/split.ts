@@ -1,0 +1,34 @@
+import { computeDType, isHalf } from "../../core/dtype.js";
+import type { Node } from "../../ir/node.js";
+import { make } from "../../ir/node.js";
+import { mapGraph, type Pass } from "../../ir/rewrite.js";
+import type { Codegen } from "../../kernel/codegen.js";
+import { cast } from "../../ops/cast.js";
+import { permute, reshape } from "../../ops/movement.js";
+import { sum } from "../../ops/reduce.js";
+import { wideDot } from "../../ops/wide-dot.js";
+import { claimOf } from "./claim.js";
+
+/**
+ * A product of few results and a long inner dim, as a sum of products of parts of it: parts run side by side, and their sum has a fixed
+ * order. Where a template says that this is faster.
+ */
+export function splitProducts(codegen: Codegen): Pass {
+  const split = (n: Node): Node => {
+    const parts = codegen.target.kernels ? (claimOf(n, codegen).template?.parts?.(n, codegen.target) ?? 1) : 1;
+    if (parts === 1) return n;
+    const [a, b] = n.inputs as readonly [Node, Node];
+    const [left, right] = [inParts(a, a.type.shape.length - 1, parts), inParts(b, b.type.shape.length - 2, parts)];
+    // Half floats are rounded once, behind the sum.
+    const products = isHalf(n.type.dtype) ? wideDot(left, right) : make(n.op, [left, right], n.attrs);
+    return cast(sum(products, [0], { dtype: computeDType(n.type.dtype) }), n.type.dtype);
+  };
+  return { name: "split-products", run: (g) => mapGraph(g, split) };
+}
+
+/** Parts of an axis as a leading dim: a view. */
+function inParts(x: Node, axis: number, parts: number): Node {
+  const { shape } = x.type;
+  const cut = reshape(x, [...shape.slice(0, axis), parts, (shape[axis] as number) / parts, ...shape.slice(axis + 1)]);
+  return permute(cut, [axis, ...cut.type.shape.map((_, i) => i).filter((i) => i !== axis)]);
+}

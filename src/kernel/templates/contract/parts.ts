@@ -1,0 +1,67 @@
+/** In how many parts the inner dim of a product is worth cutting. */
+import { computeDType, type DType, isHalf } from "../../../core/dtype.js";
+import { ceilDiv, hi } from "../../../core/expr.js";
+import type { Node } from "../../../ir/node.js";
+import type { Target } from "../../codegen.js";
+import type { Group } from "../../group.js";
+import { type ContractTiling, most, type Problem } from "./tiling.js";
+import { costCpu } from "./tilingCpu.js";
+
+/** The shortest part, and most parts on a CPU. */
+const shortest = 512;
+const mostParts = 64;
+/** What the launch that adds the parts up costs a CPU, and what each element of each part does, in cycles of one core. */
+const launch = 2e4;
+const element = 2;
+
+/** Parts of k for a product of this dtype, given as it stands and turned: 1, or a divisor of k. `whole` is its tiling in one part. */
+export function partsOf([p, turned]: readonly [Problem, Problem], dtype: DType, target: Target, whole: () => ContractTiling): number {
+  const { k } = p.total;
+  if (typeof k !== "number" || k < 4 * shortest || !addsUp(dtype)) return 1;
+  return target.threads === 1 ? onCpu(p, turned, k, target) : onGpu(p, k, target, whole);
+}
+/** Sums of parts are what the whole sum would be, but for the order: nothing is rounded or wrapped to less in between. */
+const addsUp = (dtype: DType): boolean => isHalf(dtype) || computeDType(dtype) === dtype;
+
+function onCpu(p: Problem, turned: Problem, k: number, t: Target): number {
+  if (t.vectors !== "native") return 1;
+  const results = most(p.batch) * most(p.total.m) * most(p.total.n);
+  const cost = (parts: number): number => {
+    const cut = (x: Problem): Problem => ({ ...x, batch: most(x.batch) * parts, total: { ...x.total, k: k / parts } });
+    return costCpu([cut(p), cut(turned)], t) + (parts > 1 ? launch * t.parallel + parts * results * element : 0);
+  };
+  const whole = costCpu([p, turned], t);
+  // What few results can save is bounded by what their packing and their idle threads cost.
+  if (results > 1 << 16) return 1;
+  const best = divisors(k, mostParts)
+    .map((parts) => ({ parts, cost: cost(parts) }))
+    .reduce((x, y) => (y.cost < x.cost ? y : x), { parts: 1, cost: Number.POSITIVE_INFINITY });
+  return best.cost < 0.9 * whole ? best.parts : 1;
+}
+
+/** As many parts as keep the processors busy that the tiles of the result leave idle. */
+function onGpu(p: Problem, k: number, t: Target, whole: () => ContractTiling): number {
+  if (t.units.some((u) => u.input === p.input)) return 1;
+  const grid = whole().levels.filter((l) => l.on === "grid");
+  const points = grid.reduce((n, l) => n * hi(ceilDiv(most(p.total[l.axis]), l.tile)), most(p.batch));
+  return Math.max(1, ...divisors(k, Math.floor(t.parallel / 2 / points)));
+}
+
+/** Divisors of k from 2 to `limit` that leave parts of whole words that are long enough. */
+const divisors = (k: number, limit: number): number[] =>
+  Array.from({ length: Math.max(0, limit - 1) }, (_, i) => i + 2).filter((n) => k % n === 0 && k / n >= shortest && (k / n) % 4 === 0);
+
+/** A group of the product and the views in front of it. */
+export function alone(root: Node): Group {
+  const nodes = new Set<Node>();
+  const inputs = new Set<Node>();
+  const visit = (n: Node): void => {
+    if (n.op.kind !== "movement" || n.inputs.length !== 1) inputs.add(n);
+    else {
+      visit(n.inputs[0]!);
+      nodes.add(n);
+    }
+  };
+  root.inputs.forEach(visit);
+  return { name: "alone", kind: "claimed", nodes: [...nodes, root], inputs: [...inputs], outputs: [root], root, why: [] };
+}
