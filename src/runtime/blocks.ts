@@ -13,6 +13,8 @@ export class Block<B, P> implements Allocation {
   /** Takes it back, where it is not of the memory pool: part of a mapped file. */
   readonly giveBack: ((block: Block<B, P>) => void) | undefined;
   freed = false;
+  /** False while no work knows of it: nothing has to be waited for to write into it. */
+  used = false;
   constructor(owner: Blocks<B, P>, bytes: number, place: P, base?: B, giveBack?: (block: Block<B, P>) => void) {
     this.owner = owner;
     this.bytes = bytes;

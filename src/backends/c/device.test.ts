@@ -5,6 +5,7 @@ import { hasCompiler } from "../../../test/support/kernels-in-c.js";
 import { tripled } from "../../../test/support/programs.js";
 import { ArgumentError, DeviceError, NoProgramError } from "../../core/errors.js";
 import type { Allocation, Call, Device } from "../../runtime/device.js";
+import { ffi } from "../../runtime/ffi.js";
 import { memoryLimit } from "../../runtime/memory.js";
 import { encodePie } from "../../runtime/pie-write.js";
 import type { KernelCode, Program, Step } from "../../runtime/program.js";
@@ -12,6 +13,7 @@ import { Session } from "../../runtime/session.js";
 import { toBinary } from "./build.js";
 import { openC } from "./device.js";
 import { cKey } from "./key.js";
+import type { NativeBlock } from "./mapping.js";
 
 const key = { ...cKey(), features: [] };
 const kernel = (entry: string, body: string, writes: readonly boolean[] = [true]): KernelCode => ({
@@ -47,6 +49,54 @@ describe.skipIf(!hasCompiler())("the c device", () => {
     call = { buffers: [state], dims: [] };
   });
   afterAll(() => device.free(state));
+
+  /** Blocks this thread, so that no event is handled, until the number is there. */
+  const stare = (want: number): number => {
+    const number = new Int32Array(ffi().view((state as NativeBlock).place, 4));
+    const until = performance.now() + 20_000;
+    const never = new Int32Array(new SharedArrayBuffer(4));
+    while (Atomics.load(number, 0) !== want && performance.now() < until) Atomics.wait(never, 0, 0, 5);
+    return number[0]!;
+  };
+  test("a program begins when the one before it has ended, though the event loop stands still", async () => {
+    const loaded = await device.load(onState("again", [sleepy(2)], [launch(0, 8)]));
+    device.write(state, 0, new Uint8Array(16));
+    await device.submit(loaded, call);
+    const before = device.counters.launches;
+    const both = [device.submit(loaded, call), device.submit(loaded, call)];
+    expect(stare(24)).toBe(24);
+    await Promise.all(both);
+    expect(device.counters.launches - before).toBe(2);
+    // A third one goes on from there, and so does a call that blocks.
+    const third = device.submit(loaded, call);
+    device.submitSync(loaded, call);
+    await third;
+    expect(stare(40)).toBe(40);
+    loaded.unload();
+  });
+  test("a program that writes what is to be read before it waits; one that only follows does not", async () => {
+    const loaded = await device.load(onState("writes", [sleepy(2)], [launch(0, 8)]));
+    device.write(state, 0, new Uint8Array(16));
+    await device.submit(loaded, call);
+    const other = device.alloc(16);
+    const [first, read] = [device.submit(loaded, call), device.read(state, 0, 4)];
+    const second = device.submit(loaded, call);
+    stare(16);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    expect(new Int32Array((await read).buffer)[0]).toBe(16);
+    await Promise.all([first, second]);
+    // A fresh buffer is written, another one read and freed: none of it is in the way.
+    const [third, bytes] = [device.submit(loaded, call), device.read(other, 0, 4)];
+    device.free(other);
+    const fresh = device.alloc(8);
+    device.write(fresh, 0, new Uint8Array(8).fill(7));
+    const fourth = device.submit(loaded, call);
+    expect(stare(40)).toBe(40);
+    await Promise.all([third, bytes, fourth]);
+    expect([...(await device.read(fresh, 0, 8))]).toEqual(new Array(8).fill(7));
+    device.free(fresh);
+    loaded.unload();
+  });
 
   test("timers tick while a program runs, and an abort ends it between kernels and inside one", async () => {
     const steps = Array.from({ length: 40 }, () => launch(0, 2));

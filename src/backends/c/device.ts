@@ -3,7 +3,7 @@ import { ArgumentError, DeviceError, InternalError, OutOfMemoryError } from "../
 import { Arena, Blocks } from "../../runtime/blocks.js";
 import { cpu } from "../../runtime/cpu.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, FileMapping, Loaded, LoadOptions } from "../../runtime/device.js";
-import { checkAlive, type HostStep, hostSteps } from "../../runtime/encode.js";
+import { checkAlive, type HostStep, hostSteps, sameNumbers } from "../../runtime/encode.js";
 import { runHost } from "../../runtime/host-step.js";
 import { Memory, noCounters } from "../../runtime/memory.js";
 import { profile } from "../../runtime/profile.js";
@@ -16,30 +16,57 @@ import { LateDevice } from "./late.js";
 import { Mapping, type NativeBlock } from "./mapping.js";
 import { type Native, native } from "./native.js";
 import { copyEntry } from "./pool.js";
-import { type Places, Table, type Words } from "./table.js";
+import { type Places, type Segment, Table, type Words } from "./table.js";
 
 class CLoaded implements Loaded {
   readonly program: Program;
-  readonly table: Table;
   readonly host: ReadonlyMap<string, HostFunction>;
   readonly device: CDevice;
-  readonly #give: () => void;
+  readonly #table: () => Table;
+  readonly #tables: Table[] = [];
+  readonly #give: (tables: readonly Table[]) => void;
   unloaded = false;
   /** Expected run time in nanoseconds at the dims of the last call. */
   expected = Number.POSITIVE_INFINITY;
   dims: readonly number[] | undefined;
-  constructor(device: CDevice, program: Program, table: Table, host: ReadonlyMap<string, HostFunction>, give: () => void) {
+  constructor(
+    device: CDevice,
+    program: Program,
+    table: () => Table,
+    host: ReadonlyMap<string, HostFunction>,
+    give: (tables: readonly Table[]) => void,
+  ) {
     this.device = device;
     this.program = program;
-    this.table = table;
+    this.#table = table;
     this.host = host;
     this.#give = give;
+  }
+  /** A table that is not the one in use: a call may begin while the last one runs. */
+  table(inUse?: Table): Table {
+    const free = this.#tables.find((t) => t !== inUse);
+    if (free) return free;
+    const made = this.#table();
+    this.#tables.push(made);
+    return made;
+  }
+  /** True if a call writes one of these buffers. */
+  writes(call: Call, some: readonly unknown[]): boolean {
+    const { buffers } = this.program;
+    return some.length > 0 && buffers.some(({ role }, i) => (role === "output" || role === "state") && some.includes(call.buffers[i]));
   }
   unload(): void {
     if (this.unloaded) return;
     this.unloaded = true;
-    this.device.later(this.#give);
+    this.device.later(() => this.#give(this.#tables), true);
   }
+}
+/** A native run that has not ended. */
+interface Running {
+  readonly ticket: number;
+  readonly table: Table;
+  /** Nothing follows it in its program, and nobody can abort it. */
+  readonly last: boolean;
 }
 
 /** Programs shorter than this run on the calling thread: handing them to another costs about as much. */
@@ -74,6 +101,7 @@ class CDevice implements Device {
   readonly #mappings = new Set<Mapping>();
   #scratch = 0;
   #ticket = 0;
+  #running: Running | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(n: Native, key: TargetKey, threads: number, guard: boolean) {
@@ -98,7 +126,7 @@ class CDevice implements Device {
       place: (base: bigint, offset: number) => base + BigInt(offset),
       mark: n.fill,
       differs: n.differs,
-      later: (work: () => void) => this.later(work),
+      later: (work: () => void) => this.later(work, true),
     };
     this.#blocks = new Blocks(ground, guard);
     this.#places = {
@@ -129,18 +157,23 @@ class CDevice implements Device {
   write(to: Allocation, offset: number, data: Uint8Array): void {
     const block = this.#blocks.writable(to, offset, data.length);
     if (data.length === 0) return;
-    const copy = this.#queue.idle ? data : data.slice();
-    this.later(() => this.#native.move(block.place + BigInt(offset), copy, copy.length));
+    const now = this.#queue.idle || !block.used;
+    const copy = now ? data : data.slice();
+    const write = (): void => this.#native.move(block.place + BigInt(offset), copy, copy.length);
+    if (now) write();
+    else this.later(write);
   }
 
   copy(from: Allocation, to: Allocation, bytes: number): void {
     const [a, b] = [this.#blocks.alive(from, 0, bytes), this.#blocks.writable(to, 0, bytes)];
+    a.used = b.used = true;
     this.later(() => this.#native.move(b.place, a.place, bytes));
   }
 
   async read(from: Allocation, offset: number, bytes: number): Promise<Uint8Array> {
     const block = this.#blocks.alive(from, offset, bytes);
-    return inTurn(this.#queue, () => this.#bytes(block.place + BigInt(offset), bytes));
+    block.used = true;
+    return inTurn(this.#queue, () => this.#bytes(block.place + BigInt(offset), bytes), [from]);
   }
   readSync(from: Allocation, offset: number, bytes: number): Uint8Array {
     const block = this.#blocks.alive(from, offset, bytes);
@@ -201,9 +234,9 @@ class CDevice implements Device {
     });
   }
 
-  /** Does something once everything submitted so far has run. */
-  later(work: () => void): void {
-    afterwards(this.#queue, work, (error) => this.#blocks.blame(error));
+  /** Does something once everything submitted so far has run; `overtaken`: programs submitted later do not wait for it. */
+  later(work: () => void, overtaken: boolean = false): void {
+    afterwards(this.#queue, work, (error) => this.#blocks.blame(error), overtaken);
   }
 
   #check(program: Program, options: LoadOptions): ReadonlyMap<string, HostFunction> {
@@ -215,10 +248,9 @@ class CDevice implements Device {
     this.#blocks.open();
     this.counters.builds += built.compiled;
     const constants: { address: bigint; bytes: number }[] = [];
-    let table: Table | undefined;
-    const give = (): void => {
+    const give = (tables: readonly Table[]): void => {
       for (const c of constants) this.#memory.give(c.address, c.bytes);
-      if (table?.words) this.#memory.give(table.words.address, table.words.view.byteLength);
+      for (const { words } of tables) if (words) this.#memory.give(words.address, words.view.byteLength);
       for (const l of built.libraries) l.release();
     };
     try {
@@ -238,15 +270,10 @@ class CDevice implements Device {
         this.#native.move(address, data, data.length);
         return address;
       });
-      table = new Table(
-        program,
-        program.kernels.map((k) => where.get(k.entry)!),
-        places,
-        profiled !== undefined,
-      );
-      return new CLoaded(this, program, table, host, give);
+      const functions = program.kernels.map((k) => where.get(k.entry)!);
+      return new CLoaded(this, program, () => new Table(program, functions, places, profiled !== undefined), host, give);
     } catch (error) {
-      give();
+      give([]);
       throw error;
     }
   }
@@ -256,82 +283,114 @@ class CDevice implements Device {
     if (!(loaded instanceof CLoaded) || loaded.device !== this || loaded.unloaded)
       throw new DeviceError("the program is not loaded on this device");
     checkAlive(loaded.program, call);
+    for (const a of call.buffers) if (a) (a as NativeBlock).used = true;
     let at = 0;
     let begun = false;
+    let table: Table;
     let ended: { error: Error | null; result: unknown } | undefined;
-    let waiting = 0;
+    /** Of the native run that has not been accounted for, and of the one that is waited for. */
+    let [ticket, waiting] = [0, 0];
+    let woken: (() => void) | undefined;
     const stop = (): void => {
       if (begun) this.#control.flag[0] = 1;
       else if (this.#queue.remove(job)) reject(signal!.reason);
     };
     signal?.addEventListener("abort", stop, { once: true });
+    /** What the native side has told of this run: launches, nanoseconds, result. */
+    const told = (i: number): number => this.#control.numbers[1 + 3 * (ticket & 1) + i]!;
     const account = (): void => {
       const { error, result } = ended!;
       ended = undefined;
-      this.counters.launches += this.#control.numbers[1]!;
-      const ns = this.#control.numbers[2]!;
+      this.counters.launches += told(0);
+      const ns = told(1);
       loaded.expected = ns < loaded.expected ? ns : 0.8 * loaded.expected + 0.2 * ns;
-      profiled?.add(loaded.program, loaded.table.segments[at]!.step, ns, loaded.table.sizes);
+      profiled?.add(loaded.program, table.segments[at]!.step, ns, table.sizes);
       if (error) throw new DeviceError(`${loaded.program.name} could not run: ${error.message}`, { cause: error });
       if (result === 1) throw signal?.reason ?? new DeviceError(`${loaded.program.name} was stopped`);
       if (result === 2)
         throw new OutOfMemoryError(
-          `${loaded.program.name} has no memory for the kernels' scratch: ${loaded.table.scratchBytes} bytes on each of ${this.#threads} threads`,
+          `${loaded.program.name} has no memory for the kernels' scratch: ${table.scratchBytes} bytes on each of ${this.#threads} threads`,
         );
+    };
+    const begin = (inUse?: Table): void => {
+      begun = true;
+      table = loaded.table(inUse);
+      table.prepare(call, this.#places);
+      this.#reserve(table.scratchBytes);
+      this.counters.submissions++;
+    };
+    const argsOf = (segment: Segment & { readonly kind: "native" }, after: number): readonly (bigint | number)[] => {
+      ticket = ++this.#ticket;
+      return [this.#pool, table.words!.address + BigInt(segment.at * 8), segment.words, table.scratchBytes, ticket, after];
+    };
+    /** Starts a segment on another thread, once the run with the ticket `after` has ended. */
+    const start = (segment: Segment & { readonly kind: "native" }, after: number): void => {
+      const args = argsOf(segment, after);
+      const own: Running = { ticket, table, last: at + 1 === table.segments.length && !signal };
+      this.#native.run.later(args, (error, result) => {
+        if (this.#running === own) this.#running = undefined;
+        if (waiting !== own.ticket) return;
+        waiting = 0;
+        ended = { error, result };
+        woken?.();
+      });
+      waiting = ticket;
+      this.#running = own;
+    };
+    const block = (): void => {
+      this.#native.wait(this.#pool, waiting);
+      if (this.#running?.ticket === waiting) this.#running = undefined;
+      waiting = 0;
+      ended = { error: null, result: told(2) };
     };
     const job: Job = {
       step: (blocking, wake) => {
         if (!begun) {
-          begun = true;
           signal?.throwIfAborted();
           this.#control.flag[0] = 0;
-          loaded.table.prepare(call, this.#places);
-          this.#reserve(loaded.table.scratchBytes);
-          if (loaded.dims !== call.dims && String(loaded.dims) !== String(call.dims)) loaded.expected = Number.POSITIVE_INFINITY;
+          begin();
+          if (!sameNumbers(loaded.dims ?? [-1], call.dims)) loaded.expected = Number.POSITIVE_INFINITY;
           loaded.dims = call.dims;
-          this.counters.submissions++;
+        }
+        if (waiting && blocking) block();
+        if (waiting) {
+          woken = wake;
+          return "waiting";
         }
         if (ended) {
           account();
           at++;
         }
-        const { segments, words } = loaded.table;
-        const segment = segments[at];
+        const segment = table.segments[at];
         if (!segment) return "done";
         if (segment.kind === "host") {
           const since = performance.now();
-          this.#host(loaded, segment.call);
-          profiled?.add(loaded.program, segment.step, (performance.now() - since) * 1e6, loaded.table.sizes);
+          this.#host(loaded, table, segment.call);
+          profiled?.add(loaded.program, segment.step, (performance.now() - since) * 1e6, table.sizes);
           at++;
           signal?.throwIfAborted();
           return "more";
         }
-        const args = [
-          this.#pool,
-          words!.address + BigInt(segment.at * 8),
-          segment.words,
-          loaded.table.scratchBytes,
-          ++this.#ticket,
-        ] as const;
         if (blocking || loaded.expected < shortNs) {
-          ended = { error: null, result: this.#native.run(...args) };
+          ended = { error: null, result: this.#native.run(...argsOf(segment, 0)) };
           account();
-          return ++at === segments.length ? "done" : "more";
+          return ++at === table.segments.length ? "done" : "more";
         }
-        waiting = this.#ticket;
-        this.#native.run.later(args, (error, result) => {
-          if (waiting !== args[4]) return;
-          waiting = 0;
-          ended = { error, result };
-          wake();
-        });
+        start(segment, 0);
+        woken = wake;
         return "waiting";
       },
-      block: () => {
-        this.#native.wait(this.#pool, waiting);
-        waiting = 0;
-        ended = { error: null, result: this.#control.numbers[3] };
+      ahead: (reads) => {
+        const before = this.#running;
+        // What has run with the same sizes before finds an arena that is large enough.
+        if (begun || signal || !before?.last || loaded.expected < shortNs || !sameNumbers(loaded.dims ?? [-1], call.dims)) return false;
+        if (loaded.writes(call, reads)) return false;
+        begin(before.table);
+        const [segment, more] = table.segments;
+        if (segment?.kind === "native" && !more) start(segment, before.ticket);
+        return true;
       },
+      block,
       done: () => {
         signal?.removeEventListener("abort", stop);
         resolve();
@@ -344,8 +403,7 @@ class CDevice implements Device {
     return job;
   }
 
-  #host(loaded: CLoaded, step: HostStep): void {
-    const { table } = loaded;
+  #host(loaded: CLoaded, table: Table, step: HostStep): void {
     runHost(step, {
       functions: loaded.host,
       sizes: table.sizes,

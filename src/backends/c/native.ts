@@ -68,7 +68,7 @@ export async function native(library: Uint8Array | string = poolSource): Promise
     },
     threads: (pool) => threads(pool) as number,
     close: (pool) => void close(pool),
-    run: lib.func("tp_run", "i32", ["pointer", "pointer", "i64", "i64", "i64"]),
+    run: lib.func("tp_run", "i32", ["pointer", "pointer", "i64", "i64", "i64", "i64"]),
     wait: (pool, ticket) => void wait(pool, ticket),
   };
 }

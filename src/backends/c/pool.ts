@@ -42,7 +42,7 @@ struct pool {
   _Atomic int stop, busy;
   _Atomic long long completed;               /* ticket of the last program that ended */
   _Atomic int failed;
-  volatile int32_t* abort_flag;              /* the control block: abort flag; as doubles: launches, nanoseconds and result of the last program */
+  volatile int32_t* abort_flag;              /* the control block: abort flag; as doubles, for programs of even and of odd tickets: launches, nanoseconds, result */
   pthread_mutex_t lock;
   pthread_cond_t work, ended;
   int threads;
@@ -241,9 +241,15 @@ static const int64_t* launch(pool_t* p, const int64_t* first, const int64_t* end
   for (int i = 1; atomic_load_explicit(&p->finished, memory_order_acquire) != tickets; i++) { PAUSE(); if (i % 4096 == 0) sched_yield(); }
   return next;
 }
-/* Runs the records of [table, table + words). 0: done; 1: aborted; 2: no memory for scratch. */
-int32_t tp_run(pool_t* p, const int64_t* table, int64_t words, int64_t scratch, int64_t ticket) {
+static void wait_for(pool_t* p, int64_t ticket) {
+  pthread_mutex_lock(&p->lock);
+  while (atomic_load(&p->completed) < ticket) pthread_cond_wait(&p->ended, &p->lock);
+  pthread_mutex_unlock(&p->lock);
+}
+/* Runs the records of [table, table + words) once the program with the ticket \`after\` has ended. 0: done; 1: aborted; 2: no memory for scratch. */
+int32_t tp_run(pool_t* p, const int64_t* table, int64_t words, int64_t scratch, int64_t ticket, int64_t after) {
   pin_caller(p);
+  wait_for(p, after);
   atomic_store(&p->busy, 1);
   atomic_store(&p->failed, 0);
   if (scratch > p->scratch_bytes) p->scratch_bytes = scratch;
@@ -255,11 +261,12 @@ int32_t tp_run(pool_t* p, const int64_t* table, int64_t words, int64_t scratch, 
     step = launch(p, step, table + words);
   }
   if (result == 0 && *p->abort_flag) result = 1;
-  if (atomic_load(&p->failed)) result = 2;
+  if (atomic_load(&p->failed)) { result = 2; *p->abort_flag = 0; }
   atomic_store(&p->busy, 0);
-  ((volatile double*)p->abort_flag)[1] = launches;
-  ((volatile double*)p->abort_flag)[2] = (double)(now_ns() - since);
-  ((volatile double*)p->abort_flag)[3] = result;
+  volatile double* told = (volatile double*)p->abort_flag + 1 + 3 * (ticket & 1);
+  told[0] = launches;
+  told[1] = (double)(now_ns() - since);
+  told[2] = result;
   pthread_mutex_lock(&p->lock);
   atomic_store(&p->completed, ticket);
   pthread_cond_broadcast(&p->ended);
@@ -267,13 +274,9 @@ int32_t tp_run(pool_t* p, const int64_t* table, int64_t words, int64_t scratch, 
   return result;
 }
 /* Waits on this thread until the program with that ticket has ended. */
-void tp_wait(pool_t* p, int64_t ticket) {
-  pthread_mutex_lock(&p->lock);
-  while (atomic_load(&p->completed) < ticket) pthread_cond_wait(&p->ended, &p->lock);
-  pthread_mutex_unlock(&p->lock);
-}
+void tp_wait(pool_t* p, int64_t ticket) { wait_for(p, ticket); }
 `;
 /** The kernel that copies. A binary program lists it, and its library is the whole native half. */
 export const copyEntry = "tp_copy";
 /** Changes when the way that kernels are called changes. Part of every cache key. */
-export const abiVersion = 2;
+export const abiVersion = 3;
