@@ -118,9 +118,10 @@ export function decodeCase(g: Generation): Case {
           for (let i = 0; i < calls; i++) {
             const [logits, next] = decode(token, prompt + i) as [Tensor, Tensor];
             const value = next.item();
-            await (site ? before : value);
-            before = value;
             logits.dispose();
+            // As in a generation, a step is asked for before the token of the one before it is read.
+            await before;
+            before = value;
             token = next;
           }
           await before;

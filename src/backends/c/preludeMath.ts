@@ -28,6 +28,9 @@ const erfLarge = [0.00016920513, -1.12948835, -0.633400857, -0.108220384, 0.0250
 const sinTail = [-0.166666672, 0.00833332911, -0.000198393347, 2.71830868e-6];
 const cosTail = [0.0416666679, -0.00138888834, 2.47995195e-5, -2.72102113e-7];
 
+/** Where GCC has its names for the instructions that scale by powers of two. */
+const avx512 = "defined(__AVX512F__) && defined(__AVX512VL__) && !defined(__clang__)";
+
 /** Every helper of this file by name. */
 export function math(): Record<string, Helper> {
   const out: Record<string, Helper> = {};
@@ -36,18 +39,40 @@ export function math(): Record<string, Helper> {
   // x * 2^n for |n| < 254, in two steps so that subnormal results round once more at most.
   out.scale_f32 = () =>
     "f32x$ scale_f32x$(f32x$ x, i32x$ n) { i32x$ h = n >> 1, g = n - h; return x * bits_i32_f32x$((h + 127) << 23) * bits_i32_f32x$((g + 127) << 23); }";
-  // A value beyond the range where results change; a NaN passes both comparisons.
-  out.clip_f32 = () =>
-    "f32x$ clip_f32x$(f32x$ a, f32x$ low, f32x$ high) { a = sel_f32x$(lt_f32x$(a, low), low, a); return sel_f32x$(lt_f32x$(high, a), high, a); }";
-  // NaN would convert to no integer; its own bits carry it on.
-  const finite = (n: number, x: string): string => int(n, `sel_f32x$(isnan_f32x$(${x}), ${S("0.0f")}, ${x})`);
-  out.exp_f32 = (n) =>
-    `f32x$ exp_f32x$(f32x$ a) { a = clip_f32x$(a, ${S("-104.0f")}, ${S("89.0f")}); f32x$ n = (a * ${S("1.44269504f")} + ${S("12582912.0f")}) - ${S("12582912.0f")}; ` +
+  // A value beyond the range where results change; a NaN passes both comparisons. The instructions give their second operand for a NaN.
+  out.clip_f32 = (n) => {
+    const bits = "a = sel_f32x$(lt_f32x$(a, low), low, a); return sel_f32x$(lt_f32x$(high, a), high, a);";
+    const [minimum, maximum] = ["min", "max"].map(
+      (op) => (x: string, y: string) =>
+        n === 16 ? `__builtin_ia32_${op}ps512_mask(${x}, ${y}, ${y}, -1, 4)` : `__builtin_ia32_${op}ps${n === 8 ? "256" : ""}(${x}, ${y})`,
+    ) as [(x: string, y: string) => string, (x: string, y: string) => string];
+    const body = [4, 8, 16].includes(n)
+      ? `\n#if ${avx512}\nreturn ${minimum("high", maximum("low", "a"))};\n#else\n${bits}\n#endif\n`
+      : ` ${bits} `;
+    return `f32x$ clip_f32x$(f32x$ a, f32x$ low, f32x$ high) {${body}}`;
+  };
+  // x * 2^n for whole n: one instruction, which rounds once and takes any n; otherwise integers make the powers, and a NaN, which
+  // converts to no integer, is carried on by x.
+  out.scalef_f32 = (n) => {
+    const whole = int(n, `sel_f32x$(isnan_f32x$(n), ${S("0.0f")}, n)`);
+    const head = "f32x$ scalef_f32x$(f32x$ x, f32x$ n)";
+    const one =
+      n === 16
+        ? "return __builtin_ia32_scalefps512_mask(x, n, x, -1, 4);"
+        : n === 8 || n === 4
+          ? `return __builtin_ia32_scalefps${32 * n}_mask(x, n, x, -1);`
+          : n === 1
+            ? "f32x4 v = {x}, w = {n}; return __builtin_ia32_scalefps128_mask(v, w, v, -1)[0];"
+            : "f32x$ r; for (int i = 0; i < $; i++) r[i] = scalef_f32x1(x[i], n[i]); return r;";
+    return `${head} {\n#if ${avx512}\n${one}\n#else\nreturn scale_f32x$(x, ${whole});\n#endif\n}`;
+  };
+  out.exp_f32 = () =>
+    `f32x$ exp_f32x$(f32x$ a) { a = clip_f32x$(a, ${S("-104.0f")}, ${S("89.0f")}); f32x$ n = fma_f32x$(a, ${S("1.44269504f")}, ${S("12582912.0f")}) - ${S("12582912.0f")}; ` +
     `f32x$ r = fma_f32x$(n, ${S("-0.693359375f")}, a); r = fma_f32x$(n, ${S("2.12194440e-4f")}, r); ` +
-    `f32x$ p = ${chain("r", expTail)}; return scale_f32x$(fma_f32x$(p, r * r, r) + ${S("1.0f")}, ${finite(n, "n")}); }`;
-  out.exp2_f32 = (n) =>
+    `f32x$ p = ${chain("r", expTail)}; return scalef_f32x$(fma_f32x$(p, r * r, r) + ${S("1.0f")}, n); }`;
+  out.exp2_f32 = () =>
     `f32x$ exp2_f32x$(f32x$ a) { a = clip_f32x$(a, ${S("-150.0f")}, ${S("128.0f")}); f32x$ n = (a + ${S("12582912.0f")}) - ${S("12582912.0f")}, r = a - n; ` +
-    `f32x$ p = ${chain("r", exp2Tail)}; return scale_f32x$(fma_f32x$(p, r, ${S("1.0f")}), ${finite(n, "n")}); }`;
+    `f32x$ p = ${chain("r", exp2Tail)}; return scalef_f32x$(fma_f32x$(p, r, ${S("1.0f")}), n); }`;
   // x = 2^k (1 + f) with 1 + f in [0.707, 1.414); s = f / (2 + f).
   const log = (n: number, name: string, result: string): string =>
     `f32x$ ${name}x$(f32x$ a) { boolx$ tiny = lt_f32x$(a, ${S("0x1p-126f")}); f32x$ x = sel_f32x$(tiny, a * ${S("0x1p25f")}, a); ` +
