@@ -22,6 +22,9 @@ export interface Job {
   fail(error: unknown): void;
 }
 
+/** How far ahead of the head a job may begin; looking costs time at every push. */
+const farthest = 32;
+
 export class Queue {
   readonly #jobs: Job[] = [];
   /** Counts parts, so that the wake-up of a part that was waited for by blocking is ignored. */
@@ -63,7 +66,8 @@ export class Queue {
   #lookAhead(): void {
     if (!this.#waiting || this.#begun) return;
     const reads: unknown[] = [];
-    for (let i = 1; i < this.#jobs.length; i++) {
+    const end = Math.min(this.#jobs.length, farthest);
+    for (let i = 1; i < end; i++) {
       const job = this.#jobs[i]!;
       if (job.ahead) {
         if (job.ahead(reads)) this.#begun = job;
