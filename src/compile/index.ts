@@ -8,6 +8,7 @@ import { verifyKernel } from "../kernel/verify.js";
 import type { Program } from "../runtime/program.js";
 import { dumper } from "./debug.js";
 import { fuse } from "./fuse.js";
+import { inlineRows } from "./inlined.js";
 import { type LinkOptions, link } from "./link.js";
 import { lowerGroup } from "./lower/index.js";
 import { orderTasks } from "./order.js";
@@ -15,6 +16,7 @@ import { canonicalize } from "./passes/canonicalize.js";
 import { cse } from "./passes/cse.js";
 import { decompose } from "./passes/decompose.js";
 import { transposedProducts } from "./passes/products.js";
+import { attentionRows } from "./passes/rows.js";
 import { splitProducts } from "./passes/split.js";
 import { narrowCats } from "./passes/wide.js";
 import { plan } from "./plan.js";
@@ -35,6 +37,8 @@ export const standardPasses = (codegen: Codegen): readonly Pass[] => [
   decompose(codegen),
   cse,
   canonicalize,
+  attentionRows(codegen),
+  canonicalize,
   transposedProducts,
   splitProducts(codegen),
   narrowCats(codegen.target),
@@ -49,7 +53,7 @@ export function compile(graph: Graph, codegen: Codegen, options: CompileOptions 
     verify,
     after: dump.graph,
   });
-  const fusion = fuse(g, codegen);
+  const fusion = inlineRows(fuse(g, codegen), codegen.target);
   dump.schedule(fusion);
   const placed = plan(g, fusion);
   const program = link(g, placed, regionsOf(placed, orderTasks(placed)), codegen, verify ? verified : lower, {

@@ -6,6 +6,7 @@ import { writeAttrs } from "../ir/attrs.js";
 import type { Graph } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
 import { pickOp } from "../ir/pick.js";
+import { besideKernels, besideName, canStandBeside } from "../kernel/beside.js";
 import type { Codegen, Target } from "../kernel/codegen.js";
 import type { Group } from "../kernel/group.js";
 import type { Kernel } from "../kernel/kernel.js";
@@ -38,7 +39,8 @@ export function link(
   const sharing = donate(p, regions);
   const lives = lifetimes(p, regions, sharing.home);
   const kernels = new KernelTable(codegen, lower, options.onKernel);
-  const lowered = new Map<Task, readonly Lowered[]>();
+  const lowered = new Map<Task, readonly Kernel[]>();
+  const joined = new Map<Task, readonly Task[]>();
   const scratch: { slot: Slot; task: Task; at: number }[] = [];
   regions.forEach((region, at) => {
     for (const task of region) {
@@ -48,6 +50,15 @@ export function link(
       lowered.set(task, kernels.of(group));
       for (const slot of scratchOf(lowered.get(task)!, group)) scratch.push({ slot, task, at });
     }
+    const single = region.filter((t) => lowered.get(t)?.length === 1);
+    if (
+      single.length === region.length &&
+      canStandBeside(
+        region.map((t) => lowered.get(t)![0]!),
+        codegen.target,
+      )
+    )
+      for (const t of region) joined.set(t, region);
   });
 
   const homes = [...lives.keys()];
@@ -69,12 +80,23 @@ export function link(
     if (!t.group) return part === 0 ? copyStep(t, table) : undefined;
     if (t.group.kind === "host") return part === 0 ? hostStep(t.group, p, table) : undefined;
     const group = t.group;
+    const slotIn = (task: Task, name: string): Slot => bound(name, task.group!, p) ?? scratchAt.get(task)!.get(name)!;
+    const others = joined.get(t);
+    if (others) {
+      if (part || others[0] !== t) return undefined;
+      const kernels_ = others.map((o) => lowered.get(o)![0]!);
+      const { index, kernel } = kernels.rendered(besideKernels(group.name, kernels_), group);
+      const names = new Map(
+        others.flatMap((o, i) => kernels_[i]!.buffers.map((b) => [besideName(i, b.name), slotIn.bind(null, o, b.name)] as const)),
+      );
+      const buffers = kernel.buffers.filter((b) => b.space === "global").map((b) => table.add(names.get(b.name)!()));
+      const notes = others.map((o) => noteOf(o.group!, 0));
+      return { kind: "launch", kernel: index, buffers, dims: kernel.dims, grid: kernel.grid, note: together(notes) };
+    }
     const made = lowered.get(t)![part];
     if (!made) return undefined;
-    const { index, kernel } = made;
-    const buffers = kernel.buffers
-      .filter((b) => b.space === "global")
-      .map((b) => table.add(bound(b.name, group, p) ?? scratchAt.get(t)!.get(b.name)!));
+    const { index, kernel } = kernels.rendered(made, group);
+    const buffers = kernel.buffers.filter((b) => b.space === "global").map((b) => table.add(slotIn(t, b.name)));
     return { kind: "launch", kernel: index, buffers, dims: kernel.dims, grid: kernel.grid, note: noteOf(group, part) };
   };
   const steps = regions.flatMap((region): Step[] => {
@@ -110,7 +132,7 @@ class KernelTable {
   private readonly codegen: Codegen;
   private readonly lower: (group: Group, target: Target) => readonly Kernel[];
   private readonly onKernel: LinkOptions["onKernel"];
-  private readonly groups = new Map<string, readonly Lowered[]>();
+  private readonly groups = new Map<string, readonly Kernel[]>();
   private readonly kernels = new Map<string, Lowered>();
   private readonly names = new Set<string>();
   constructor(codegen: Codegen, lower: (group: Group, target: Target) => readonly Kernel[], onKernel: LinkOptions["onKernel"]) {
@@ -118,11 +140,12 @@ class KernelTable {
     this.lower = lower;
     this.onKernel = onKernel;
   }
-  of(group: Group): readonly Lowered[] {
+  /** The kernels of a group. */
+  of(group: Group): readonly Kernel[] {
     const key = groupKey(group);
     const known = this.groups.get(key);
     if (known) return known;
-    const made = this.lower(group, this.codegen.target).map((k) => this.render(k, group));
+    const made = this.lower(group, this.codegen.target);
     this.groups.set(key, made);
     return made;
   }
@@ -136,7 +159,8 @@ class KernelTable {
       }
     }
   }
-  private render(k: Kernel, group: Group): Lowered {
+  /** A kernel with its number among the program's. */
+  rendered(k: Kernel, group: Group): Lowered {
     const text = kernelText(k);
     const known = this.kernels.get(text);
     if (known) return known;
@@ -180,6 +204,13 @@ function groupKey(group: Group): string {
   const pairs = (group.inPlace ?? []).map((d) => `${ids.get(d.output)}:${ids.get(d.input)}`);
   const roots = [...(group.root ? [group.root] : []), ...(group.beside ?? [])].map((n) => ids.get(n));
   parts.push(`out ${outputs}`, `in place ${pairs}`, `template ${group.template?.name ?? ""} ${roots}`);
+  for (const row of group.rows ?? []) {
+    for (const n of row.nodes) {
+      parts.push(`row ${n.op.name}(${n.inputs.map((x) => ids.get(x)).join()})${writeAttrs(n.attrs)}${typeText(n)}`);
+      if (!ids.has(n)) ids.set(n, ids.size);
+    }
+    parts.push(`row out ${row.outputs.map((n) => ids.get(n))} of ${row.inputs.map((n) => ids.get(n))}`);
+  }
   const { space } = group;
   if (space) parts.push(`space ${space.shape.map((d) => (typeof d === "number" ? d : d.key))} over ${space.axes}`);
   return parts.join("\n");
@@ -195,9 +226,9 @@ function bound(name: string, group: Group, p: Plan): Slot | undefined {
 }
 
 /** Buffers that the kernels of a group pass values in. */
-function scratchOf(list: readonly Lowered[], group: Group): Slot[] {
+function scratchOf(list: readonly Kernel[], group: Group): Slot[] {
   const found = new Map<string, Slot>();
-  for (const { kernel } of list)
+  for (const kernel of list)
     for (const b of kernel.buffers) {
       if (b.space !== "global" || /^(in|out)\d+$/.test(b.name)) continue;
       const node = { ...group.nodes[0]!, attrs: { name: b.name } };
@@ -251,6 +282,15 @@ function noteOf(group: Group, part: number): StepNote {
     bytes: part ? 0 : bytes,
   };
 }
+
+/** Of steps that became one. */
+const together = (notes: readonly StepNote[]): StepNote => ({
+  tier: notes.every((n) => n.tier === "claimed") ? "claimed" : "generated",
+  label: notes.map((n) => n.label).join(" | "),
+  ops: notes.flatMap((n) => n.ops),
+  why: [...new Set(notes.flatMap((n) => n.why))],
+  bytes: add(...notes.map((n) => n.bytes)),
+});
 
 function copyStep(t: Task, table: BufferTable): Step {
   const note: StepNote = { tier: "copy", label: "copy", ops: [], why: t.why, bytes: mul(slotBytes(t.to!), 2) };

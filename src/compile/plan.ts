@@ -231,6 +231,8 @@ function reaches(from: Task, to: Task): boolean {
 /** Does a group read `input` only where it writes `output`, or earlier in that row? Then both may be one buffer. */
 export function readsInStep(fusion: Fusion, group: Group, input: Node, output: Node): boolean {
   if (group.kind === "host") return true;
+  // Every grid point reads all of what its rows are made of.
+  if (group.rows?.some((r) => r.inputs.includes(input))) return false;
   if (bytesOf(input.type.dtype) !== bytesOf(output.type.dtype)) return false;
   const elements = numel(output.type.shape);
   if (numel(input.type.shape) !== elements) return false;

@@ -19,6 +19,8 @@ export interface Group {
   readonly outputs: readonly Node[];
   /** kernel: the elements that it runs over. */
   readonly space?: Space;
+  /** Groups of single rows whose outputs every grid point computes for itself before it reads them; their inputs are among `inputs`. */
+  readonly rows?: readonly Group[];
   /** Outputs that are written over an input: `groupBuffers` gives both the output's buffer. */
   readonly inPlace?: readonly Donation[];
   /** claimed: the node that the template computes, and the template. */

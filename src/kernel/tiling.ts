@@ -126,12 +126,16 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
   }
   const base = { lanes: "reduced", turn: 1, block: 0, stream: false, ahead: 0 } as const;
   if (single && cols <= 1 << 15) {
-    // The widest access of what is read once; four of them in flight, from two rows where there are rows enough.
+    // The widest access of what is read once. What rows share is read again for every row, so several are taken together; where there are
+    // few rows, threads enough share each of them.
     const wide = s.large.length ? lanesFor(t, s.lane, s.large) : vector;
     const threads = clamp(t.threads, 32, 128);
-    const rowThreads = rows < 8 * t.parallel && cols >= threads * wide ? threads : 32;
-    const together = rows >= 32 * t.parallel ? 2 : 1;
-    const unroll = clamp(Math.min(4 / together, Math.ceil(cols / (rowThreads * wide))), 1, 4);
+    const streams = Math.max(1, s.accumulators);
+    const room = Math.max(1, floorPower(4 / streams));
+    const rowThreads = rows < 48 * t.parallel && cols >= threads * wide ? threads : 32;
+    const together =
+      rows >= t.parallel * 4 ? Math.min(room, rowThreads === 32 && rows < 32 * t.parallel ? 1 : rowThreads === 32 ? 2 : 4) : 1;
+    const unroll = clamp(Math.min(8 / (together * streams), Math.ceil(cols / (rowThreads * wide))), 1, 4);
     return { ...base, vector: wide, unroll, together, threads, rowThreads, hold: "nothing" };
   }
   let unroll = 1;

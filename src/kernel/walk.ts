@@ -1,4 +1,4 @@
-import { type Dim, hi, substitute, variables } from "../core/expr.js";
+import { type Dim, hi, lo, substitute, variable, variables } from "../core/expr.js";
 import type { Axis, Buffer, Kernel, Ref, Stmt, Test, Value } from "./kernel.js";
 
 /** What to do with the parts of statements; what is absent stays as it is. */
@@ -112,6 +112,22 @@ export function substituteStmts(body: readonly Stmt[], values: ReadonlyMap<strin
     return made;
   };
   return rewriteStmts(body, { ...more, dim });
+}
+
+/** A kernel whose registers and names end differently, so that it can stand beside others; other buffers as `buffer` says. */
+export function renamed(k: Kernel, end: string, buffer: (name: string) => string = same): Kernel {
+  const registers = new Set(k.buffers.filter((b) => b.space === "reg").map((b) => b.name));
+  const indices = new Set<string>();
+  eachStmt(k.body, (s) => {
+    if (s.kind === "letIndex") indices.add(s.name);
+  });
+  const spelled = (b: string): string => (registers.has(b) ? `${b}${end}` : buffer(b));
+  const dim = (d: Dim): Dim => {
+    const own = [...variables(d)].filter(([name]) => indices.has(name));
+    return own.length ? substitute(d, new Map(own.map(([name, v]) => [name, variable(`${name}${end}`, lo(v), hi(v))]))) : d;
+  };
+  const body = rewriteStmts(k.body, { buffer: spelled, name: (n) => `${n}${end}`, dim });
+  return { ...k, buffers: k.buffers.map((b) => ({ ...b, name: spelled(b.name) })), body };
 }
 
 /** Every distinct dim that statements mention. */

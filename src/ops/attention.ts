@@ -9,14 +9,22 @@ import { cast } from "./cast.js";
 import { eq, le, where } from "./comparison.js";
 import { keepMax, keepSum, sumTo, widen } from "./composite.js";
 import { dot, swapLast } from "./matmul.js";
-import { expand, reshape } from "./movement.js";
+import { expand, permute, reshape } from "./movement.js";
 import { computesIn } from "./precision.js";
 import { broadcastShapes, toNode } from "./promotion.js";
 import { sum } from "./reduce.js";
 import { iota } from "./source.js";
 import { exp, log } from "./transcendental.js";
 
-type AttentionAttrs = { causal: boolean; scale: number; mask: boolean; dropout: boolean; offset: boolean };
+type AttentionAttrs = {
+  causal: boolean;
+  scale: number;
+  mask: boolean;
+  dropout: boolean;
+  offset: boolean;
+  /** The result is [..., queries, heads, d]: a compiler's choice, where that is how it is read. */
+  rows?: boolean;
+};
 type Options = {
   /** Query i sees keys 0 to i only. Nothing is materialised: the test is computed from positions. */
   readonly isCausal?: boolean;
@@ -106,7 +114,7 @@ export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
     if (attrs.offset && !(attrs.causal && isInt(rest.at(-1)!.dtype) && rest.at(-1)!.shape.length === Math.max(0, r - 3)))
       throw new ArgumentError(`attention: ${showType(rest.at(-1)!)} says where no queries stand`);
     return [
-      { shape: [...a.shape.slice(0, -1), c.shape[r - 1]!], dtype: a.dtype },
+      { shape: turned([...a.shape.slice(0, -1), c.shape[r - 1]!], attrs.rows), dtype: a.dtype },
       { shape: a.shape.slice(0, -1), dtype: computeDType(a.dtype) },
     ];
   },
@@ -128,7 +136,8 @@ export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
   decompose: (y, [, , v]) => {
     const dropout = dropoutOf(y);
     const { p, rows } = probabilities(y);
-    return [cast(product(dropout ? mul(p, dropout) : p, widen(v!)), y.type.dtype), rows()];
+    const whole = cast(product(dropout ? mul(p, dropout) : p, widen(v!)), y.type.dtype);
+    return [y.attrs.rows ? permute(whole, turned([...whole.type.shape.keys()], true)) : whole, rows()];
   },
   samples: [
     {
@@ -192,6 +201,12 @@ export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
     },
   ],
 });
+
+/** Queries in front of heads. */
+function turned<T>(shape: readonly T[], rows: boolean | undefined): T[] {
+  if (!rows) return [...shape];
+  return [...shape.slice(0, -3), shape.at(-2)!, shape.at(-3)!, shape.at(-1)!];
+}
 
 /**
  * Derivatives of attention: query, key, value, perhaps a mask, then the cotangent of the result, the rows' logarithms of sums, and

@@ -18,7 +18,7 @@ const config = {
 };
 
 /** Labels of a program's launches: steps that run side by side are joined. */
-function launches(layers: number, time: number): string[] {
+function launches(layers: number, time: number, device = "c-avx512"): string[] {
   const run = noGrad(() => {
     const model = new Llama(llamaConfig({ ...config, num_hidden_layers: layers })).to("bf16") as Llama;
     const cache = model.makeCache(1024);
@@ -28,7 +28,7 @@ function launches(layers: number, time: number): string[] {
   });
   const inputs = time === 1 ? [zeros([1], { dtype: "i64" }), zeros([], { dtype: "i64" })] : [zeros([1, time], { dtype: "i64" })];
   const { recording } = traceFunction(run as (...x: Tensor[]) => Tensor, inputs);
-  const p = compile(recording.graph, codegens["c-avx512"]!());
+  const p = compile(recording.graph, codegens[device]!());
   expect(p.steps.filter((s) => s.kind !== "launch")).toEqual([]);
   return regionsOf(p.steps).map(([from, to]) =>
     p.steps
@@ -41,6 +41,12 @@ function launches(layers: number, time: number): string[] {
 const layer = (time: number): number => launches(3, time).length - launches(2, time).length;
 
 describe("a layer of Llama", () => {
+  test("decodes a token in 6 kernels on a GPU", () => {
+    const [two, three] = [2, 3].map((n) => launches(n, 1, "cuda-sm90"));
+    expect(three!.length - two!.length).toBe(6);
+    // norm, q, k, v; cache; rotation and attention; output and residual; norm, gate and up with their product; down and residual.
+    expect(three!.slice(6, 12)).toEqual(["sum | sum_cast", "scatter | scatter", "attention", "sum_add", "sum_cast", "sum_add"]);
+  });
   test("decodes a token in 8 launches", () => {
     expect(layer(1)).toBe(8);
     // norm; q, k, v; rotation and cache; attention; output and residual; norm; gate and up with their product; down and residual.

@@ -2,7 +2,8 @@
  * What vitest runs elsewhere, as a plain script for a GPU machine that has nothing installed:
  * `npx esbuild test/gpu/check.ts --bundle --platform=node --format=esm --external:koffi --outfile=check.mjs`, then
  * `node check.mjs conformance 12` there: the suite, shared out over 12 processes (the compiler works for one at a time).
- * `node check.mjs fuzz 12 1000` is the graph fuzzer, `node check.mjs products 12` and `attention 12` what matrix units compute.
+ * `node check.mjs fuzz 12 1000` is the graph fuzzer, `node check.mjs products 12` and `attention 12` what matrix units compute,
+ * `decode 8` tokens through small models.
  */
 import { spawn } from "node:child_process";
 import { cuda } from "../../src/backends/cuda/index.js";
@@ -12,6 +13,7 @@ import { judge } from "../conformance/judge.js";
 import { runAll } from "../conformance/run.js";
 import { buildCase, randomRecipe } from "../fuzz/graphs.js";
 import { attentionCases } from "./attention.js";
+import { decodeCases } from "./decode.js";
 import { judgeProduct, productCases } from "./products.js";
 
 interface Found {
@@ -22,15 +24,22 @@ interface Found {
   readonly wrong: readonly string[];
 }
 
+/** Cases beside the suite. */
+const own: Readonly<Record<string, () => ReturnType<typeof productCases>>> = {
+  products: productCases,
+  attention: attentionCases,
+  decode: decodeCases,
+};
+
 /** One process' share: every `count`-th block of cases. */
 async function share(what: string, index: number, count: number, total: number): Promise<Found> {
   const { cases, failed } =
-    what === "products" || what === "attention"
-      ? { cases: what === "products" ? productCases() : attentionCases(), failed: [] }
+    what in own
+      ? { cases: own[what]!(), failed: [] }
       : what === "fuzz"
         ? { cases: Array.from({ length: total }, (_, i) => buildCase(randomRecipe(i))), failed: [] }
         : allCases({ derivatives: ["f32"], ...(process.env["TREEPIE_OPS"] && { ops: process.env["TREEPIE_OPS"].split(",") }) });
-  const block = what === "products" || what === "attention" ? 1 : 20;
+  const block = what in own ? 1 : 20;
   const mine = cases.filter((_, i) => Math.floor(i / block) % count === index);
   const device = await cuda.open();
   const codegen = cuda.codegen();

@@ -6,6 +6,7 @@ import type { Kernel } from "../../kernel/kernel.js";
 import { tileKept, tileReduced } from "../../kernel/tiling.js";
 import { emptyKernel } from "../../kernel/walk.js";
 import { lowerColumns, tileColumns } from "./columns.js";
+import { buffersWith, fewerPoints, withRows } from "./inlined.js";
 import { lowerKept } from "./kept.js";
 import { alongReduced, bestLane, sizesOf } from "./lanes.js";
 import { lowerReduced } from "./reduced.js";
@@ -16,14 +17,15 @@ import { chunksOf, lowerSplit } from "./split.js";
 export function lowerGroup(group: Group, target: Target): readonly Kernel[] {
   if (group.kind !== "kernel") throw new UnsupportedError(`${group.name}: a ${group.kind} group has no generated kernel`);
   if (!hasElements(group)) return [emptyKernel(group.name)];
-  const p = planOf(group);
+  const p = planOf(group, buffersWith(group));
   const columns = alongReduced(p) ? undefined : tileColumns(p, bestLane(p), target);
-  if (columns) return [lowerColumns(p, columns, bestLane(p)!, group.name)];
+  if (columns) return [withRows(p, lowerColumns(p, columns, bestLane(p)!, group.name), target)];
   const chunks = chunksOf(p, target);
   if (chunks > 1) return lowerSplit(p, target, chunks);
   if (alongReduced(p)) {
     const lane = p.merged.filter((m) => m.reduced).at(-1);
-    return [lowerReduced(p, tileReduced(target, sizesOf(p, lane)), target, group.name)];
+    const t = tileReduced(target, sizesOf(p, lane));
+    return [withRows(p, lowerReduced(p, group.rows?.length ? fewerPoints(p, t, target) : t, target, group.name), target)];
   }
   const lane = bestLane(p);
   return [lowerKept(p, tileKept(target, sizesOf(p, lane)), lane, group.name)];

@@ -34,7 +34,9 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
   const t: SpaceTiling = around.length && tiling.hold === "registers" ? { ...tiling, hold: "nothing" } : tiling;
   const cols = numel(reduced.map((m) => m.size));
   const rows = numel(kept.map((m) => m.size));
-  const together = kept.length === 1 && !p.group.inPlace?.length && !window ? t.together : 1;
+  // A row that is computed twice must not be written over what it reads.
+  const overlap = p.group.inPlace?.length && (tiling.threads === 1 || !divides(t.together, rows));
+  const together = kept.length === 1 && !overlap && !window ? t.together : 1;
   const { unroll, vector, rowThreads, threads } = t;
   const [r, u, v] = [axis(p.fresh("r"), together, "unroll"), axis(p.fresh("u"), unroll, "unroll"), axis(p.fresh("l"), vector, "vector")];
   const e = evaluatePasses(p, {
@@ -51,13 +53,17 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
   const abreast = threads / rowThreads;
   const chunks = window?.chunks ?? 1;
   const units = mul(ceilDiv(rows, together), chunks);
-  // Threads of one grid point meet at barriers: rows that may not exist cannot stand beside rows that do.
-  if (abreast > 1 && !divides(abreast * t.turn, units)) return lowerReduced(p, { ...t, threads: rowThreads }, target, name, window);
+  // Threads of one grid point meet at barriers: rows that may not exist cannot stand beside rows that do. Whole warps do not meet, and
+  // take the last row once more.
+  const again = abreast > 1 && rowThreads === target.warp && t.turn === 1 && !p.group.inPlace?.length && !divides(abreast, units);
+  if (abreast > 1 && !again && !divides(abreast * t.turn, units))
+    return lowerReduced(p, { ...t, threads: rowThreads }, target, name, window);
   const grid = ceilDiv(units, abreast * t.turn);
   const pid = indexOn("pid", grid);
   const tid = variable("tid", 0, threads - 1);
   const turn = axis(p.fresh("turn"), t.turn, "loop");
-  const unit = add(mul(add(mul(pid, t.turn), at(turn)), abreast), div(tid, rowThreads));
+  const own = add(mul(add(mul(pid, t.turn), at(turn)), abreast), div(tid, rowThreads));
+  const unit = again ? min(own, sub(units, 1)) : own;
   const thread = mod(tid, rowThreads);
   // Rows computed together may run past the last row, which is then computed again.
   const first = mul(div(unit, chunks), together);
@@ -154,7 +160,8 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
   const end = window ? partial() : perRow(e.end);
   const last: readonly Stmt[] = end.length && rowThreads > 1 ? [{ kind: "if", test: below(thread, 1), body: end }] : end;
   const rowBody = [...rowStart, ...e.passes.flatMap(emit), ...last];
-  const guarded: readonly Stmt[] = divides(abreast * t.turn, units) ? rowBody : [{ kind: "if", test: below(unit, units), body: rowBody }];
+  const guarded: readonly Stmt[] =
+    again || divides(abreast * t.turn, units) ? rowBody : [{ kind: "if", test: below(unit, units), body: rowBody }];
   const body = [...e.top, ...loops(t.turn > 1 ? [turn] : [], guarded)];
   const size = (b: Buffer, n: Dim): Buffer => ({ ...b, size: n });
   const buffers = [

@@ -3,11 +3,12 @@
  * base, and joins what the index sends there in row-major order of the index. The result does not depend on how work is shared out.
  */
 import { computeDType, type DType } from "../../core/dtype.js";
-import { add, ceilDiv, type Dim, div, divides, hi, indexOn, min, mod, mul, sub, variable } from "../../core/expr.js";
+import { add, ceilDiv, type Dim, div, divides, hi, indexOn, max, min, mod, mul, sub, variable } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import { is, type Node } from "../../ir/node.js";
 import { scatterOp } from "../../ops/gather.js";
 import { flatten, unflatten } from "../../ops/movement.js";
+import { iotaOp } from "../../ops/source.js";
 import type { Target, Template } from "../codegen.js";
 import { makeEvaluator, namesFor } from "../evaluate.js";
 import { type Group, groupBuffers, hasElements } from "../group.js";
@@ -39,13 +40,20 @@ export const scatterTemplate: Template = {
     if (!is(node, scatterOp)) return "not a scatter";
     return target.dtypes.has(node.type.dtype) || `the target has no ${node.type.dtype}`;
   },
-  prologue: (_node, input) => input !== 1 || "every part of the result reads the whole index",
+  prologue: (node, input) => input !== 1 || isCounting(node.inputs[1]!) || "every part of the result reads the whole index",
   views: true,
   epilogue: () => true,
   overwrites: (_node, input) => input === 0,
   readsOnce: (_node, input) => input === 2,
   lower: (group, target) => [lowerScatter(group, target)],
 };
+
+/** Positions 0, 1, 2, ..., as they are. */
+function isCounting(x: Node): boolean {
+  let from = x;
+  while (from.op.kind === "movement" && from.inputs.length === 1) from = from.inputs[0]!;
+  return is(from, iotaOp);
+}
 
 /** One kernel. Half floats collect in f32 scratch and round once at the end. */
 function lowerScatter(group: Group, target: Target): Kernel {
@@ -69,7 +77,8 @@ function lowerScatter(group: Group, target: Target): Kernel {
 
   // Shares: of the rows' elements first (they need no share of the index), then of the places.
   const dtypes: DType[] = [root.type.dtype, source.type.dtype];
-  const share = sharesOf(target, b, size, r, dtypes);
+  const counting = isCounting(index) && places.length === 1;
+  const share = sharesOf(target, b, size, r, dtypes, counting);
   const unit = add(mul(indexOn("pid", share.grid), share.threads), variable("tid", 0, share.threads - 1));
   const units = mul(b, mul(share.ranges, share.columns));
   const start: Stmt[] = [];
@@ -113,19 +122,32 @@ function lowerScatter(group: Group, target: Target): Kernel {
   }, "c");
 
   // 2. What the index sends here, in order.
-  const k = axis(name("k"), m, "loop");
+  // Where the index counts, what it sends here is known: nothing else is looked at.
+  const known = counting && knownPlace();
+  if (known)
+    start.push({ kind: "letIndex", name: name("some"), value: indexValue(max(0, min(count, sub(m, first))), "i64"), min: 0, max: each });
+  const k = axis(name("k"), known ? indexOn(name("some"), add(each, 1)) : m, "loop");
   const head: Stmt[] = [];
-  const here = [...unflatten(at0, batch), ...unflatten(at(k), places)];
+  if (known) head.push({ kind: "letIndex", name: name("from"), value: indexValue(add(first, at(k)), "i64"), min: 0, max: sub(m, 1) });
+  const own = known ? indexOn(name("from"), m) : at(k);
+  const here = [...unflatten(at0, batch), ...unflatten(own, places)];
   head.push({ kind: "letIndex", name: name("to"), value: e.scope().value(index, here, head), min: 0, max: sub(size, 1) });
   const to = indexOn(name("to"), size);
+  function knownPlace(): boolean {
+    const probe = axis(name("k"), m, "loop");
+    const v = e.scope().value(index, [...unflatten(at0, batch), at(probe)], []);
+    return v.kind === "index" && v.expr === at(probe);
+  }
   const join = sweep((p, axes) => {
     const body: Stmt[] = [];
-    const v = e.scope({ axes: [k, ...axes], before: top }).value(source, [...here, ...unflatten(p, rest)], body);
+    const v = e
+      .scope({ axes: [known ? axis(name("from"), m, "loop") : k, ...axes], before: top })
+      .value(source, [...here, ...unflatten(p, rest)], body);
     const where = flatten(whole(p, to), shape);
     const joined: Value = combine === "set" ? v : apply(combine, dtype, load(total, where), v);
     return [...body, store(total, where, joined)];
   }, "d");
-  const mine: Test[] = share.ranges === 1 ? [] : [below(sub(first, 1), to), below(to, add(first, count))];
+  const mine: Test[] = share.ranges === 1 || known ? [] : [below(sub(first, 1), to), below(to, add(first, count))];
   const guarded = mine.reduceRight<readonly Stmt[]>((body, test) => [{ kind: "if", test, body }], join);
 
   // 3. What leaves: the result where it is not there already, and what is computed from it.
@@ -168,11 +190,14 @@ interface Share {
   readonly ranges: number;
   readonly vector: number;
 }
-function sharesOf(target: Target, batch: Dim, size: Dim, rest: Dim, dtypes: readonly DType[]): Share {
+function sharesOf(target: Target, batch: Dim, size: Dim, rest: Dim, dtypes: readonly DType[], counting: boolean): Share {
   const [b, n, r] = [Math.max(1, hi(batch)), Math.max(1, hi(size)), Math.max(1, hi(rest))];
   if (target.threads > 1) {
     const threads = Math.min(target.threads, 128);
-    const ranges = Math.max(1, Math.min(n, Math.ceil((target.parallel * threads) / (b * r)), 64));
+    const ranges = Math.max(
+      1,
+      Math.min(n, Math.ceil(((counting ? 8 : 1) * target.parallel * threads) / (b * r)), counting ? Math.ceil(n / 4) : 64),
+    );
     return { threads, grid: ceilDiv(mul(batch, mul(ranges, rest)), threads), width: 1, columns: rest, ranges, vector: 1 };
   }
   const vector = lanesFor(target, rest, dtypes);

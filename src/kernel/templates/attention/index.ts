@@ -54,6 +54,7 @@ function isWidening(x: Node): boolean {
   return from.op.name === "cast" && from.type.dtype === "f32" && isHalf(from.inputs[0]!.type.dtype);
 }
 function whyNot(node: Node, target: Target): string | undefined {
+  if (node.attrs.rows && isCpu(target)) return "results leave head by head";
   if (isCpu(target) && target.vectors !== "native") return "it is written for processors with vector registers, and for GPUs";
   if (node.attrs.dropout) return "dropped probabilities are computed whole";
   const { depth, width } = sizesOf(node);

@@ -3,6 +3,7 @@ import { computeDType, type DType } from "../../../core/dtype.js";
 import { add, ceilDiv, type Dim, div, divides, hi, indexOn, lo, max, min, mul, sub, variable } from "../../../core/expr.js";
 import type { Shape } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
+import { flatten } from "../../../ops/movement.js";
 import type { Target } from "../../codegen.js";
 import { type Evaluator, makeEvaluator, namesFor } from "../../evaluate.js";
 import { type Group, groupBuffers } from "../../group.js";
@@ -54,6 +55,8 @@ export interface Attention {
   read(node: Node, index: readonly Dim[], into: Stmt[]): Value;
   /** An element of an operand as it is. */
   plain(node: Node, index: readonly Dim[], into: Stmt[]): Value;
+  /** Where an element [..., head, query, d] of the result lies. */
+  placeOf(index: readonly Dim[]): Dim;
   op(op: Parameters<typeof apply>[0], ...args: readonly Value[]): Value;
   number(value: number): Value;
 }
@@ -112,6 +115,11 @@ export function setUp(group: Group, target: Target): Attention {
       return v.dtype === dtype || v.dtype === "bool" ? v : apply("cast", dtype, v);
     },
     plain: (node, index, into) => evaluator.scope().value(node, index, into),
+    placeOf(index) {
+      const shape = [...batch, queries, width];
+      const turn = <T>(x: readonly T[]): T[] => [...x.slice(0, -3), x.at(-2)!, x.at(-3)!, x.at(-1)!];
+      return root.attrs.rows ? flatten(turn(index), turn(shape)) : flatten(index, shape);
+    },
     op: (op, ...args) => apply(op, dtype, ...args),
     number: (value) => constant(value, dtype),
   };

@@ -296,8 +296,7 @@ function merge(
           store(x.buffers.get(logs)!, flatten(query, shape), x.op("fma", load(base, 0), x.number(Math.LN2), x.op("log", load(all, 0)))),
         ]),
       );
-    if (out)
-      put.push(store(x.buffers.get(out)!, flatten([...query, column], [...shape, x.width]), x.op("div", load(sum, 0), load(all, 0))));
+    if (out) put.push(store(x.buffers.get(out)!, x.placeOf([...query, column]), x.op("div", load(sum, 0), load(all, 0))));
   }
   return loops([P], divides(t.threads, whole) ? put : [{ kind: "if", test: below(place, whole), body: put }]);
 }

@@ -362,7 +362,7 @@ export function lowerMatrix(group: Group, target: Target): Kernel {
       const [, col] = cell(mul(at(W), unit.n));
       const place = add(mul(add(mul(at(I), WT), at(W)), 4), mul(at(h), 2), at(c));
       const value = x.op("mul", load(o, place), load(total, row));
-      finish.push(...inside(loops([W, c], [store(x.buffers.get(out)!, flatten([...index, query, col], [...shape, x.width]), value)])));
+      finish.push(...inside(loops([W, c], [store(x.buffers.get(out)!, x.placeOf([...index, query, col]), value)])));
     }
     return loops([I, h], finish);
   }

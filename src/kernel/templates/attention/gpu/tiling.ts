@@ -77,7 +77,14 @@ export function tileFew(node: Node, target: Target): FewTiling | undefined {
   const most = hi(keys);
   const splits =
     most > worthShares && points < target.parallel ? Math.min(Math.ceil(target.parallel / points), Math.ceil(most / 512), 64) : 1;
-  let threads = Math.min(target.threads, points * splits >= 2 * target.parallel || most <= 256 ? 128 : 512);
+  let threads = Math.min(target.threads, points * splits >= 2 * target.parallel || most <= 64 ? 128 : 512);
   while (threads > 64 && ((threads / across) * (depth + 2) + depth) * rows * 4 > Math.min(mostShared, target.sharedBytes)) threads /= 2;
-  return { piece, across, pieces, threads, ahead: Math.max(1, Math.min(4, 64 / (pieces * piece))), splits };
+  return {
+    piece,
+    across,
+    pieces,
+    threads,
+    ahead: Math.max(1, Math.min(most * across <= threads * 2 ? 2 : 4, 64 / (pieces * piece))),
+    splits,
+  };
 }

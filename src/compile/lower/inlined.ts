@@ -1,0 +1,79 @@
+/** Kernels whose grid points first compute rows that all of them read, in shared memory. */
+import { numel } from "../../core/type.js";
+import type { Node } from "../../ir/node.js";
+import type { Target } from "../../kernel/codegen.js";
+import { type Group, groupBuffers } from "../../kernel/group.js";
+import type { Buffer, Kernel, Stmt } from "../../kernel/kernel.js";
+import { lanesFor, type SpaceTiling } from "../../kernel/tiling.js";
+import { finishKernel, renamed } from "../../kernel/walk.js";
+import { tileColumns } from "./columns.js";
+import { alongReduced, bestLane, sizesOf } from "./lanes.js";
+import { lowerReduced } from "./reduced.js";
+import { type Plan, planOf } from "./space.js";
+import { chunksOf } from "./split.js";
+
+/** Whether a group's kernel can compute a row for itself: it sums rows in one pass, as one kernel of some threads, and reads the row whole. */
+export function takesRows(group: Group, row: Group, target: Target): boolean {
+  if (group.kind !== "kernel" || !group.space?.axes.length) return false;
+  const p = planOf(group);
+  const sizes = sizesOf(p, undefined);
+  const { cols, rows } = sizes;
+  if (typeof cols !== "number" || typeof rows !== "number" || rows < 64 || p.passes !== 1 || p.outputs.some((o) => !o.perRow)) return false;
+  if (!row.outputs.every((o) => numel(o.type.shape) === cols) || rows > mostRows) return false;
+  return tileColumns(p, bestLane(p), target) !== undefined || (alongReduced(p) && chunksOf(p, target) === 1);
+}
+/** Rows beyond which computing the row again costs as much as reading it. */
+const mostRows = 1 << 14;
+
+/** The buffers of a group, and of the rows that it computes for itself. */
+export function buffersWith(group: Group): ReadonlyMap<Node, Buffer> {
+  const buffers = new Map(groupBuffers(group));
+  for (const row of group.rows ?? [])
+    for (const o of row.outputs)
+      buffers.set(o, { name: `row${buffers.size}`, dtype: o.type.dtype, space: "shared", size: numel(o.type.shape) });
+  return buffers;
+}
+
+/** The tiling with so few grid points that the rows in front cost little. */
+export function fewerPoints(p: Plan, t: SpaceTiling, target: Target): SpaceTiling {
+  const rows = sizesOf(p, undefined).rows as number;
+  const points = (rows * t.rowThreads) / (t.together * t.threads);
+  let turn = 1;
+  while (points / (2 * turn) >= 4 * target.parallel * 0.9 && points % (2 * turn) === 0) turn *= 2;
+  return { ...t, turn };
+}
+
+/** The kernel with its rows in front. */
+export function withRows(p: Plan, kernel: Kernel, target: Target): Kernel {
+  const rows = p.group.rows ?? [];
+  if (!rows.length) return kernel;
+  const own: Buffer[] = [];
+  const before = rows.map((row, i): Stmt => {
+    const plan = planOf(row, p.buffers);
+    const lane = plan.merged.filter((m) => m.reduced).at(-1);
+    const sizes = sizesOf(plan, lane);
+    const cols = sizes.cols as number;
+    const vector = lanesFor(target, sizes.lane, sizes.dtypes);
+    let unroll = 1;
+    while (kernel.threads * vector * unroll < cols) unroll *= 2;
+    const tiling: SpaceTiling = {
+      lanes: "reduced",
+      vector,
+      unroll,
+      together: 1,
+      threads: kernel.threads,
+      rowThreads: kernel.threads,
+      turn: 1,
+      block: 0,
+      hold: unroll * vector <= 64 ? "registers" : "nothing",
+      stream: false,
+      ahead: 0,
+    };
+    const made = lowerReduced(plan, tiling, target, row.name);
+    const apart = renamed(made, `r${i}`);
+    own.push(...apart.buffers);
+    return { kind: "if", test: { a: 0, op: "<", b: 1 }, body: apart.body };
+  });
+  const body: readonly Stmt[] = [...before, { kind: "barrier" }, ...kernel.body];
+  return finishKernel(kernel.name, [...kernel.buffers, ...own], kernel.grid, kernel.threads, body);
+}
