@@ -15,14 +15,28 @@ export function storage(): Record<string, Helper> {
   out.round_bf16 = () => "f32x$ round_bf16x$(f32x$ a) { return widen_bf16x$(narrow_bf16x$(a)); }";
   // The exponent is 112 smaller in f32; a multiplication puts it right, for subnormals too.
   out.widen_f16 = (n) =>
-    `f32x$ widen_f16x$(u16x$ h) { u32x$ w = ${convert(n, "u32", "h")}, m = (w & 0x7fffu) << 13; u32x$ f = bits_f32_u32x$(bits_u32_f32x$(m) * splat_f32x$(0x1p112f)); ` +
-    "return bits_u32_f32x$(sel_u32x$(lt_u32x$(m, splat_u32x$(0x0f800000u)), f, m | 0x7f800000u) | ((w & 0x8000u) << 16)); }";
+    converted(
+      n,
+      "f32x$ widen_f16x$(u16x$ h)",
+      n === 1
+        ? 'f32x1 f; __asm__("vmovd %1, %0\\n\\tvcvtph2ps %0, %0" : "=x"(f) : "r"((u32x1)h)); return f;'
+        : 'f32x$ f; __asm__("vcvtph2ps %1, %0" : "=v"(f) : "v"(h)); return f;',
+      `u32x$ w = ${convert(n, "u32", "h")}, m = (w & 0x7fffu) << 13; u32x$ f = bits_f32_u32x$(bits_u32_f32x$(m) * splat_f32x$(0x1p112f)); ` +
+        "return bits_u32_f32x$(sel_u32x$(lt_u32x$(m, splat_u32x$(0x0f800000u)), f, m | 0x7f800000u) | ((w & 0x8000u) << 16));",
+    );
   // Normal results round in the integer; below 2^-14, adding 0.5 leaves steps of 2^-24 in the mantissa.
   out.narrow_f16 = (n) =>
-    "u16x$ narrow_f16x$(f32x$ a) { u32x$ u = bits_f32_u32x$(a), m = u & 0x7fffffffu, s = (u >> 16) & 0x8000u; " +
-    "u32x$ normal = (m + 0xfffu + ((m >> 13) & 1u) - 0x38000000u) >> 13, small = bits_f32_u32x$(bits_u32_f32x$(m) + splat_f32x$(0.5f)) - 0x3f000000u; " +
-    "u32x$ r = sel_u32x$(lt_u32x$(m, splat_u32x$(0x38800000u)), small, sel_u32x$(lt_u32x$(m, splat_u32x$(0x477ff000u)), normal, splat_u32x$(0x7c00u))); " +
-    `return ${convert(n, "u16", "s | sel_u32x$(isnan_f32x$(a), 0x7e00u | ((m >> 13) & 0x1ffu), r)")}; }`;
+    converted(
+      n,
+      "u16x$ narrow_f16x$(f32x$ a)",
+      n === 1
+        ? 'u32x1 h; f32x1 t; __asm__("vcvtps2ph %3, %2, %1\\n\\tvmovd %1, %0" : "=r"(h), "=&x"(t) : "x"(a), "i"(0)); return (u16x1)h;'
+        : 'u16x$ h; __asm__("vcvtps2ph %2, %1, %0" : "=v"(h) : "v"(a), "i"(0)); return h;',
+      "u32x$ u = bits_f32_u32x$(a), m = u & 0x7fffffffu, s = (u >> 16) & 0x8000u; " +
+        "u32x$ normal = (m + 0xfffu + ((m >> 13) & 1u) - 0x38000000u) >> 13, small = bits_f32_u32x$(bits_u32_f32x$(m) + splat_f32x$(0.5f)) - 0x3f000000u; " +
+        "u32x$ r = sel_u32x$(lt_u32x$(m, splat_u32x$(0x38800000u)), small, sel_u32x$(lt_u32x$(m, splat_u32x$(0x477ff000u)), normal, splat_u32x$(0x7c00u))); " +
+        `return ${convert(n, "u16", "s | sel_u32x$(isnan_f32x$(a), 0x7e00u | ((m >> 13) & 0x1ffu), r)")};`,
+    );
   out.round_f16 = () => "f32x$ round_f16x$(f32x$ a) { return widen_f16x$(narrow_f16x$(a)); }";
   for (const t of plain) {
     out[`load_${t}`] = () => `${t}x$ load_${t}x$(const ${t}x1* p) { return *(const ${t}ux$*)p; }`;
@@ -43,6 +57,12 @@ export function storage(): Record<string, Helper> {
   out.stream_end = () =>
     "#if defined(__x86_64__)\nFN void stream_endx1(void) { __builtin_ia32_sfence(); }\n#else\nFN void stream_endx1(void) {}\n#endif";
   return out;
+}
+
+/** A conversion between f16 and f32: the instruction where there is one for so many lanes, otherwise integer arithmetic. */
+function converted(lanes: number, head: string, instruction: string, plain: string): string {
+  if (lanes !== 1 && lanes !== 8 && lanes !== 16) return `${head} { ${plain} }`;
+  return `${head} {\n#if defined(${lanes === 16 ? "__AVX512F__" : "__F16C__"})\n${instruction}\n#else\n${plain}\n#endif\n}`;
 }
 
 /** A store of whole aligned vectors that bypasses the caches, where compiler and processor have one. */

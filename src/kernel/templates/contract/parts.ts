@@ -39,10 +39,11 @@ function onCpu(p: Problem, turned: Problem, k: number, t: Target): number {
   return best.cost < 0.9 * whole ? best.parts : 1;
 }
 
-/** As many parts as keep the processors busy that the tiles of the result leave idle. */
+/** As many parts as keep the processors busy that the tiles of the result leave idle; matrix units take no part that ends wider than it began. */
 function onGpu(p: Problem, k: number, t: Target, whole: () => ContractTiling): number {
-  if (t.units.some((u) => u.input === p.input)) return 1;
-  const grid = whole().levels.filter((l) => l.on === "grid");
+  const tiling = whole();
+  if (tiling.micro.unit) return 1;
+  const grid = tiling.levels.filter((l) => l.on === "grid");
   const points = grid.reduce((n, l) => n * hi(ceilDiv(most(p.total[l.axis]), l.tile)), most(p.batch));
   return Math.max(1, ...divisors(k, Math.floor(t.parallel / 2 / points)));
 }
