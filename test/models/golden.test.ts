@@ -1,37 +1,12 @@
 /** Small random models against transformers: logits, loss and gradients; and the cache against the whole forward. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { Bert, bertConfig, type CausalModel, GPT2, gpt2Config, Llama, llamaConfig, type PretrainedModel } from "../../src/models/index.js";
-import { openSafetensors } from "../../src/runtime/index.js";
-import { compile, evaluate, fromBytes, noGrad, type Tensor, tensor } from "../../src/tensor/index.js";
+import { Bert, type CausalModel } from "../../src/models/index.js";
+import { compile, evaluate, noGrad, type Tensor, tensor } from "../../src/tensor/index.js";
 import { useDevice } from "../support/devices.js";
+import { loadGolden, models } from "./golden.js";
 
 beforeAll(() => useDevice());
 
-interface Golden {
-  readonly model: PretrainedModel;
-  get(name: string): Tensor;
-  readonly gradients: ReadonlyMap<string, Tensor>;
-}
-const makers: Readonly<Record<string, (json: Record<string, unknown>) => PretrainedModel>> = {
-  gpt2: (j) => new GPT2(gpt2Config(j)),
-  bert: (j) => new Bert(bertConfig(j)),
-  llama2: (j) => new Llama(llamaConfig(j)),
-  llama3: (j) => new Llama(llamaConfig(j)),
-};
-function load(name: string): Golden {
-  const file = openSafetensors(new Uint8Array(readFileSync(join(import.meta.dirname, `../golden/models/${name}.safetensors`))));
-  const get = (key: string): Tensor => {
-    const t = file.read(key);
-    return fromBytes(t.bytes, t.shape, { dtype: t.dtype });
-  };
-  const under = (prefix: string): [string, Tensor][] =>
-    [...file.tensors.keys()].filter((k) => k.startsWith(prefix)).map((k) => [k.slice(prefix.length), get(k)]);
-  const model = makers[name]!(JSON.parse(file.metadata["config"]!) as Record<string, unknown>);
-  model.loadStateDict(Object.fromEntries(under("weights.")));
-  return { model, get, gradients: new Map(under("grads.")) };
-}
 const numbers = async (t: Tensor): Promise<Float32Array> => (await t.data()) as Float32Array;
 /** The largest difference, as a part of the largest magnitude. */
 async function apart(a: Tensor, b: Tensor, least = 1e-3): Promise<number> {
@@ -41,9 +16,9 @@ async function apart(a: Tensor, b: Tensor, least = 1e-3): Promise<number> {
   return x.reduce((m, v, i) => Math.max(m, Math.abs(v - y[i]!)), 0) / largest;
 }
 
-describe.each(Object.keys(makers))("%s", (name) => {
+describe.each(models)("%s", (name) => {
   test("gives transformers' logits, loss and gradients", async () => {
-    const { model, get, gradients } = load(name);
+    const { model, get, gradients } = loadGolden(name);
     const tokens = get("input_ids");
     let logits: Tensor;
     let loss: Tensor;
@@ -68,7 +43,7 @@ describe.each(Object.keys(makers))("%s", (name) => {
 
 describe.each(["gpt2", "llama2", "llama3"])("%s with a cache", (name) => {
   test("prefill and decode give the logits of the whole forward, in one program each", async () => {
-    const { model, get } = load(name);
+    const { model, get } = loadGolden(name);
     const causal = model as CausalModel;
     const tokens = Array.from((await get("input_ids").data()) as BigInt64Array, Number).slice(0, 13);
     const cache = causal.makeCache(20);

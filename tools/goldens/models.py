@@ -2,11 +2,12 @@
 
 Usage: python tools/goldens/models.py [OUT_DIR] [STORIES_DIR]
 
-A file holds the checkpoint as `save_pretrained` writes it (weights.KEY, in bf16, which its values are representable in), inputs, and from f32
-arithmetic the logits, the loss and the loss's gradients (grads.KEY). Its metadata has the model's config.json. STORIES_DIR, a folder with the
-trained model stories260K, adds its logits.
+A file holds the checkpoint as `save_pretrained` writes it (weights.KEY, in bf16, which its values are representable in), inputs, from f32
+arithmetic the logits, the loss and the loss's gradients (grads.KEY), and how far from these PyTorch's own short arithmetic is (errors.KIND).
+Its metadata has the model's config.json. STORIES_DIR, a folder with the trained model stories260K, adds its logits.
 """
 
+import copy
 import json
 import os
 import sys
@@ -81,10 +82,30 @@ def write(name, kind, config):
     out.loss.backward()
     grads = {n: p.grad for n, p in model.named_parameters()}
     tensors = {f"weights.{k}": v.to(torch.bfloat16) for k, v in weights.items()}
-    tensors |= {f"grads.{k}": v for k, v in grads.items()}
+    tensors |= {f"grads.{k}": v.clone() for k, v in grads.items()}
     tensors |= {k: v.contiguous() for k, v in inputs.items()}
     tensors |= {"logits": out.logits.detach(), "loss": out.loss.detach().reshape(1)}
+    tensors |= short(model, inputs, out.logits.detach(), [g.clone() for g in grads.values()])
     save_file({k: v.contiguous() for k, v in tensors.items()}, os.path.join(OUT, f"{name}.safetensors"), {"config": json.dumps(written)})
+
+
+def apart(got, want):
+    """The error's norm as a part of the norm, over all tensors."""
+    norm = lambda xs: sum(x.double().pow(2).sum() for x in xs).sqrt()
+    return norm([a.float() - b for a, b in zip(got, want)]) / norm(want)
+
+
+def short(model, inputs, logits, grads):
+    """How far PyTorch's results are from f32's: logits and gradients under autocast to bf16, logits of the whole model in f16 and in bf16."""
+    model.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16):
+        out = model(**inputs)
+    out.loss.backward()
+    errors = {"autocast.logits": apart([out.logits], [logits]), "autocast.grads": apart([p.grad for p in model.parameters()], grads)}
+    for name, dtype in (("f16", torch.float16), ("bf16", torch.bfloat16)):
+        with torch.no_grad():
+            errors[f"{name}.logits"] = apart([copy.deepcopy(model).to(dtype)(**inputs).logits], [logits])
+    return {f"errors.{k}": v.detach().float().reshape(1) for k, v in errors.items()}
 
 
 def stories(folder):
