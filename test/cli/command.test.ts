@@ -36,7 +36,7 @@ test("doctor says what works and why the rest does not", async () => {
   expect(report.backends.find((b) => b.name === report.default)!.works).toBe(true);
   expect(text.out).toContain("js        works");
   const off = JSON.parse(without.out) as typeof report;
-  expect(off.default).toBe("js");
+  expect(off.default).toBe("wasm");
   expect(off.backends.find((b) => b.name === "c")).toMatchObject({ works: false, why: expect.stringContaining("CC=false") });
 });
 
@@ -52,7 +52,7 @@ test("wrong arguments are one line that says what is wrong, and an exit code", a
     [["run", "only.pie"], 2, /missing required argument 'method'/],
     [["train", "--text", join(folder, "nowhere.txt"), "--out", folder], 1, /nowhere\.txt/],
     [["train", "--text", short, "--out", folder], 1, /ArgumentError: .*short\.txt: 9 bytes are too few/],
-    [["train", "--device", "abacus", "--out", folder], 1, /ArgumentError: there is no device abacus; known are c, cuda, js/],
+    [["train", "--device", "abacus", "--out", folder], 1, /ArgumentError: there is no device abacus; known are c, cuda, wasm, js/],
     [["train", "--json", join(folder, "none/x.json"), "--out", folder], 1, /ENOENT.*none/],
     [["generate", join(folder, "nowhere.pie")], 1, /FileError: .*nowhere\.pie/],
     [["run", broken, "decode", "--device", "js"], 1, /FormatError: .*broken\.pie/],

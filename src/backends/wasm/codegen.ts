@@ -87,6 +87,7 @@ function write(f: Func, k: Kernel, features: Features, layouts: Map<string, Layo
     lets: new Map(),
     indices,
     varying: new Map(),
+    frames: [],
     scratch,
     reserved,
     env: new Map(),

@@ -11,7 +11,7 @@ import { warnOnce } from "../../runtime/warn.js";
 import { type WasmFunction, type WasmMemory, webAssembly } from "./api.js";
 import { control, controlBytes } from "./control.js";
 import { driver } from "./driver.js";
-import { hasRelaxed } from "./engine.js";
+import { hasRelaxed, optimizeAtOnce } from "./engine.js";
 import { Heap, mostBytes } from "./heap.js";
 import { copyPlace, type Held, Kernels } from "./kernels.js";
 import { wasmKey } from "./key.js";
@@ -80,6 +80,7 @@ export async function openWasm(key: TargetKey = wasmKey(hasRelaxed()), options: 
   const threads = options.threads ?? cpu().cores;
   if (!Number.isInteger(threads) || threads < 1 || threads > 256)
     throw new ArgumentError(`a pool of ${threads} threads cannot be made; threads is a whole number from 1 to 256`);
+  optimizeAtOnce();
   const shared = canShare();
   if (!shared && threads > 1)
     warnOnce(

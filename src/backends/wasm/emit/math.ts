@@ -35,6 +35,7 @@ export function vectorMath(s: State, name: ScalarOp, x: Code): Code | undefined 
     case "exp":
       return m.exp(x);
     case "exp2":
+    case "exp2near":
       return m.exp2(x);
     case "log":
     case "log2":
@@ -208,6 +209,7 @@ function inDouble(s: State, name: ScalarOp, args: readonly Code[]): Code | undef
   if (unary.has(name) || name === "atan2" || name === "rem") return engine(s, name, args);
   switch (name) {
     case "exp2":
+    case "exp2near":
       return engine(s, "pow", [f64(2), args[0]!]);
     case "pow": {
       // 1 to any power is 1, and so is -1 to an infinite one.

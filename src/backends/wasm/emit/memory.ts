@@ -1,6 +1,7 @@
 /** Loads and stores of elements, and registers: locals where their indices are constant, memory where they are not. */
 import { bytesOf, computeDType, type DType, isHalf } from "../../../core/dtype.js";
-import { type Dim, hi, mul, sub } from "../../../core/expr.js";
+import { one as single } from "../../../core/expr/node.js";
+import { type Atom, add, type Dim, hi, mul, sub, type Term, variables } from "../../../core/expr.js";
 import type { Buffer } from "../../../kernel/kernel.js";
 import { access, accessLane, type Code, i32, i32x4, onLane, op } from "../asm/code.js";
 import { narrowHalf, roundHalf, widenHalf } from "./convert.js";
@@ -17,10 +18,44 @@ export function addressOf(s: State, r: Room, index: Dim): Address {
   const size = bytesOf(r.buffer.dtype);
   const fixed = constantPart(index);
   const offset = r.offset + fixed * size;
-  const rest = sub(index, fixed);
+  if (offset >= 2 ** 31) return { code: pointer(s, s.frames.length - 1, r, mul(index, size)), offset: r.offset };
+  return { code: pointer(s, s.frames.length - 1, r, mul(sub(index, fixed), size)), offset };
+}
+/** An address inside of so many loops: what the innermost does not change is computed before it. */
+function pointer(s: State, depth: number, r: Room, bytes: Dim): Code {
   const base = s.f.read(r.base);
-  if (offset >= 2 ** 31) return { code: op("i32.add", base, integer(s, mul(index, size))), offset: r.offset };
-  return { code: rest === 0 ? base : op("i32.add", base, integer(s, mul(rest, size))), offset };
+  const plus = (from: Code, e: Dim): Code => (e === 0 ? from : op("i32.add", from, integer(s, e)));
+  const frame = s.frames[depth];
+  if (!frame || typeof bytes === "number") return plus(base, bytes);
+  const moves = (t: Term): boolean => [...variables(asDim(t)).keys()].some((n) => frame.inside.has(n)) || !harmless(t.atom);
+  const moving = bytes.terms.filter(moves).reduce<Dim>((sum, t) => add(sum, asDim(t)), 0);
+  const still = sub(bytes, moving);
+  if (typeof still === "number") return plus(base, bytes);
+  const key = `${r.base} ${still.key}`;
+  let local = frame.known.get(key);
+  if (local === undefined) {
+    const own = s.f.local("i32");
+    frame.known.set(key, own);
+    frame.before.push(...s.f.aside(() => s.f.write(own, pointer(s, depth - 1, r, still))));
+    local = own;
+  }
+  return plus(s.f.read(local), moving);
+}
+const asDim = (t: Term): Dim => mul(single(t.atom), t.by);
+/** Whether an atom may be computed where its loop does not run: it divides by no size that could be 0. */
+function harmless(a: Atom): boolean {
+  const inside = (d: Dim): boolean => typeof d === "number" || d.terms.every((t) => harmless(t.atom));
+  switch (a.kind) {
+    case "var":
+      return true;
+    case "prod":
+      return a.factors.every(harmless);
+    case "div":
+    case "mod":
+      return typeof a.b === "number" && inside(a.a);
+    default:
+      return inside(a.a) && inside(a.b);
+  }
 }
 const bits = (dtype: DType): number => 8 * bytesOf(dtype);
 
@@ -112,14 +147,15 @@ export function scatter(s: State, r: Room, at: (lane: number) => Dim, v: Val): v
   }
 }
 
-/** Where a register is: a local, one lane of a vector in locals, or an element in memory (several for a vector). */
+/** Where a register is: a local, one lane of a vector in locals, all lanes of one, or an element in memory (several for a vector). */
 type Place =
   | { readonly kind: "local"; readonly locals: readonly number[]; readonly lanes: 1 | 4 }
   | { readonly kind: "lane"; readonly locals: readonly number[]; readonly at: number }
+  | { readonly kind: "splat"; readonly local: number }
   | { readonly kind: "element"; readonly room: Room; readonly index: Dim; readonly lanes: 1 | 4 };
 
-/** The place of a register, by an index that is bound. */
-export function place(s: State, b: Buffer, index: Dim): Place {
+/** The place of a register, by an index that is bound. `loaded`: what is written there comes straight from memory. */
+export function place(s: State, b: Buffer, index: Dim, loaded = false): Place {
   const layout = s.layouts.get(b.name);
   const step = laneStride(s, index);
   if (step !== 0) {
@@ -136,9 +172,10 @@ export function place(s: State, b: Buffer, index: Dim): Place {
     if (layout !== "array") relayout(s, b, "array");
     return { kind: "element", room: roomInScratch(s, b), index, lanes: 1 };
   }
+  if (layout === "splats") return { kind: "splat", local: localsOf(s, b, index, 4)[0]! };
   if (layout === "vectors") return { kind: "lane", locals: localsOf(s, b, index - (index % width), 4), at: index % width };
-  if (layout === undefined) s.layouts.set(b.name, "scalars");
-  return { kind: "local", locals: localsOf(s, b, index, 1), lanes: 1 };
+  if (layout === undefined) s.layouts.set(b.name, loaded && computeDType(b.dtype) === "f32" ? "splats" : "scalars");
+  return loaded && layout === undefined ? place(s, b, index) : { kind: "local", locals: localsOf(s, b, index, 1), lanes: 1 };
 }
 function decide(s: State, b: Buffer, to: Layout, now: Layout | undefined): void {
   if (now === undefined) s.layouts.set(b.name, to);
@@ -177,16 +214,20 @@ export function readPlace(s: State, b: Buffer, p: Place): Val {
       return { dtype, lanes: p.lanes, parts: p.locals.map((l) => s.f.read(l)) };
     case "lane":
       return laneOf({ dtype, lanes: 4, parts: p.locals.map((l) => s.f.read(l)) }, p.at);
+    case "splat":
+      return inAllLanes(dtype, s.f.read(p.local));
     case "element":
       return p.lanes === 4 ? loadFour(s, p.room, p.index) : loadOne(s, p.room, p.index);
     default:
       return p satisfies never;
   }
 }
+/** A scalar that stands in every lane of a vector. */
+export const inAllLanes = (dtype: DType, vector: Code): Val => ({ ...one(dtype, onLane("f32x4.extract_lane", 0, vector)), spread: vector });
 /** Puts a value into a place; a place of four lanes takes a scalar into each. */
 export function writePlace(s: State, b: Buffer, p: Place, value: Val): void {
   const dtype = computeDType(b.dtype);
-  const lanes = p.kind === "lane" ? 1 : p.lanes;
+  const lanes = p.kind === "lane" || p.kind === "splat" ? 1 : p.lanes;
   const fitting = lanes === 4 ? spread(s, value) : value.lanes === 4 ? laneOf(keep(s, value), 3) : value;
   const held = isHalf(b.dtype) ? roundHalf(s, fitting, b.dtype) : fitting;
   switch (p.kind) {
@@ -202,6 +243,9 @@ export function writePlace(s: State, b: Buffer, p: Place, value: Val): void {
       s.f.write(local, onLane(`${vectorType(dtype)}.replace_lane`, p.at % per, s.f.read(local), x));
       return;
     }
+    case "splat":
+      s.f.write(p.local, spread(s, held).parts[0]!);
+      return;
     case "element":
       if (p.lanes === 4) storeFour(s, p.room, p.index, held);
       else storeOne(s, p.room, p.index, held);

@@ -22,8 +22,18 @@ export interface Lane {
   readonly base: number;
 }
 
-/** How a register buffer is kept: a local for each element, a vector for each four, or in memory. */
-export type Layout = "scalars" | "vectors" | "array";
+/** How a register buffer is kept: a local for each element (one with the element in every lane), a vector for each four, or in memory. */
+export type Layout = "scalars" | "splats" | "vectors" | "array";
+
+/** A loop around a statement. What does not change in it is computed before it. */
+export interface Frame {
+  /** Integer variables that change inside. */
+  readonly inside: ReadonlySet<string>;
+  /** Statements before the loop. */
+  readonly before: Code[];
+  /** Locals of addresses that were computed there. */
+  readonly known: Map<string, number>;
+}
 
 /** A buffer in memory: the local that holds its address, and a constant offset from there. */
 export interface Room {
@@ -58,6 +68,8 @@ export interface State {
   /** Names from `letIndex` that differ from lane to lane, with their bounds. */
   readonly varying: Map<string, Dim>;
   readonly scratch: number;
+  /** The loops around, outermost first. */
+  readonly frames: Frame[];
   /** Bytes of scratch that are taken. */
   reserved: number;
   env: ReadonlyMap<string, Dim>;

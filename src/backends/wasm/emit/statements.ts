@@ -3,12 +3,27 @@ import { bytesOf, isHalf } from "../../../core/dtype.js";
 import { InternalError, UnsupportedError } from "../../../core/errors.js";
 import { type Dim, hi, max, min, variable } from "../../../core/expr.js";
 import type { Axis, Combiner, Stmt, Test, Value } from "../../../kernel/kernel.js";
+import { eachStmt } from "../../../kernel/walk.js";
 import { access, branch, type Code, i32, i64, memoryCopy, op, repeat, select, shuffle } from "../asm/code.js";
 import { cast } from "./convert.js";
 import { countCode, exact, integer, narrow, testCode } from "./integers.js";
-import { addressOf, place, scatter, storeFour, storeOne, writePlace } from "./memory.js";
+import { addressOf, inAllLanes, place, scatter, storeFour, storeOne, writePlace } from "./memory.js";
 import { apply, four, keep, laneOf, one, pack, scalarType, spread } from "./scalar.js";
-import { asLane, bind, bound, bufferOf, fail, inLane, laneStride, roomOf, type State, type Val, width, withLane } from "./state.js";
+import {
+  asLane,
+  bind,
+  bound,
+  bufferOf,
+  type Frame,
+  fail,
+  inLane,
+  laneStride,
+  roomOf,
+  type State,
+  type Val,
+  width,
+  withLane,
+} from "./state.js";
 import { boundTest, decided, deciding, lanes, testIn, value, varies } from "./values.js";
 
 export function statements(s: State, body: readonly Stmt[]): void {
@@ -97,11 +112,24 @@ function loop(s: State, a: Axis, body: readonly Stmt[]): void {
   const env = s.env;
   s.env = new Map([...env].filter(([name]) => name !== a.name));
   s.f.write(at, i32(0));
+  const frame: Frame = { inside: changing(a.name, body), before: [], known: new Map() };
+  s.frames.push(frame);
   const inside = aside(s, body);
+  s.frames.pop();
   s.env = env;
   const step = s.f.aside(() => s.f.write(at, op("i32.add", position, i32(1))));
   const rounds = repeat([...inside, ...step], op("i32.lt_s", position, count));
-  s.f.push(fixed !== undefined ? rounds : branch(op("i32.gt_s", count, i32(0)), [rounds]));
+  if (fixed !== undefined) s.f.push(...frame.before, rounds);
+  else s.f.push(branch(op("i32.gt_s", count, i32(0)), [...frame.before, rounds]));
+}
+/** Integer variables that change in a loop: its own, and those that its body defines, for each lane too. */
+function changing(name: string, body: readonly Stmt[]): ReadonlySet<string> {
+  const names = new Set([name]);
+  eachStmt(body, (x) => {
+    if (x.kind === "for") names.add(x.axis.name);
+    else if (x.kind === "letIndex") for (const n of [x.name, ...lanes.map((l) => `${x.name}@${l}`)]) names.add(n);
+  });
+  return names;
 }
 function indexLocal(s: State, name: string): number {
   let local = s.indices.get(name);
@@ -144,6 +172,12 @@ function letValue(s: State, name: string, v: Value): void {
   // A constant needs no local.
   if (x.constant !== undefined && x.lanes === 1) {
     s.lets.set(name, x);
+    return;
+  }
+  if (x.spread && x.dtype === "f32") {
+    const local = s.f.local("v128");
+    s.f.write(local, x.spread);
+    s.lets.set(name, inAllLanes("f32", s.f.read(local)));
     return;
   }
   const parts = x.parts.map((p) => {
@@ -194,7 +228,7 @@ function store(s: State, name: string, index: Dim, v: Value): void {
   if (b.space === "reg") {
     const x = value(s, v);
     if (step === 0 || step === 1) {
-      writePlace(s, b, place(s, b, index), x);
+      writePlace(s, b, place(s, b, index, x.spread !== undefined), x);
       return;
     }
     const kept = keep(s, x);
