@@ -122,7 +122,6 @@ function writeRandom(file: string, c: Checkpoint): void {
   head.writeBigUInt64LE(BigInt(head.length - 8));
   head.write(text, 8);
   const out = openSync(`${file}.part`, "w");
-  writeSync(out, head);
   // One of 65,536 values for each pair of random bytes.
   const next = uniform(99);
   const f32 = Float32Array.from({ length: words }, () => (2 * next() - 1) * 0.02 * Math.sqrt(3));
@@ -131,6 +130,23 @@ function writeRandom(file: string, c: Checkpoint): void {
   const values = c.dtype === "f32" ? f32 : bf16;
   const one = c.dtype === "f32" ? 1 : 0x3f80;
   const block = c.dtype === "f32" ? new Float32Array(1 << 22) : new Uint16Array(1 << 22);
+  // In writes of whole 64 MiB the system keeps the file in its cache in large pages, as it does when a file is read ahead.
+  const chunk = new Uint8Array(1 << 26);
+  let filled = 0;
+  const write = (bytes: Uint8Array): void => {
+    for (let at = 0; at < bytes.length; ) {
+      const n = Math.min(bytes.length - at, chunk.length - filled);
+      chunk.set(bytes.subarray(at, at + n), filled);
+      at += n;
+      filled += n;
+      if (filled === chunk.length) flush();
+    }
+  };
+  const flush = (): void => {
+    for (let at = 0; at < filled; ) at += writeSync(out, chunk, at, filled - at);
+    filled = 0;
+  };
+  write(head);
   let state = 0x12345678;
   for (const [key, shape] of list) {
     const ones = /((norm|ln_\w+|LayerNorm|bn\d|downsample\.1)\.weight|running_var)$/i.test(key);
@@ -144,9 +160,10 @@ function writeRandom(file: string, c: Checkpoint): void {
           state ^= state << 5;
           block[i] = values[(state >>> 8) & (words - 1)]!;
         }
-      writeSync(out, new Uint8Array(block.buffer, 0, n * size));
+      write(new Uint8Array(block.buffer, 0, n * size));
     }
   }
+  flush();
   closeSync(out);
   renameSync(`${file}.part`, file);
 }

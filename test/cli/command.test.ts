@@ -54,6 +54,7 @@ test("wrong arguments are one line that says what is wrong, and an exit code", a
     [["train", "--text", short, "--out", folder], 1, /ArgumentError: .*short\.txt: 9 bytes are too few/],
     [["train", "--device", "abacus", "--out", folder], 1, /ArgumentError: there is no device abacus; known are c, cuda, wasm, js/],
     [["train", "--json", join(folder, "none/x.json"), "--out", folder], 1, /ENOENT.*none/],
+    [["generate", "--model", folder, "--threads", "0"], 1, /ArgumentError: setThreads: 0 threads; it is a whole number above 0/],
     [["generate", join(folder, "nowhere.pie")], 1, /FileError: .*nowhere\.pie/],
     [["run", broken, "decode", "--device", "js"], 1, /FormatError: .*broken\.pie/],
     [["inspect", broken], 1, /FormatError: .*broken\.pie/],
