@@ -60,6 +60,8 @@ interface Site {
 const cheap = 4;
 /** The same for what reads no large buffer: positions, constants, the first rounds of a random generator. */
 const cheapGenerated = 32;
+/** Elements from which on a narrower copy is worth a kernel. */
+const worthWriting = 1 << 14;
 /** Longest expression at all. */
 const longest = 600;
 /** Rank-0 values are computed in front of the loops. */
@@ -247,6 +249,9 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
     const repeat = Math.max(1, ...at.map((s) => s.repeat));
     if (repeat >= 4 && c >= 8) return `its ${c} operations would be repeated ${repeat} times`;
     if (at.length < 2) return undefined;
+    const products = at.filter(({ user }) => kinds.get(user)?.template && !kinds.get(user)!.template!.readsOnce).length;
+    const wider = large.length === 1 && bytesOf(large[0]!.type.dtype) > bytesOf(n.type.dtype);
+    if (products > 1 && wider && size >= worthWriting) return `${products} products read it, in fewer bytes than what it comes from`;
     if (c > (large.length ? cheap : cheapGenerated)) return `${at.length} readers share its ${c} operations`;
     if (large.length > 1) return `${at.length} readers share its ${large.length} operands`;
     // One large operand that nobody else reads: this value is kept instead of it, if it is not wider.

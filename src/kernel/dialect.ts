@@ -81,7 +81,7 @@ export interface Dialect {
 
   copy(to: Buffer, at: string, from: Buffer, index: string, count: number): string;
   /** Empty where hardware does without. */
-  prefetch(buffer: Buffer, index: string): string;
+  prefetch(buffer: Buffer, index: string, second: boolean): string;
   commit(): string;
   wait(pending: number): string;
   copyTile(to: Buffer, at: string, from: Buffer, row: string, column: string, signal: string): string;

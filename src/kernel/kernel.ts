@@ -73,8 +73,8 @@ export type Stmt =
       readonly value: Value;
       readonly into: Ref;
     }
-  /** Asks for an element of a global buffer to be brought near. It means nothing, also beyond the buffer's end. */
-  | { readonly kind: "prefetch"; readonly buffer: string; readonly index: Dim }
+  /** Asks for an element of a global buffer to be brought near, or no nearer than the second cache. It means nothing, also beyond the buffer's end. */
+  | { readonly kind: "prefetch"; readonly buffer: string; readonly index: Dim; readonly second?: true }
   | { readonly kind: "barrier"; readonly warp?: true }
   /** `count` contiguous elements, global to shared, possibly in the background; `commit` closes a group, `wait` leaves at most `pending` groups. */
   | { readonly kind: "copy"; readonly to: Ref; readonly from: Ref; readonly count: number }

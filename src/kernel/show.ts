@@ -51,7 +51,7 @@ export function showKernel(k: Kernel): string {
         );
         return;
       case "prefetch":
-        put(depth, `prefetch ${place(s)}`);
+        put(depth, `prefetch ${place(s)}${s.second ? " into the second cache" : ""}`);
         return;
       case "barrier":
         put(depth, s.warp ? "barrier of a warp" : "barrier");

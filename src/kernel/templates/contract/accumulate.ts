@@ -3,6 +3,7 @@ import { add, type Dim, div, divides, mod, mul, sub } from "../../../core/expr.j
 import type { Node } from "../../../ir/node.js";
 import { type Axis, at, axis, below, load, loops, type MatrixUnit, ref, type Stmt, store, type Value } from "../../kernel.js";
 import { fragmentAt } from "../../units.js";
+import { epilogueReads } from "./ahead.js";
 import { type Contract, nothing, type Product, type State } from "./contract.js";
 import { flat, leave, outputIndex, waiting } from "./leave.js";
 import { acrossLanes } from "./sums.js";
@@ -26,14 +27,17 @@ export function accumulate(x: Contract, st: State, body: readonly Stmt[]): reado
         : each(x, st, (m, n, v, into) => leave(x, v, m, n, into));
   const outer = t.levels.slice(0, t.accumulate).find((l) => l.axis === "k" && l.on === "loop");
   const single = !outer || (typeof total.k === "number" && total.k <= outer.tile);
-  if (single && t.leave !== "swept") return [...zero, ...inner, ...epilogue];
+  const asked = epilogueReads(x, st);
+  if (single && t.leave !== "swept") return [...zero, ...asked, ...inner, ...epilogue];
   // k is cut into blocks, or a sweep follows: sums wait in scratch.
   const place = (p: Product): Dim => waiting(x, p, st, at(I), add(mul(at(J), x.vector), at(L)));
   const resume = forAll((p) => store(acc, cell(p), load(x.partial, place(p))), [I, J, L]);
   const keep = forAll((p) => store(x.partial, place(p), load(acc, cell(p))), [I, J, L]);
   const start: readonly Stmt[] = single ? zero : [{ kind: "if", test: below(st.off.k, 1), body: zero, else: resume }];
   if (t.leave === "swept" || !outer) return [...start, ...inner, ...keep];
-  return [...start, ...inner, { kind: "if", test: below(add(st.off.k, outer.tile), total.k), body: keep, else: epilogue }];
+  const last = below(add(st.off.k, outer.tile), total.k);
+  const before: readonly Stmt[] = asked.length ? [{ kind: "if", test: last, body: [], else: asked }] : [];
+  return [...start, ...before, ...inner, { kind: "if", test: last, body: keep, else: epilogue }];
 }
 
 /** Whether no tile reaches beyond the result: loops stop in time, but threads all run. */

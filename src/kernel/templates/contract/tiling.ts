@@ -66,6 +66,11 @@ export interface ContractTiling {
   readonly turned?: true;
   /** Narrow elements are multiplied as words: so many neighbours along k at once. */
   readonly pack?: number;
+  /**
+   * Bytes from which on a buffer lies beyond the caches of the cores. What the next register block reads of `a` in such a one, and what
+   * the epilogue will read, is asked for in time: blocks are too short for hardware to see a stream in them.
+   */
+  readonly far?: number;
   /** Grid points that share an m band run together, for the L2 cache. */
   readonly band: number;
 }

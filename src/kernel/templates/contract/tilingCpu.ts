@@ -105,9 +105,10 @@ function panels(p: Problem, t: Target, turned = false): Choice {
               across * rows * mr * operands.a * (costA + (mc * kcw * size * operands.a > l2 ? cycles.far : cycles.near)));
           const total = batch * (rows * wide * multiply + packing + (turned ? m * n * products * cycles.turned : 0));
           const points = batch * across * down;
-          // Every thread does a whole number of points; more points make smaller tails where threads are not equally fast.
+          // Some thread does so many whole points; more points make smaller tails where threads are not equally fast.
+          const share = (Math.ceil(points / t.parallel) * (mc / mr) * (nc / nr)) / (batch * rows * wide);
           const uneven =
-            (Math.ceil(points / t.parallel) * t.parallel) / points + (t.parallel > 1 && total > cycles.launch ? 0.2 / points : 0);
+            Math.max(1, t.parallel > 1 ? share * t.parallel : 1) + (t.parallel > 1 && total > cycles.launch ? 0.2 / points : 0);
           const cost = total * uneven + points * cycles.point;
           if (!best || cost < best.cost) best = { cost, mc, nc, mr, nr };
         }
@@ -132,6 +133,7 @@ function panels(p: Problem, t: Target, turned = false): Choice {
     ...(turned && { leave: "swept" as const }),
     ...(turned && { turned }),
     ...(pack > 1 && { pack }),
+    ...(t.prefetch && { far: (t.caches[1] ?? 1 << 20) * t.parallel }),
     band: 1,
   };
   return { tiling, cost };
