@@ -8,7 +8,24 @@ import type { Graph } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
 import type { Codegen } from "../kernel/codegen.js";
 import { contractTemplate } from "../kernel/templates/contract/index.js";
-import { add, cat, dropout, exp, layerNorm, matmul, mul, neg, softmax, sqrt, sub, sum, tanh, uniform } from "../ops/index.js";
+import {
+  add,
+  cast,
+  cat,
+  dropout,
+  exp,
+  layerNorm,
+  matmul,
+  mul,
+  neg,
+  permute,
+  softmax,
+  sqrt,
+  sub,
+  sum,
+  tanh,
+  uniform,
+} from "../ops/index.js";
 
 /** A target with the matmul template. */
 const codegen: Codegen = { ...nullBackend.codegen(), claims: [contractTemplate] };
@@ -43,6 +60,12 @@ describe("kernel counts", () => {
   test("matmul with bias, activation and residual is 1 kernel", () => {
     const [x, w, b, r] = [leaf("x", [64, 32]), leaf("w", [32, 48]), leaf("b", [48]), leaf("r", [64, 48])];
     expect(kernels([x, w, b, r], [add(tanh(add(matmul(x, w), b)), r)])).toEqual(["dot_add"]);
+  });
+  test("weights that several products read rounded are rounded once; one product rounds them as it reads them", () => {
+    const [x, y, w] = [leaf("x", [64, 256], "bf16"), leaf("y", [64, 512], "bf16"), leaf("w", [256, 512])];
+    const narrow = cast(w, "bf16");
+    expect(kernels([x, y, w], [matmul(x, narrow), matmul(y, permute(narrow, [1, 0]))])).toEqual(["cast", "dot", "dot"]);
+    expect(kernels([x, w], [matmul(x, narrow)])).toEqual(["dot"]);
   });
   test("a transformer block forward: 9 kernels", () => {
     const params: Node[] = [];

@@ -10,6 +10,7 @@ import { add, cast, dot, gelu, input, intMm, mul, permute, reshape, silu } from 
 import type { Target } from "../../codegen.js";
 import { kernelText } from "../../save.js";
 import { verifyKernel } from "../../verify.js";
+import { eachStmt } from "../../walk.js";
 import { contractTemplate } from "./index.js";
 
 /** Largest accepted error relative to the sum of magnitudes, one rounding of the dtype and a few of its accumulator. */
@@ -116,6 +117,39 @@ describe.skipIf(!hasCompiler())("matmul template in C", () => {
     );
     const rows = variable("M", 0, 4096);
     check([0, 1, 5, 40].map((M) => product(`M=${M}`, rows, 48, 64, { b: "t", dtype: "bf16", dims: { M } })));
+  });
+  it("heads of an attention side by side as the left operand: read where they lie, in words", () => {
+    const heads = (m: Dim, h: number, d: number, n: number, dims?: Record<string, number>): Case => {
+      const [x, w] = [input({ shape: [h, m, d], dtype: "bf16" }), input({ shape: [h * d, n], dtype: "bf16" })];
+      const rows = reshape(permute(x, [1, 0, 2]), [m, h * d]);
+      return { name: `${h} heads of ${d} by ${n}`, inputs: [x, w], outputs: [dot(rows, w)], ...(dims && { dims }) };
+    };
+    const rows = variable("M", 1, 256);
+    const cases = [heads(60, 3, 16, 64), heads(60, 4, 5, 64), ...[1, 40, 256].map((M) => heads(rows, 4, 16, 64, { M }))];
+    check(cases);
+    const staged = (c: Case): boolean =>
+      lowerCase(c, [contractTemplate], here).groups[0]!.kernels[0]!.buffers.some((b) => b.name.startsWith("aStage"));
+    const here = cTarget({ arch: "x86-64", features: ["avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512bf16"] });
+    // Words of an odd head would hold elements of two heads.
+    expect([heads(60, 3, 16, 64), heads(60, 3, 5, 64), heads(60, 3, 6, 64)].map(staged)).toEqual([false, true, false]);
+  });
+  it("far rows and far operands of the epilogue are asked for once a line", () => {
+    const here = cTarget({ arch: "x86-64", features: ["avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512bf16"] });
+    /** Sizes of the buffers that each prefetch names. */
+    const asked = (c: Case): Dim[] => {
+      const [k] = lowerCase(c, [contractTemplate], here).groups[0]!.kernels;
+      verifyKernel(k!);
+      const sizes: Dim[] = [];
+      eachStmt(k!.body, (s) => {
+        if (s.kind === "prefetch") sizes.push(k!.buffers.find((b) => b.name === s.buffer)!.size);
+      });
+      return sizes;
+    };
+    // 2 MiB of rows that are read where they lie, and half of that.
+    expect(asked(product("far", 32, 1024, 1024, { b: "t", dtype: "bf16" }))).toEqual([1024 * 1024]);
+    expect(asked(product("near", 32, 512, 1024, { b: "t", dtype: "bf16" }))).toEqual([]);
+    const [x, w, r] = [f32(1024, 64), f32(64, 1000), f32(1024, 1000)];
+    expect(asked({ name: "residual", inputs: [x, w, r], outputs: [add(dot(x, w), r)] })).toEqual([1024 * 1000]);
   });
   it("few rows by many columns: lanes along k, and the transposed product, with prologue and epilogue", () => {
     const few = (m: number, n: number, k: number, dtype: DType): Case => {

@@ -21,6 +21,7 @@ import {
   side,
   stridesOf,
   wholeRows,
+  wordsOf,
 } from "./operands.js";
 import { parallel } from "./parallel.js";
 import type { ContractTiling, Level, Name, PerAxis, Role } from "./tiling.js";
@@ -122,6 +123,8 @@ export interface Contract {
   address(o: Operand, i: Dim, k: Dim): { readonly buffer: string; readonly index: Dim };
   /** Strides of plain operands across (m or n) and along k. */
   readonly strides: Readonly<Record<Role, readonly [across: number, k: number] | undefined>>;
+  /** Words of a role's operands are read at once where they lie. */
+  readonly words: Readonly<Record<Role, boolean>>;
   /** The operand is bytes of a buffer as they stand: it can be copied without being computed. */
   isPlain(o: Operand): boolean;
   /** A role's plain operands without batches as rows of a buffer from its beginning: each as long as the distance to the next. */
@@ -307,6 +310,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
     feed,
     address,
     strides,
+    words: { a: wordsOf(group, "a", pack, t.turned), b: wordsOf(group, "b", pack, t.turned) },
     isPlain,
     rows,
     partial: { name: "partial", dtype, space: "shared", size: partialHeight * partialWidth * products.length } as Buffer,

@@ -11,14 +11,14 @@ import { dotOp } from "../../../ops/matmul.js";
 import { wideDotOp } from "../../../ops/wide-dot.js";
 import type { Target, Template } from "../../codegen.js";
 import type { Group } from "../../group.js";
-import { at, axis, type Buffer, below, indexValue, type Kernel, loops, type MatrixUnit, ref, type Stmt } from "../../kernel.js";
+import { at, axis, type Buffer, below, indexValue, type Kernel, loops, type MatrixUnit, perWord, ref, type Stmt } from "../../kernel.js";
 import { substituteStmts } from "../../walk.js";
 import { accumulate } from "./accumulate.js";
 import { type Contract, contract, pieces, type State } from "./contract.js";
 import { fed } from "./feed.js";
 import { sweep } from "./leave.js";
 import { micro } from "./micro.js";
-import { dotShape, operandsOf, orient, productsOf, stridesOf, wholeRows } from "./operands.js";
+import { dotShape, operandsOf, orient, productsOf, stridesOf, wholeRows, wordsOf } from "./operands.js";
 import { alone, partsOf } from "./parts.js";
 import { fedByWarp, pipelined, synchronous } from "./stage.js";
 import { type ContractTiling, kTile, type Problem, tileRegisters, tileShared, tileThreads } from "./tiling.js";
@@ -78,8 +78,11 @@ function problemOf(group: Group, turned?: boolean): Problem {
   const { batch, total, dtype } = orient(dotShape(group.root!), turned);
   const strides = { a: stridesOf(group, "a", turned), b: stridesOf(group, "b", turned) };
   const { a, b } = operandsOf(group, turned);
+  const input = group.root!.inputs[0]!.type.dtype;
+  const word = Math.max(1, perWord(input));
+  const words = { a: wordsOf(group, "a", word, turned), b: wordsOf(group, "b", word, turned) };
   const products = { products: productsOf(group).length, operands: { a: a.length, b: b.length } };
-  return { batch: numel(batch), total, dtype, input: group.root!.inputs[0]!.type.dtype, strides, ...products };
+  return { batch: numel(batch), total, dtype, input, strides, words, ...products };
 }
 /** Whether a matrix unit takes a product: one that rounds its operands only where the product allows it. */
 const takes = (u: MatrixUnit, root: Node): boolean =>

@@ -1,6 +1,6 @@
 /** Sizes and operands of a product, read off its node before there is a tiling. */
 import { computeDType, type DType } from "../../../core/dtype.js";
-import { type Dim, stride } from "../../../core/expr.js";
+import { add, type Dim, div, divides, mul, stride, sub } from "../../../core/expr.js";
 import { numel, type Shape } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
 import { makeEvaluator } from "../../evaluate.js";
@@ -95,4 +95,23 @@ function stridesOfOne(group: Group, node: Node, left: boolean): Strides | undefi
   const by = (x: Name): number | undefined => stride(v.index, x);
   const [s, k] = [by(left ? "m" : "n"), by("k")];
   return s === undefined || k === undefined ? undefined : [s, k];
+}
+/** Whether so many neighbours along k lie side by side from each multiple on in all of a role's operands, whatever rows look like: words. */
+export function wordsOf(group: Group, role: Role, pack: number, turned?: boolean): boolean {
+  const { batch, total } = orient(dotShape(group.root!), turned);
+  if (pack === 1 || !divides(pack, total.k)) return false;
+  const buffers = groupBuffers(group);
+  const [i, k] = [at(axis("i", role === "a" ? total.m : total.n, "loop")), mul(at(axis("k", div(total.k, pack), "loop")), pack)];
+  const batches = batch.map((d, n) => at(axis(`b${n}`, d, "loop")));
+  const place = (o: Operand, more: number): Dim | undefined => {
+    const inner = add(k, more);
+    return plainView(group, buffers, o.node, [...batches, ...(side(role, turned) === 0 ? [i, inner] : [inner, i])])?.index;
+  };
+  return operandsOf(group, turned)[role].every((o) => {
+    const first = place(o, 0);
+    return (
+      first !== undefined &&
+      Array.from({ length: pack - 1 }, (_, n) => place(o, n + 1)).every((d, n) => d !== undefined && sub(d, first) === n + 1)
+    );
+  });
 }

@@ -85,6 +85,8 @@ export interface Problem {
   readonly input: DType;
   /** Strides of an operand across (m or n) and along k where it is a plain affine view of a buffer: nothing to compute, no masks. */
   readonly strides: Readonly<Record<Role, readonly [across: number, k: number] | undefined>>;
+  /** Narrow neighbours along k are words in memory, whatever rows look like. */
+  readonly words: Readonly<Record<Role, boolean>>;
   /** How many products are computed at once, and how many operands of each role they have: one, where they share it. */
   readonly products: number;
   readonly operands: Readonly<Record<Role, number>>;

@@ -4,7 +4,7 @@ import { bytesOf } from "../../../core/dtype.js";
 import { divides } from "../../../core/expr.js";
 import { clamp, roundUp } from "../../../core/numbers.js";
 import type { Target } from "../../codegen.js";
-import { type ContractTiling, most, type Problem, type Stage } from "./tiling.js";
+import { type ContractTiling, most, type Problem, type Role, type Stage } from "./tiling.js";
 
 /** Equal blocks of at most `limit`, each a multiple of `unit`. */
 const balanced = (size: number, limit: number, unit: number): number => roundUp(Math.ceil(size / Math.ceil(size / limit)), unit);
@@ -72,13 +72,14 @@ function panels(p: Problem, t: Target, turned = false): Choice {
   const kw = Math.ceil(k / pack);
   const kcw = kw <= 1024 ? kw : balanced(kw, 512, 8);
   // Words of four change on their way, which is done once.
-  const packA = p.strides.a?.[1] !== 1 || (pack > 1 && !divides(pack, p.total.k)) || pack === 4;
-  const reading = (strides: readonly [number, number] | undefined): number => {
-    if (!strides) return cycles.computed;
+  const packA = (pack > 1 ? !p.words.a : p.strides.a?.[1] !== 1) || pack === 4;
+  const reading = (role: Role): number => {
+    const strides = p.strides[role];
+    if (!strides) return pack > 1 && p.words[role] ? cycles.gathered : cycles.computed;
     return strides[0] === 1 ? (pack > 1 ? cycles.joined : cycles.inOrder) : cycles.gathered;
   };
-  const costA = packA ? reading(p.strides.a) : 0;
-  const costB = reading(p.strides.b);
+  const costA = packA ? reading("a") : 0;
+  const costB = reading("b");
   const batch = one(most(p.batch));
   const { products, operands } = p;
   let best: { readonly cost: number; readonly mc: number; readonly nc: number; readonly mr: number; readonly nr: number } | undefined;

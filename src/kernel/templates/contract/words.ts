@@ -25,7 +25,7 @@ export function operandWord(x: Contract, o: Operand, i: Dim, k: Dim, into: Stmt[
 }
 function bare(x: Contract, o: Operand, i: Dim, k: Dim, into: Stmt[]): Value {
   const { total, pack } = x;
-  if (x.strides[o.role]?.[1] === 1 && divides(pack, total.k)) return { kind: "word", dtype: "u32", ...x.address(o, i, k) };
+  if (x.words[o.role]) return { kind: "word", dtype: "u32", ...x.address(o, i, k) };
   const part = (at: Dim): Value => {
     const v = x.operand(o, i, at, into);
     const bits: Value =
