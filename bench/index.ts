@@ -17,6 +17,7 @@ const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   spine: () => import("./spine/index.js"),
   cpu: () => import("./cpu/index.js"),
   gpu: () => import("./gpu/index.js"),
+  web: () => import("./web/index.js"),
 };
 
 const { values } = parseArgs({

@@ -19,14 +19,14 @@ export interface Runner {
 /** Ways to run PyTorch. */
 export type Variant = "eager" | "channels-last" | "compile" | "freeze" | "reduce-overhead" | "fused";
 /** Peers in JavaScript; each has a row of its own. */
-export type ScriptPeer = "jax-js" | "tfjs-wasm" | "onnxruntime";
+export type ScriptPeer = "jax-js" | "tfjs-wasm" | "onnxruntime" | "onnxruntime-web";
 
 /** Where a contest takes place. */
 export interface Site {
   readonly suite: string;
   readonly backend: string;
-  /** What PyTorch's process is told of the place. */
-  readonly torch: Readonly<Record<string, unknown>>;
+  /** What PyTorch's process is told of the place; absent where it takes no part, and rows are against scripts alone. */
+  readonly torch?: Readonly<Record<string, unknown>>;
   /** What the place can do, measured. */
   measure(): Promise<Machine>;
   readonly bars: Readonly<Record<string, Bar>>;
@@ -116,7 +116,7 @@ const rowName = (c: Contest, peer?: ScriptPeer): string => (peer ? `${c.name}@${
 /** A contest as a case of the suite. */
 export const contest = (c: Contest): Case => ({
   name: c.name,
-  rows: [rowName(c), ...(c.scripts ?? []).map((p) => rowName(c, p))],
+  rows: [...((c.site ?? cpu).torch ? [rowName(c)] : []), ...(c.scripts ?? []).map((p) => rowName(c, p))],
   run: (chosen) => hold(c, chosen),
 });
 

@@ -34,8 +34,8 @@ async function tokensOf(m: LanguageModel, prompt: readonly number[], options: Ge
 }
 
 const trained = stories();
-/** Without a compiler, the reason is printed and JavaScript alone is tested. */
-const devices = hasCompiler() ? ["js", "c"] : ["js"];
+/** Without a compiler, the reason is printed, and JavaScript and WebAssembly alone are tested. */
+const devices = hasCompiler() ? ["js", "wasm", "c"] : ["js", "wasm"];
 describe.skipIf(!trained)("stories260K, a trained Llama", () => {
   test.each(devices)("gives its published text on %s", async (device) => {
     const m = await loadModel(trained!, { device, maxLength: 256 });

@@ -335,9 +335,11 @@ test("a worker that dies is a typed error, and the next program runs", async () 
   await device.close();
 });
 
-test("200 devices open, run and close with the same threads", async () => {
+test("1,000 devices open, run and close with the same threads and flat memory", async () => {
   const p = onState("next", [counting], [launch(0, 100)]);
-  for (let i = 0; i < 200; i++) {
+  let before = 0;
+  for (let i = 0; i < 1000; i++) {
+    if (i === 200) before = process.memoryUsage().rss;
     const device = await openWasm(key, { threads: 2 });
     const loaded = await device.load(p);
     const s = device.alloc(16);
@@ -349,5 +351,7 @@ test("200 devices open, run and close with the same threads", async () => {
     await device.close();
     expect(device.counters.bytes).toBe(0);
   }
+  const grown = process.memoryUsage().rss - before;
+  expect(grown, `resident memory grew by ${grown} bytes`).toBeLessThan(200e6);
   await expect(openWasm(key, { threads: 0 })).rejects.toThrow(ArgumentError);
 });

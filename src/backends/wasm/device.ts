@@ -124,7 +124,7 @@ class WasmDevice implements Device {
       Math.min(memoryLimit(), mostBytes),
     );
     this.#kernels = new Kernels(this.#wasm, shared);
-    const module = this.#kernels.compile(driver());
+    const module = this.#kernels.fixed("driver", driver);
     this.#run = this.#kernels.instance(module)["run"]!;
     this.#words = new Int32Array(this.#wasm.buffer, firstBlock, controlBytes(threads) / 4);
     this.#words[control.threads / 4] = 1;

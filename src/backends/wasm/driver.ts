@@ -18,8 +18,10 @@ const wide = (x: Code): Code => op("i64.extend_i32_u", x);
 const low = (x: Code): Code => op("i32.wrap_i64", x);
 const kernel = { takes: ["i32", "i32", "i32", "i32"], gives: undefined } as const;
 const header = 16;
-/** Rounds of the wait before a thread sleeps: while a program runs, and between programs. */
-const rounds = { busy: 200_000, idle: 10_000 } as const;
+/** Rounds of a wait before a thread sleeps: while a program runs, and between programs; and before thread 0 lets others have its processor. */
+const rounds = { busy: 40_000, idle: 10_000, leading: 20_000 } as const;
+/** Nanoseconds of such a pause. */
+const pause = 50_000;
 
 let made: Uint8Array | undefined;
 /** The module: `run(control, table, end)` and `serve(control, thread, version)`. */
@@ -90,8 +92,19 @@ function run(f: Func): Code {
       );
       f.push(branch(load(block, control.sleepers), [ring(f, block)]));
       f.push(take(f, block, i32(0), i32(-1)));
-      const waiting = op("i32.ne", load(block, control.finished), f.read(tickets));
-      f.push(loop(waiting, [branch(failed, leave(2))]));
+      const [done, round] = [f.local("i32"), f.local("i32")];
+      const look = f.aside(() => f.write(done, load(block, control.finished)));
+      f.write(round, i32(0));
+      const rest = f.aside(() => {
+        f.push(branch(failed, leave(2)));
+        f.write(round, add(f.read(round), i32(1)));
+        const others = f.aside(() => {
+          f.push(drop(access("memory.atomic.wait32", control.finished, block, f.read(done), i64(pause))));
+          f.write(round, i32(0));
+        });
+        f.push(branch(op("i32.gt_u", f.read(round), i32(rounds.leading)), others), ...look);
+      });
+      f.push(...look, loop(op("i32.ne", f.read(done), f.read(tickets)), rest));
       f.write(step, f.read(next));
     });
     const single = op("i32.or", op("i32.eq", f.read(tickets), i32(1)), op("i32.eq", word(block, control.threads / 4), i32(1)));

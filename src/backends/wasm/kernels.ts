@@ -28,6 +28,8 @@ export interface News {
   readonly dropped: readonly number[];
 }
 
+const fixed = new Map<string, WasmModule>();
+
 /** Place of the kernel that copies. */
 export const copyPlace = 0;
 
@@ -48,11 +50,18 @@ export class Kernels {
   constructor(memory: WasmMemory, shared: boolean) {
     this.#shared = shared;
     this.#imports = { m: { memory, table: this.#here }, f: engine() };
-    this.#hold("copy", new webAssembly.Module(this.#own(copyKernel())));
+    this.#hold("copy", this.fixed("copy", copyKernel));
   }
   /** The driver for this thread. */
   instance(driver: WasmModule): WasmExports {
     return new webAssembly.Instance(driver, this.#imports).exports;
+  }
+  /** A module that every device has, compiled once. */
+  fixed(name: string, bytes: () => Uint8Array): WasmModule {
+    const key = `${name} ${this.#shared}`;
+    let module = fixed.get(key);
+    if (!module) fixed.set(key, (module = this.compile(bytes())));
+    return module;
   }
   compile(bytes: Uint8Array): WasmModule {
     return new webAssembly.Module(this.#own(bytes));
