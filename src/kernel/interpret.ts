@@ -76,6 +76,7 @@ class Thread {
   readonly buffers: ReadonlyMap<string, Buffer>;
   scope: Record<string, number>;
   names = new Map<string, Scalar>();
+  readonly tiles = new Map<string, Float64Array>();
 
   constructor(kernel: Kernel, store: Store, scope: Record<string, number>) {
     this.kernel = kernel;
@@ -155,9 +156,45 @@ class Thread {
     }
     return [];
   }
+  /** Operations on tiles of 16 rows of 16 words. */
+  tile(s: Extract<Stmt, { kind: "fill" | "fetch" | "mma" | "spill" }>): readonly Scalar[] {
+    const key = (r: Ref): string => `${r.buffer} ${this.dim(r.index)}`;
+    const tileAt = (r: Ref): Float64Array => {
+      const found = this.tiles.get(key(r));
+      if (!found) throw new InternalError(`kernel ${this.kernel.name}: a tile is used before it is filled`);
+      return found;
+    };
+    const each = (f: (row: number, column: number, i: number) => void): void => {
+      for (let i = 0; i < 256; i++) f(i >> 4, i & 15, i);
+    };
+    if (s.kind === "fill") this.tiles.set(key(s.acc), new Float64Array(256));
+    else if (s.kind === "spill") {
+      const [from, stride] = [tileAt(s.acc), this.dim(s.stride)];
+      each((row, column, i) => this.write({ buffer: s.to.buffer, index: this.dim(s.to.index) + row * stride + column }, from[i]!));
+    } else if (s.kind === "fetch") {
+      const [words, stride] = [new Float64Array(256), this.dim(s.stride)];
+      each((row, column, i) => {
+        const [data, at] = this.place(s.from.buffer, this.dim(s.from.index) + row * stride + column);
+        words[i] = Number(data[at]);
+      });
+      this.tiles.set(key(s.into), words);
+    } else {
+      const [acc, a, b] = [tileAt(s.acc), tileAt(s.a), tileAt(s.b)];
+      const per = 4 / bytesOf(s.unit.input);
+      const part = (word: number, j: number): number =>
+        per === 4 ? ((word >>> (8 * j)) << 24) >> 24 : Number(floatOf(word, j, s.unit.input));
+      const rounded = per === 4 ? (x: number): number => x | 0 : Math.fround;
+      each((row, column, i) => {
+        for (let w = 0; w < 16; w++)
+          for (let j = 0; j < per; j++) acc[i] = rounded(acc[i]! + part(a[16 * row + w]!, j) * part(b[16 * w + column]!, j));
+      });
+    }
+    return [];
+  }
   /** Operations of a matrix unit that takes registers, by all of its lanes together. */
   *unit(s: Extract<Stmt, { kind: "fill" | "fetch" | "mma" }>): Step {
     const { unit } = s;
+    if (unit.regs.acc === 0) return this.tile(s);
     if (unit.operands !== "registers")
       throw new UnsupportedError(
         `kernel ${this.kernel.name}: the kernel interpreter has no ${unit.name}, which reads shared memory in the background`,
@@ -282,9 +319,10 @@ class Thread {
       case "fetch":
       case "mma":
         return yield* this.unit(s);
+      case "spill":
+        return this.tile(s);
       case "copyTile":
       case "signal":
-      case "spill":
       case "issue":
       case "settle":
         throw new UnsupportedError(

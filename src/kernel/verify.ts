@@ -312,7 +312,12 @@ class Checker {
         return s;
       case "fetch":
         this.ref(x.into, s, x.count);
-        this.ref(x.from, s);
+        // A tile's rows are 64 bytes.
+        this.ref(
+          x.from,
+          s,
+          x.unit.regs.acc ? 1 : add(mul(x.stride, x.unit.m - 1), 64 / bytesOf(this.buffers.get(x.from.buffer)?.dtype ?? "u32")),
+        );
         return s;
       case "mma":
         this.ref(x.acc, s, Math.max(1, x.unit.regs.acc));

@@ -1,4 +1,5 @@
 /** The spellings of Intel's tile registers; they need the compiler's intrinsics, and a thread that was let use them. */
+import { bytesOf } from "../../core/dtype.js";
 import type { Dialect } from "../../kernel/dialect.js";
 
 /** A fragment is a tile number, never a variable. */
@@ -7,8 +8,8 @@ const number = (tile: string): string => tile.slice(tile.lastIndexOf("_") + 1);
 /** Matrix-unit statements as tile instructions. */
 export const amxWords: Pick<Dialect, "fill" | "fetch" | "mma" | "spill" | "issue" | "settle"> = {
   fill: (_u, [acc]) => `_tile_zero(${number(acc!)});`,
-  fetch: (_u, [into], from, i, stride) => `_tile_loadd(${number(into!)}, ${from.name} + ${i}, (${stride}) * 2);`,
-  mma: (_u, [acc], [a], [b]) => `_tile_dpbf16ps(${number(acc!)}, ${number(a!)}, ${number(b!)});`,
+  fetch: (_u, [into], from, i, stride) => `_tile_loadd(${number(into!)}, ${from.name} + ${i}, (${stride}) * ${bytesOf(from.dtype)});`,
+  mma: (u, [acc], [a], [b]) => `_tile_${u.input === "i8" ? "dpbssd" : "dpbf16ps"}(${number(acc!)}, ${number(a!)}, ${number(b!)});`,
   spill: (_u, [acc], to, i, stride) => `_tile_stored(${number(acc!)}, ${to.name} + ${i}, (${stride}) * 4);`,
   issue: () => ["", ""],
   settle: () => "",

@@ -25,6 +25,8 @@ export const amx: MatrixUnit = {
   regs: { a: 1, b: 1, acc: 0 },
 };
 
+export const amxInt8: MatrixUnit = { ...amx, name: "amx-int8", k: 64, input: "i8" };
+
 /** The Target of a processor: how wide its vectors are, how many it has, whether it multiplies matrices. */
 export function cTarget(cpu: CpuTarget): Target {
   const has = (f: string): boolean => cpu.features.includes(f);
@@ -41,7 +43,7 @@ export function cTarget(cpu: CpuTarget): Target {
     prefetch: 4096,
     sharedBytes: 64 << 20,
     parallel: cpu.parallel ?? 1,
-    units: has("amx-bf16") && wide ? [amx] : [],
+    units: wide ? [...(has("amx-bf16") ? [amx] : []), ...(has("amx-int8") ? [amxInt8] : [])] : [],
     ...(wide && { dots: new Set<DType>([...(has("avx512bf16") ? ["bf16" as const] : []), ...(has("avx512vnni") ? ["i8" as const] : [])]) }),
     maxBuffers: Number.POSITIVE_INFINITY,
     aliasing: true,

@@ -2,11 +2,12 @@
 import { add, type Dim, div, divides, mod, mul, sub } from "../../../core/expr.js";
 import type { Node } from "../../../ir/node.js";
 import { type Axis, at, axis, below, load, loops, type MatrixUnit, ref, type Stmt, store, type Value } from "../../kernel.js";
-import { fragmentAt } from "../../units.js";
+import { fragmentAt, isOpaque } from "../../units.js";
 import { epilogueReads } from "./ahead.js";
 import { type Contract, nothing, type Product, type State } from "./contract.js";
 import { flat, leave, outputIndex, waiting } from "./leave.js";
 import { acrossLanes } from "./sums.js";
+import { tileAccumulators } from "./tiles.js";
 import { isShifted, unshifted } from "./words.js";
 
 type Then = (m: Dim, n: Dim, values: readonly Value[], into: Stmt[]) => void;
@@ -15,6 +16,7 @@ export function accumulate(x: Contract, st: State, body: readonly Stmt[]): reado
   const { unit, I, J, L, cell, acc, t, total, dtype, products } = x;
   const inner = isShifted(x) ? unshifted(x, body) : body;
   if (t.micro.along === "k") return acrossLanes(x, st, inner);
+  if (unit && isOpaque(unit)) return tileAccumulators(x, st, unit, body);
   const forAll = (s: (p: Product) => Stmt, axes: readonly Axis[]): readonly Stmt[] => products.flatMap((p) => loops(axes, [s(p)]));
   const zero = unit
     ? forAll((p) => ({ kind: "fill", unit, acc: ref(acc, cell(p)) }), [I, J])

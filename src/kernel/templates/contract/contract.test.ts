@@ -1,12 +1,14 @@
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { type Case, lowerCase, random, runCases } from "../../../../test/support/groups.js";
-import { hasCompiler } from "../../../../test/support/kernels-in-c.js";
+import { type Case, interpretKernels, lowerCase, random, runCases } from "../../../../test/support/groups.js";
+import { compileKernels, hasCompiler } from "../../../../test/support/kernels-in-c.js";
 import { cTarget } from "../../../backends/c/target.js";
 import type { DType } from "../../../core/dtype.js";
 import { type Dim, variable } from "../../../core/expr.js";
 import { NdArray } from "../../../core/ndarray.js";
 import type { Node } from "../../../ir/node.js";
 import { add, cast, dot, gelu, input, intMm, mul, permute, reshape, silu } from "../../../ops/index.js";
+import { cpu } from "../../../runtime/cpu.js";
 import type { Target } from "../../codegen.js";
 import { kernelText } from "../../save.js";
 import { verifyKernel } from "../../verify.js";
@@ -32,7 +34,11 @@ function product(
 }
 const f32 = (...shape: Dim[]): Node => input({ shape, dtype: "f32" });
 
-function check(cases: readonly Case[], target?: Target): void {
+const amxFeatures = ["avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512bf16", "avx512vnni", "amx-tile", "amx-bf16", "amx-int8"];
+/** Tile instructions in plain C, for processors without them. */
+const emulatedTiles = fileURLToPath(new URL("../../../../test/support/tiles.h", import.meta.url));
+
+function check(cases: readonly Case[], target?: Target, compile?: typeof compileKernels): void {
   const lowered = cases.map((c) => lowerCase(c, [contractTemplate], target));
   // The verifier cannot yet follow rounded-up blocks of a symbolic size.
   for (const l of lowered.filter((x) => !x.case.dims)) for (const g of l.groups) for (const k of g.kernels) verifyKernel(k);
@@ -41,7 +47,7 @@ function check(cases: readonly Case[], target?: Target): void {
       l.groups.map((g) => g.group.kind),
       l.case.name,
     ).toContain("claimed");
-  for (const { name, got, want, dtypes } of runCases(lowered))
+  for (const { name, got, want, dtypes } of runCases(lowered, compile))
     got.forEach((g, i) => {
       const wanted = Array.from(want[i]!.data, Number);
       const scale = wanted.reduce((s, x) => Math.max(s, Math.abs(x)), 1e-30);
@@ -224,6 +230,48 @@ describe.skipIf(!hasCompiler())("matmul template in C", () => {
       cases.map((c) => ({ ...c, name: `${c.name} in words` })),
       target,
     );
+  });
+  it("tiles of Intel's matrix unit: by the kernel interpreter, and in C with tiles in memory", { timeout: 300_000 }, () => {
+    const target = cTarget({ arch: "x86-64", features: amxFeatures, parallel: 2, caches: [32 << 10, 1 << 20] });
+    const whole = (node: Node, shape: readonly number[]): NdArray =>
+      NdArray.of(node.type.dtype, shape, () => Math.floor(random() * 256) - 128);
+    const narrow = (m: number, n: number, k: number): Case => {
+      const [a, b] = [input({ shape: [m, k], dtype: "i8" }), input({ shape: [n, k], dtype: "i8" })];
+      return { name: `i8 ${m}x${n}x${k}`, inputs: [a, b], outputs: [intMm(a, permute(b, [1, 0]))], fill: whole };
+    };
+    const [x, w, bias] = [
+      input({ shape: [2, 40, 64], dtype: "bf16" }),
+      input({ shape: [50, 64], dtype: "bf16" }),
+      input({ shape: [50], dtype: "bf16" }),
+    ];
+    const [v, y, flat] = [input({ shape: [50, 64], dtype: "bf16" }), input({ shape: [64, 80], dtype: "bf16" }), reshape(x, [80, 64])];
+    const rows = variable("M", 16, 512);
+    const cases: readonly Case[] = [
+      product("nt 64x64x96", 64, 64, 96, { b: "t", dtype: "bf16" }),
+      product("nn 33x70x64", 33, 70, 64, { dtype: "bf16" }),
+      product("tn 20x40x32", 20, 40, 32, { a: "t", dtype: "bf16" }),
+      product("nt 16x300x64", 16, 300, 64, { b: "t", dtype: "bf16" }),
+      product("symbolic", rows, 40, 64, { b: "t", dtype: "bf16", dims: { M: 37 } }),
+      {
+        name: "prologue and epilogue",
+        inputs: [x, w, bias],
+        outputs: [add(gelu(dot(reshape(add(x, x), [80, 64]), permute(w, [1, 0]))), bias)],
+      },
+      { name: "two products", inputs: [x, w, v], outputs: [mul(silu(dot(flat, permute(w, [1, 0]))), dot(flat, permute(v, [1, 0])))] },
+      { name: "two on the left", inputs: [w, v, y], outputs: [mul(dot(w, y), dot(v, y))] },
+      narrow(40, 70, 128),
+      narrow(16, 32, 64),
+    ];
+    for (const c of cases)
+      expect(
+        lowerCase(c, [contractTemplate], target).groups.flatMap((g) => g.kernels.map((k) => kernelText(k).includes('"mma"'))),
+        c.name,
+      ).toContain(true);
+    check(cases, target, interpretKernels);
+    const kernels = cases.flatMap((c) => lowerCase(c, [contractTemplate], target).groups.flatMap((g) => g.kernels));
+    if (hasCompiler() && cpu().arch === "x86-64") expect(compileKernels(kernels, amxFeatures)).toHaveLength(kernels.length);
+    if (hasCompiler() && cpu().arch === "x86-64")
+      check(cases, target, (kernels) => compileKernels(kernels, amxFeatures, ["-include", emulatedTiles]));
   });
   it("products without a common operand stay apart", () => {
     const [a, b, w, v] = [f32(40, 24), f32(40, 24), f32(24, 56), f32(24, 56)];

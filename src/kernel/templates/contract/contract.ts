@@ -8,6 +8,7 @@ import { unflatten } from "../../../ops/movement.js";
 import { type Evaluator, makeEvaluator } from "../../evaluate.js";
 import { type Group, groupBuffers } from "../../group.js";
 import { type Axis, apply, at, axis, type Buffer, constant, type MatrixUnit, type Stmt, type Value } from "../../kernel.js";
+import { isOpaque, tileCount } from "../../units.js";
 import { type Feed, feedOf } from "./feed.js";
 import {
   aroundProducts,
@@ -159,12 +160,14 @@ export function contract(group: Group, t: ContractTiling): Contract {
   const buffers = groupBuffers(group);
 
   const { unit, m: mr, n: nr, vector } = t.micro;
-  const perLane = unit ? unit.regs.acc : 1;
+  const perLane = unit ? Math.max(1, unit.regs.acc) : 1;
   const tid = variable("tid", 0, t.threads - 1);
   const lane = mod(tid, unit?.lanes ?? 1);
   const alongK = t.micro.along === "k";
   const cells = unit ? (mr / unit.m) * (nr / unit.n) * perLane : mr * nr * (alongK ? vector : 1);
-  const acc: Buffer = { name: "acc", dtype: unit ? "f32" : dtype, space: "reg", size: cells * products.length };
+  const acc: Buffer = isOpaque(unit)
+    ? { name: "tile", dtype, space: "reg", size: tileCount }
+    : { name: "acc", dtype: unit ? "f32" : dtype, space: "reg", size: cells * products.length };
   const I = axis("i", unit ? mr / unit.m : mr, "unroll");
   const J = axis("j", unit ? nr / unit.n : alongK ? nr : nr / vector, "unroll");
   const L = axis("l", vector, "vector");
@@ -210,6 +213,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
     const [n, k] = [tileOf(role, across(role)), tileOf(role, "k")];
     if (layout.kind === "panels") return Math.ceil(n / layout.width) * layout.width * Math.ceil(k / pack);
     if (layout.kind === "swizzled") return n * k;
+    if (layout.kind === "words") return n * (k / pack);
     return layout.kind === "rows" && kInner(role) ? n * (k + layout.pad) : k * (n + layout.pad);
   };
   const stages = new Map<Operand, Buffer>();
@@ -224,6 +228,8 @@ export function contract(group: Group, t: ContractTiling): Contract {
     switch (layout.kind) {
       case "panels":
         return add(base, mul(div(i, layout.width), layout.width * Math.ceil(kTile / pack)), mul(k, layout.width), mod(i, layout.width));
+      case "words":
+        return add(base, mul(i, kTile / pack), k);
       case "rows":
         return kInner(role) ? add(base, mul(i, kTile + layout.pad), k) : add(base, mul(k, tileOf(role, across(role)) + layout.pad), i);
       case "columns":

@@ -12,6 +12,7 @@ import { wideDotOp } from "../../../ops/wide-dot.js";
 import type { Target, Template } from "../../codegen.js";
 import type { Group } from "../../group.js";
 import { at, axis, type Buffer, below, indexValue, type Kernel, loops, type MatrixUnit, perWord, ref, type Stmt } from "../../kernel.js";
+import { isOpaque } from "../../units.js";
 import { substituteStmts } from "../../walk.js";
 import { accumulate } from "./accumulate.js";
 import { type Contract, contract, pieces, type State } from "./contract.js";
@@ -23,6 +24,7 @@ import { alone, partsOf } from "./parts.js";
 import { fedByWarp, pipelined, synchronous } from "./stage.js";
 import { type ContractTiling, kTile, type Problem, tileRegisters, tileShared, tileThreads } from "./tiling.js";
 import { tileCpu } from "./tilingCpu.js";
+import { tileTiles } from "./tilingTiles.js";
 
 /** Matrix products: CPUs, GPUs without matrix units, and GPUs with them. */
 export const contractTemplate: Template = {
@@ -62,7 +64,7 @@ function meet(nodes: readonly Node[]): true | string {
 export function tile(group: Group, target: Target): ContractTiling {
   const problem = problemOf(group);
   const { total } = problem;
-  if (target.threads === 1) return tileCpu([problem, problemOf(group, true)], target);
+  if (target.threads === 1) return tileTiles(problem, target) ?? tileCpu([problem, problemOf(group, true)], target);
   const units = target.units.filter((u) => takes(u, group.root!));
   const [rowsA, rowsB] = [wholeRows(group, "a"), wholeRows(group, "b")];
   const shared = units.filter((u) => u.operands === "shared" && copies(u, problem));
@@ -123,7 +125,7 @@ export function lowerContract(group: Group, t: ContractTiling): Kernel {
     const loop = { ...x.loopAt(i), size: l.axis === "k" && lo(whole) === 0 ? max(1, count) : count };
     const roles = (["a", "b"] as const).filter((r) => t[r]?.after === i + 1);
     const inner = (d: Dim, s: Dim): readonly Stmt[] => level(i + 1, advance(d), s);
-    if (x.unit?.operands === "registers") return fed(x, roles, loop, advance, inner);
+    if (x.unit?.operands === "registers" && !isOpaque(x.unit)) return fed(x, roles, loop, advance, inner);
     if (!roles.length || t.depth === 1) return synchronous(x, roles, loop, advance, inner, slot);
     if (t.feed !== "warp" || !roles.every((r) => x.rows(r))) return pipelined(x, roles, loop, advance, inner);
     const both = fedByWarp(x, roles, loop, advance, inner);

@@ -1,16 +1,19 @@
 /** The innermost tile, once per kind of arithmetic: fused multiply-add on lanes, or a matrix unit. */
 import { add, ceilDiv, type Dim, div, divides, mod, mul } from "../../../core/expr.js";
 import { at, axis, type Buffer, load, loops, type MatrixUnit, type Ref, ref, type Stmt, store, type Value } from "../../kernel.js";
+import { isOpaque } from "../../units.js";
 import { nextRows, stepsOfLine } from "./ahead.js";
 import { across, type Contract, inside, type Product, pieces, type State } from "./contract.js";
 import type { Operand } from "./operands.js";
 import { lanesAlongK } from "./sums.js";
+import { tileSteps } from "./tiles.js";
 import type { Role } from "./tiling.js";
 import { isShifted, multiply, operandWord, shiftOf, shifts } from "./words.js";
 
 export function micro(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   const { unit } = x;
   if (!unit) return x.t.micro.along === "k" ? lanesAlongK(x, st) : lanes(x, st, slot);
+  if (isOpaque(unit)) return tileSteps(x, st, unit);
   // What lies beyond k is 0 in a tile.
   const size = x.t.levels.findLast((l) => l.axis === "k")!.tile;
   const kk = axis("kk", ceilDiv(size, unit.k), "unroll");

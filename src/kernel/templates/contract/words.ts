@@ -7,7 +7,7 @@ import type { Operand } from "./operands.js";
 /** What is added to each i8 of the left operand, since `dot4` takes that one without a sign: `a` counts from -128. */
 const signs = 0x80808080;
 /** Whether the left operand's words are offset, which what `shiftOf` sums up takes back. */
-export const isShifted = (x: Contract): boolean => x.pack === 4;
+export const isShifted = (x: Contract): boolean => x.pack === 4 && !x.unit;
 /** The sums of b times the offset of a. */
 export const shiftOf = (b: Value, sum: Value): Value => apply("dot4", "i32", constant(signs, "u32"), b, sum);
 
