@@ -1,9 +1,11 @@
 /** The device for WebAssembly: one memory for everything, and one call that runs a whole program on a pool of threads. */
 
-import { ArgumentError, DeviceError, InternalError, OutOfMemoryError } from "../../core/errors.js";
+import { ArgumentError, DeviceError, OutOfMemoryError } from "../../core/errors.js";
+import { Arena, type Block, Blocks } from "../../runtime/blocks.js";
 import { cpu } from "../../runtime/cpu.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "../../runtime/device.js";
-import { checkAlive, concrete, type HostStep, hostSteps } from "../../runtime/encode.js";
+import { checkAlive, type HostStep, hostSteps } from "../../runtime/encode.js";
+import { runHost } from "../../runtime/host-step.js";
 import { Memory, memoryLimit, noCounters, showBytes } from "../../runtime/memory.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, breathe, inTurn, type Job, Queue, runBlocking } from "../../runtime/queue.js";
@@ -18,19 +20,6 @@ import { wasmKey } from "./key.js";
 import { Pool } from "./pool.js";
 import { type Places, Table, type Words } from "./table.js";
 import { canShare, type Thread, threadMaker } from "./workers.js";
-
-class Block implements Allocation {
-  readonly bytes: number;
-  /** What the memory pool gave, guard bands included. */
-  readonly base: number;
-  readonly address: number;
-  freed = false;
-  constructor(bytes: number, base: number, address: number) {
-    this.bytes = bytes;
-    this.base = base;
-    this.address = address;
-  }
-}
 
 class WasmLoaded implements Loaded {
   readonly program: Program;
@@ -67,8 +56,6 @@ class WasmLoaded implements Loaded {
 
 /** Programs shorter than this run on the calling thread: handing them to another costs about as much. */
 const shortMs = 0.2;
-const guardBytes = 256;
-const guardMark = 0xa5;
 /** The first bytes of the memory hold the control block. */
 const firstBlock = 64;
 
@@ -103,12 +90,11 @@ class WasmDevice implements Device {
   readonly #threads: number;
   readonly #words: Int32Array;
   readonly #run: WasmFunction;
-  readonly #guarded: Set<Block> | undefined;
+  readonly #blocks: Blocks<number, number>;
+  readonly #arena: Arena<number>;
   readonly #places: Places;
   #bytes = new Uint8Array();
-  #arena = { address: 0, bytes: 0 };
   #scratch = { addresses: [] as number[], bytes: 0 };
-  #fault: InternalError | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(key: TargetKey, threads: number, make: (() => Thread) | undefined, guard: boolean) {
@@ -129,10 +115,19 @@ class WasmDevice implements Device {
     this.#words = new Int32Array(this.#wasm.buffer, firstBlock, controlBytes(threads) / 4);
     this.#words[control.threads / 4] = 1;
     if (make) this.#pool = new Pool({ memory: this.#wasm, driver: module, kernels: this.#kernels, control: firstBlock, threads, make });
-    this.#guarded = guard ? new Set() : undefined;
+    this.#arena = new Arena(this.#memory, "the arena of temporaries");
+    const ground = {
+      memory: this.#memory,
+      nowhere: firstBlock,
+      place: (base: number, offset: number) => base + offset,
+      mark: (at: number, byte: number, bytes: number) => void this.#view(at, bytes).fill(byte),
+      differs: (at: number, byte: number, bytes: number) => this.#view(at, bytes).findIndex((x) => x !== byte),
+      later: (work: () => void) => this.later(work),
+    };
+    this.#blocks = new Blocks(ground, guard);
     this.#places = {
-      of: (a) => (a as Block).address,
-      arena: (bytes) => this.#arenaOf(bytes),
+      of: (a) => BigInt((a as Block<number, number>).place),
+      arena: (bytes) => BigInt(this.#arena.atLeast(bytes, 0)),
       words: (words, old) => this.#tableOf(words, old),
       view: () => new Uint32Array(this.#wasm.buffer),
       copy: copyPlace,
@@ -140,45 +135,29 @@ class WasmDevice implements Device {
   }
 
   alloc(bytes: number): Allocation {
-    this.#open();
-    if (bytes === 0) return new Block(0, 0, firstBlock);
-    const margin = this.#guarded ? guardBytes : 0;
-    const base = this.#take(bytes + 2 * margin);
-    const block = new Block(bytes, base, base + margin);
-    if (this.#guarded) {
-      this.#view(base, margin).fill(guardMark);
-      this.#view(base + margin + bytes, margin).fill(guardMark);
-      this.#guarded.add(block);
-    }
-    return block;
+    this.#fits(bytes, "a buffer");
+    return this.#blocks.alloc(bytes);
   }
   free(a: Allocation): void {
-    const block = this.#own(a);
-    if (block.freed) return;
-    block.freed = true;
-    if (block.bytes === 0) return;
-    this.later(() => {
-      if (this.#guarded?.delete(block)) this.#fault ??= this.#overrun(block);
-      this.#memory.give(block.base, block.bytes + (this.#guarded ? 2 * guardBytes : 0));
-    });
+    this.#blocks.free(a);
   }
   write(to: Allocation, offset: number, data: Uint8Array): void {
-    const block = this.#alive(to, offset, data.length);
+    const { place } = this.#blocks.writable(to, offset, data.length);
     const copy = this.#queue.idle ? data : data.slice();
-    this.later(() => this.#view(block.address + offset, copy.length).set(copy));
+    this.later(() => this.#view(place + offset, copy.length).set(copy));
   }
   copy(from: Allocation, to: Allocation, bytes: number): void {
-    const [a, b] = [this.#alive(from, 0, bytes), this.#alive(to, 0, bytes)];
-    this.later(() => this.#view(b.address, bytes).set(this.#view(a.address, bytes)));
+    const [a, b] = [this.#blocks.alive(from, 0, bytes), this.#blocks.writable(to, 0, bytes)];
+    this.later(() => this.#view(b.place, bytes).set(this.#view(a.place, bytes)));
   }
   async read(from: Allocation, offset: number, bytes: number): Promise<Uint8Array> {
-    const block = this.#alive(from, offset, bytes);
-    return inTurn(this.#queue, () => this.#out(block.address + offset, bytes));
+    const { place } = this.#blocks.alive(from, offset, bytes);
+    return inTurn(this.#queue, () => this.#out(place + offset, bytes));
   }
   readSync(from: Allocation, offset: number, bytes: number): Uint8Array {
-    const block = this.#alive(from, offset, bytes);
+    const { place } = this.#blocks.alive(from, offset, bytes);
     this.#queue.drain();
-    return this.#out(block.address + offset, bytes);
+    return this.#out(place + offset, bytes);
   }
 
   async load(program: Program, options: LoadOptions = {}): Promise<Loaded> {
@@ -202,30 +181,28 @@ class WasmDevice implements Device {
   }
   sync(): Promise<void> {
     return inTurn(this.#queue, () => {
-      for (const block of this.#guarded ?? []) this.#fault ??= this.#overrun(block);
-      const fault = this.#fault;
-      this.#fault = undefined;
+      this.#blocks.inspect();
+      const fault = this.#blocks.fault();
       if (fault) throw fault;
     });
   }
   close(): Promise<void> {
     this.#closed ??= inTurn(this.#queue, () => {
-      if (this.#arena.bytes) this.#memory.give(this.#arena.address, this.#arena.bytes);
+      this.#arena.release();
       for (const at of this.#scratch.addresses) this.#memory.give(at, this.#scratch.bytes);
       this.#memory.trim(0);
     }).then(() => this.#pool?.close());
+    this.#blocks.close();
     return this.#closed;
   }
 
   /** Does something once everything submitted so far has run. */
   later(work: () => void): void {
-    afterwards(this.#queue, work, (error) => {
-      this.#fault ??= error;
-    });
+    afterwards(this.#queue, work, (error) => this.#blocks.blame(error));
   }
 
   #check(program: Program, options: LoadOptions): ReadonlyMap<string, HostFunction> {
-    this.#open();
+    this.#blocks.open();
     options.signal?.throwIfAborted();
     return hostSteps(program, options.host);
   }
@@ -238,18 +215,18 @@ class WasmDevice implements Device {
       kernels.release();
     };
     try {
-      this.#open();
+      this.#blocks.open();
       this.counters.builds += kernels.built;
-      const places = program.buffers.map((b): number | undefined => {
+      const places = program.buffers.map((b): bigint | undefined => {
         if (b.role !== "constant") return undefined;
         const data = b.data ?? new Uint8Array();
-        if (!data.length) return firstBlock;
+        if (!data.length) return BigInt(firstBlock);
         const address = this.#take(data.length, "constants");
         constants.push({ address, bytes: data.length });
         this.#view(address, data.length).set(data);
-        return address;
+        return BigInt(address);
       });
-      table = new Table(program, kernels.places, places);
+      table = new Table(program, kernels.places, places, this.#places);
       return new WasmLoaded(this, program, table, kernels, host, give);
     } catch (error) {
       give();
@@ -258,7 +235,7 @@ class WasmDevice implements Device {
   }
 
   #job(loaded: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
-    this.#open();
+    this.#blocks.open();
     if (!(loaded instanceof WasmLoaded) || loaded.device !== this || loaded.unloaded)
       throw new DeviceError("the program is not loaded on this device");
     checkAlive(loaded.program, call);
@@ -357,22 +334,16 @@ class WasmDevice implements Device {
   }
 
   #host(loaded: WasmLoaded, step: HostStep): void {
-    const { table } = loaded;
-    const inputs = step.inputs.map((b, i) => ({
-      type: concrete(step.inputTypes[i]!, table.sizes),
-      bytes: this.#out(table.address(b, this.#places), table.bytes[b]!),
-    }));
-    const outputs = step.outputTypes.map((t) => concrete(t, table.sizes));
-    const results = loaded.host.get(step.call)!(step.payload, inputs, outputs, table.sizes);
-    this.counters.hostSteps++;
-    step.outputs.forEach((b, i) => {
-      const bytes = results[i];
-      if (!bytes || bytes.length !== table.bytes[b])
-        throw new DeviceError(
-          `the host function ${step.call} gave ${bytes?.length ?? "no"} bytes for result ${i}, ${table.bytes[b]} are needed`,
-        );
-      this.#view(table.address(b, this.#places), bytes.length).set(bytes);
+    const { table, host } = loaded;
+    const at = (b: number): number => Number(table.address(b, this.#places));
+    runHost(step, {
+      functions: host,
+      sizes: table.sizes,
+      bytes: table.bytes,
+      read: (b) => this.#out(at(b), table.bytes[b]!),
+      write: (b, bytes) => this.#view(at(b), bytes.length).set(bytes),
     });
+    this.counters.hostSteps++;
   }
 
   /** Bytes of the memory, as it is now. */
@@ -385,22 +356,18 @@ class WasmDevice implements Device {
     out.set(this.#view(address, bytes));
     return out;
   }
-  #take(bytes: number, what?: string): number {
-    if (bytes + this.counters.bytes > mostBytes && bytes + this.counters.bytes <= memoryLimit())
+  /** Says so where it is WebAssembly that has no more. */
+  #fits(bytes: number, what: string): void {
+    const all = bytes + this.counters.bytes;
+    if (all > mostBytes && all <= memoryLimit())
       throw new OutOfMemoryError(
-        `the wasm device has no memory for ${what ?? "a buffer"} of ${showBytes(bytes)}: ${showBytes(this.counters.bytes)} are held, and WebAssembly reaches 4 GiB with its ` +
+        `the wasm device has no memory for ${what} of ${showBytes(bytes)}: ${showBytes(this.counters.bytes)} are held, and WebAssembly reaches 4 GiB with its ` +
           "32-bit addresses. A larger model runs on c, webgpu or cuda; bf16 weights take half",
       );
-    return this.#memory.take(bytes, what);
   }
-  #arenaOf(bytes: number): number {
-    if (bytes <= this.#arena.bytes) return this.#arena.address;
-    const old = this.#arena;
-    this.#arena = { address: 0, bytes: 0 };
-    if (old.bytes) this.#memory.give(old.address, old.bytes);
-    const grown = old.bytes ? Math.max(bytes, Math.ceil(old.bytes * 1.25)) : bytes;
-    this.#arena = { address: this.#take(grown, "the arena of temporaries"), bytes: grown };
-    return this.#arena.address;
+  #take(bytes: number, what: string): number {
+    this.#fits(bytes, what);
+    return this.#memory.take(bytes, what);
   }
   #tableOf(words: number, old: Words | undefined): Words {
     if (old && old.count >= words) return old;
@@ -418,27 +385,5 @@ class WasmDevice implements Device {
       this.#scratch.addresses.push(at);
       this.#words[control.scratch / 4 + i] = at;
     }
-  }
-  /** What a kernel wrote outside a buffer. */
-  #overrun(block: Block): InternalError | undefined {
-    const before = this.#view(block.base, guardBytes).findIndex((x) => x !== guardMark);
-    if (before >= 0) return new InternalError(`a kernel wrote ${guardBytes - before} bytes before a buffer of ${block.bytes} bytes`);
-    const after = this.#view(block.address + block.bytes, guardBytes).findIndex((x) => x !== guardMark);
-    return after < 0 ? undefined : new InternalError(`a kernel wrote at byte ${block.bytes + after} of a buffer of ${block.bytes} bytes`);
-  }
-  #own(a: Allocation): Block {
-    if (!(a instanceof Block)) throw new DeviceError("the buffer belongs to another device");
-    return a;
-  }
-  #alive(a: Allocation, offset: number, bytes: number): Block {
-    this.#open();
-    const block = this.#own(a);
-    if (block.freed) throw new DeviceError(`a buffer of ${block.bytes} bytes was used after it was freed`);
-    if (!(offset >= 0 && bytes >= 0 && offset + bytes <= block.bytes))
-      throw new DeviceError(`bytes ${offset} to ${offset + bytes} of a buffer of ${block.bytes} bytes`);
-    return block;
-  }
-  #open(): void {
-    if (this.#closed) throw new DeviceError("the device is closed");
   }
 }
