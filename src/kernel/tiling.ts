@@ -126,16 +126,17 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
   }
   const base = { lanes: "reduced", turn: 1, block: 0, stream: false, ahead: 0 } as const;
   if (single && cols <= 1 << 15) {
-    // The widest access of what is read once. What rows share is read again for every row, so several are taken together; where there are
-    // few rows, threads enough share each of them.
+    // The widest access of what is read once, eight of them in flight. A warp has a row, and waits for nobody. Several warps share rows
+    // where there are few, or four rows of one matrix, so that what rows share is read less often.
     const wide = s.large.length ? lanesFor(t, s.lane, s.large) : vector;
-    const threads = clamp(t.threads, 32, 128);
-    const streams = Math.max(1, s.accumulators);
-    const room = Math.max(1, floorPower(4 / streams));
-    const rowThreads = rows < 48 * t.parallel && cols >= threads * wide ? threads : 32;
-    const together =
-      rows >= t.parallel * 4 ? Math.min(room, rowThreads === 32 && rows < 32 * t.parallel ? 1 : rowThreads === 32 ? 2 : 4) : 1;
-    const unroll = clamp(Math.min(8 / (together * streams), Math.ceil(cols / (rowThreads * wide))), 1, 4);
+    const most = clamp(t.threads, 32, 512);
+    const few = rows < 6 * t.parallel && cols >= 128 * wide && most >= 128;
+    const many = rows >= 32 * t.parallel;
+    const four = !few && !many && s.accumulators === 1 && cols >= 128 * wide && most >= 512;
+    const rowThreads = few || four ? 128 : 32;
+    const together = four ? 4 : many ? 2 : 1;
+    const unroll = clamp(8 / (together * floorPower(s.accumulators)), 1, Math.max(1, Math.ceil(cols / (rowThreads * wide))));
+    const threads = many || rows * rowThreads < 64 * most ? Math.min(most, 128) : most;
     return { ...base, vector: wide, unroll, together, threads, rowThreads, hold: "nothing" };
   }
   let unroll = 1;

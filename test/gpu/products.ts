@@ -6,7 +6,7 @@ import { topo } from "../../src/ir/graph.js";
 import type { Node } from "../../src/ir/node.js";
 import * as o from "../../src/ops/index.js";
 import { setFloat32MatmulPrecision } from "../../src/ops/precision.js";
-import type { Case } from "../conformance/cases.js";
+import { type Case, valuesOf } from "../conformance/cases.js";
 import { draw, stream } from "../conformance/inputs.js";
 
 const sizes: readonly (readonly [m: number, k: number, n: number])[] = [
@@ -80,7 +80,7 @@ const allowances: Readonly<Record<string, number>> = { bf16: 8e-3, f16: 1e-3, tf
 
 /** The interpreter adds products up in f64, which no f32 accumulator follows: results are held to a part of the largest one. */
 export function judgeProduct(c: Case, got: readonly NdArray[]): { readonly wrong: string[]; readonly notCompared: string[] } {
-  const exact = interpret(c.roots, c.feeds, { exact: true });
+  const exact = interpret(valuesOf(c), c.feeds, { exact: true });
   const wrong = got.flatMap((g, i): string[] => {
     const want = exact[i]!.data as Float64Array;
     const largest = want.reduce((most, x) => Math.max(most, Math.abs(x)), 0);

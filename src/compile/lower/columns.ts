@@ -35,7 +35,9 @@ export function tileColumns(p: Plan, lane: MergedAxis | undefined, t: Target): C
   if (rows < 64 || rows > mostRows || vector === 1 || p.reductions.length > 4) return undefined;
   const points = hi(numel(p.merged.filter((m) => !m.reduced).map((m) => m.size))) / vector;
   const across = [8, 4, 2, 1].find((n) => points / n >= busy && divides(n * vector, lane.size)) ?? 1;
-  return { vector, across, threads: rows / (256 / across) >= 16 ? 512 : 256, unroll: 4 };
+  const threads = rows / (256 / across) >= 8 ? 512 : 256;
+  const each = Math.ceil((rows * across) / threads);
+  return { vector, across, threads, unroll: Math.ceil(each / Math.ceil(each / 8)) };
 }
 
 /** Lowers a plan of one pass with lanes along `lane`. */

@@ -39,7 +39,8 @@ export function fewerPoints(p: Plan, t: SpaceTiling, target: Target): SpaceTilin
   const rows = sizesOf(p, undefined).rows as number;
   const points = (rows * t.rowThreads) / (t.together * t.threads);
   let turn = 1;
-  while (points / (2 * turn) >= 4 * target.parallel * 0.9 && points % (2 * turn) === 0) turn *= 2;
+  const enough = 0.9 * target.parallel * Math.max(1, 512 / t.threads);
+  while (points / (2 * turn) >= enough && points % (2 * turn) === 0) turn *= 2;
   return { ...t, turn };
 }
 

@@ -107,15 +107,6 @@ function sweep(
   const end = t.splits === 1 ? limit : named(x, "end", min(limit, add(first, each)), x.keys, head);
   const none = x.number(Number.NEGATIVE_INFINITY);
 
-  // Queries, as exponents of 2 want them.
-  const whole = rows * x.depth;
-  const P = axis(x.name("qp"), Math.ceil(whole / t.threads), "loop");
-  const place = add(mul(at(P), t.threads), tid);
-  const read: Stmt[] = [];
-  const value = x.read(q, [...headOf(x, from, div(place, x.depth)), mod(div(place, x.depth), count), mod(place, x.depth)], read);
-  const put = [...read, store(o.queries, place, x.op("mul", value, x.number(x.scale * log2e)))];
-  head.push(...loops([P], whole % t.threads ? [{ kind: "if", test: below(place, whole), body: put }] : put), { kind: "barrier" });
-
   const [R, U] = [axis(x.name("r"), rows, "unroll"), axis(x.name("u"), t.ahead, "unroll")];
   const [I, V, E] = [axis(x.name("i"), t.pieces, "unroll"), axis(x.name("v"), t.piece, "vector"), axis(x.name("e"), t.piece, "unroll")];
   const size = t.pieces * t.piece;
@@ -132,7 +123,8 @@ function sweep(
   ] as [Buffer, Buffer, Buffer, Buffer, Buffer];
   const column = (lane: Dim): Dim => add(mul(add(mul(at(I), t.across), part), t.piece), lane);
   const cell = (of: Dim, lane: Dim): Dim => add(mul(of, size), mul(at(I), t.piece), lane);
-  head.push(
+  const begin: Stmt[] = [];
+  begin.push(
     ...loops(
       [R, I, V],
       [store(qr, cell(at(R), at(V)), load(o.queries, add(mul(at(R), x.depth), column(at(V))))), store(or, cell(at(R), at(V)), x.number(0))],
@@ -146,11 +138,12 @@ function sweep(
     t.splits === 1 ? ceilDiv(limit, groups * t.ahead) : named(x, "turns", turns, ceilDiv(x.keys, groups * t.ahead), head),
     "loop",
   );
-  const key = add(first, mul(add(mul(at(B), t.ahead), at(U)), groups), mine);
+  const keyOf = (turn: Dim): Dim => add(first, mul(add(mul(turn, t.ahead), at(U)), groups), mine);
+  const key = keyOf(at(B));
   const near = min(key, sub(x.keys, 1));
-  const operand = (node: typeof q, into: Buffer): readonly Stmt[] => {
+  const operand = (node: typeof q, into: Buffer, turn: Dim): readonly Stmt[] => {
     const before: Stmt[] = [];
-    const value = x.read(node, [...from, near, column(at(V))], before);
+    const value = x.read(node, [...from, min(keyOf(turn), sub(x.keys, 1)), column(at(V))], before);
     return loops([U, I, V], [...before, store(into, cell(at(U), at(V)), value)]);
   };
   const cellOf = add(mul(at(U), rows), at(R));
@@ -167,8 +160,6 @@ function sweep(
   const power = exponential(x, bytesOf(k.type.dtype) < 4);
   const bottom = x.op("where", apply("eq", "bool", load(base, at(R)), none), x.number(0), load(base, at(R)));
   const tile: readonly Stmt[] = [
-    ...operand(k, kr),
-    ...operand(v, vr),
     ...loops(
       [U, R],
       [
@@ -204,10 +195,30 @@ function sweep(
       ],
     ),
   ];
+  // Queries, as exponents of 2 want them.
+  const staged: Stmt[] = [];
+  const whole = rows * x.depth;
+  const P = axis(x.name("qp"), Math.ceil(whole / t.threads), "loop");
+  const place = add(mul(at(P), t.threads), tid);
+  const read: Stmt[] = [];
+  const value = x.read(q, [...headOf(x, from, div(place, x.depth)), mod(div(place, x.depth), count), mod(place, x.depth)], read);
+  const put = [...read, store(o.queries, place, x.op("mul", value, x.number(x.scale * log2e)))];
+  staged.push(...loops([P], whole % t.threads ? [{ kind: "if", test: below(place, whole), body: put }] : put), { kind: "barrier" });
+
+  // The first keys and values are on their way while queries are made ready.
+  const early = given(0, x.keys, [...operand(k, kr, 0), ...operand(v, vr, 0)]);
+  const later: Stmt = {
+    kind: "if",
+    test: below(add(at(B), 1), B.size),
+    body: [...operand(k, kr, add(at(B), 1)), ...operand(v, vr, add(at(B), 1))],
+  };
   const row = add(mul(mine, rows), at(R));
   return [
     ...head,
-    ...loops([B], given(0, x.keys, tile)),
+    ...early,
+    ...staged,
+    ...begin,
+    ...loops([B], given(0, x.keys, [...tile, later])),
     ...loops(
       [R],
       [
@@ -245,12 +256,16 @@ function merge(
 ): readonly Stmt[] {
   const { found, to, rows } = o;
   const whole = rows * x.depth;
-  const P = axis(x.name("mp"), Math.ceil(whole / t.threads), "loop");
+  // Some neighbouring threads for each element, where there are more threads than elements.
+  const each = [8, 4, 2, 1].find((n) => n === 1 || (n * whole <= t.threads && found.count % n === 0 && (n * whole) % 32 === 0))!;
+  const P = axis(x.name("mp"), Math.ceil((each * whole) / t.threads), "loop");
   const place = add(mul(at(P), t.threads), o.tid);
-  const [row, column] = [div(place, x.depth), mod(place, x.depth)];
-  const some = [16, 8, 4, 2, 1].find((n) => found.count % n === 0)!;
-  const [G, S] = [axis(x.name("g"), found.count / some, "loop"), axis(x.name("gs"), some, "unroll")];
-  const at0 = add(mul(found.at(add(mul(at(G), some), at(S))), rows), row);
+  const [row, column] = [div(place, x.depth * each), mod(div(place, each), x.depth)];
+  const some = [16, 8, 4, 2, 1].find((n) => (found.count / each) % n === 0)!;
+  const [G, S] = [axis(x.name("g"), found.count / each / some, "loop"), axis(x.name("gs"), some, "unroll")];
+  const at0 = add(mul(found.at(add(mul(add(mul(at(G), some), at(S)), each), mod(place, each))), rows), row);
+  const across = (op: "max" | "add", b: Buffer): readonly Stmt[] =>
+    each === 1 ? [] : [{ kind: "combine", op, axes: [], threads: each, value: load(b, 0), into: ref(b, 0) }];
   const [most, base, sum, all, factor] = ["most", "foot", "sum", "all", "factor"].map((n) => x.register(n, 1)) as [
     Buffer,
     Buffer,
@@ -265,6 +280,7 @@ function merge(
     store(sum, 0, x.number(0)),
     store(all, 0, x.number(0)),
     ...loops([G, S], [store(most, 0, x.op("max", load(most, 0), load(found.tops, at0)))]),
+    ...across("max", most),
     store(base, 0, x.op("where", apply("eq", "bool", load(most, 0), none), x.number(0), load(most, 0))),
     ...loops(
       [G, S],
@@ -274,11 +290,14 @@ function merge(
         store(all, 0, x.op("fma", load(found.totals, at0), load(factor, 0), load(all, 0))),
       ],
     ),
+    ...across("add", sum),
+    ...across("add", all),
   ];
+  const leaving: Stmt[] = [];
   const once = (body: readonly Stmt[]): Stmt => ({ kind: "if", test: below(column, 1), body });
   if (to) {
     const r = add(mul(to.at(0), rows), row);
-    put.push(
+    leaving.push(
       once([store(to.tops, r, load(most, 0)), store(to.totals, r, load(all, 0))]),
       store(to.sums, add(mul(r, x.depth), column), load(sum, 0)),
     );
@@ -289,14 +308,15 @@ function merge(
     const from = unflatten(o.number, o.heads);
     const query = [...headOf(x, from, row), mod(row, x.queries)];
     const shape = [...x.batch, x.queries];
-    if (blind) put.push(store(all, 0, x.op("where", apply("eq", "bool", load(all, 0), x.number(0)), x.number(1), load(all, 0))));
+    if (blind) leaving.push(store(all, 0, x.op("where", apply("eq", "bool", load(all, 0), x.number(0)), x.number(1), load(all, 0))));
     if (logs)
-      put.push(
+      leaving.push(
         once([
           store(x.buffers.get(logs)!, flatten(query, shape), x.op("fma", load(base, 0), x.number(Math.LN2), x.op("log", load(all, 0)))),
         ]),
       );
-    if (out) put.push(store(x.buffers.get(out)!, x.placeOf([...query, column]), x.op("div", load(sum, 0), load(all, 0))));
+    if (out) leaving.push(store(x.buffers.get(out)!, x.placeOf([...query, column]), x.op("div", load(sum, 0), load(all, 0))));
   }
-  return loops([P], divides(t.threads, whole) ? put : [{ kind: "if", test: below(place, whole), body: put }]);
+  const body = [...put, ...(each === 1 ? leaving : [{ kind: "if", test: below(mod(place, each), 1), body: leaving } as const])];
+  return loops([P], divides(t.threads, each * whole) ? body : [{ kind: "if", test: below(place, each * whole), body }]);
 }

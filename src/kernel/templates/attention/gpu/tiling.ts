@@ -70,14 +70,14 @@ export function tileFew(node: Node, target: Target): FewTiling | undefined {
   const piece = Math.max(1, (target.lanes * 4) / bytes);
   if (rows === undefined || rows > mostFew || typeof depth !== "number" || depth !== width || depth % piece) return undefined;
   let across = 1;
-  while (across < 32 && depth % (piece * across * 2) === 0 && (depth / (piece * across)) * piece * rows > 32) across *= 2;
+  while (across < 32 && depth % (piece * across * 2) === 0) across *= 2;
   const pieces = depth / (piece * across);
   if (pieces * piece * rows > 64) return undefined;
   const points = hi(mul(numel(batch.slice(0, -1)), heads === keyHeads ? heads : div(heads, (heads as number) / (keyHeads as number))));
   const most = hi(keys);
   const splits =
     most > worthShares && points < target.parallel ? Math.min(Math.ceil(target.parallel / points), Math.ceil(most / 512), 64) : 1;
-  let threads = Math.min(target.threads, points * splits >= 2 * target.parallel || most <= 64 ? 128 : 512);
+  let threads = Math.min(target.threads, points * splits >= 2 * target.parallel || most <= 64 ? 128 : most <= 1024 ? 256 : 512);
   while (threads > 64 && ((threads / across) * (depth + 2) + depth) * rows * 4 > Math.min(mostShared, target.sharedBytes)) threads /= 2;
   return {
     piece,
