@@ -24,6 +24,8 @@ export interface ColumnTiling {
 /** Grid points that keep most of a device busy, and rows that one grid point sums fast enough. */
 const busy = 96;
 const mostRows = 1 << 14;
+/** Sums whose accumulators a thread has registers for. */
+const mostSums = 8;
 
 /** The tiling, or undefined where other kernels do better. */
 export function tileColumns(p: Plan, lane: MergedAxis | undefined, t: Target): ColumnTiling | undefined {
@@ -32,7 +34,7 @@ export function tileColumns(p: Plan, lane: MergedAxis | undefined, t: Target): C
   const rows = hi(reduced[0]!.size);
   const large = p.group.inputs.filter((n) => hi(numel(n.type.shape)) >= rows * hi(lane.size)).map((n) => n.type.dtype);
   const vector = lanesFor(t, lane.size, large.length ? large : p.group.inputs.map((n) => n.type.dtype));
-  if (rows < 64 || rows > mostRows || vector === 1 || p.reductions.length > 4) return undefined;
+  if (rows < 64 || rows > mostRows || vector === 1 || p.reductions.length > mostSums) return undefined;
   const points = hi(numel(p.merged.filter((m) => !m.reduced).map((m) => m.size))) / vector;
   const across = [8, 4, 2, 1].find((n) => points / n >= busy && divides(n * vector, lane.size)) ?? 1;
   const threads = rows / (256 / across) >= 8 ? 512 : 256;

@@ -1,9 +1,9 @@
 /** Along which axis lanes run. */
 import { bytesOf, type DType } from "../../core/dtype.js";
-import { type Dim, hi } from "../../core/expr.js";
+import { coefficient, type Dim, hi } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import type { SpaceSizes } from "../../kernel/tiling.js";
-import type { MergedAxis, Plan } from "./space.js";
+import { contiguity, type MergedAxis, type Plan } from "./space.js";
 
 /** The kept axis along which most accesses are contiguous, the last of equals. */
 export function bestLane(p: Plan): MergedAxis | undefined {
@@ -17,7 +17,21 @@ const score = (p: Plan, m: MergedAxis): number => p.contiguous.get(m)! * Math.mi
 export function alongReduced(p: Plan): boolean {
   const reduced = p.merged.filter((m) => m.reduced).at(-1);
   const kept = bestLane(p);
-  return p.passes > 0 && (!kept || (reduced !== undefined && score(p, reduced) >= score(p, kept)));
+  if (p.passes === 0 || !kept) return p.passes > 0;
+  if (reduced === undefined) return false;
+  // What is read once for every element of a row weighs more than what is read or written once for a row, however many those are.
+  const [along, across] = [inside(p, reduced), inside(p, kept)];
+  if (along !== across && hi(reduced.size) >= 64) return along > across;
+  return score(p, reduced) >= score(p, kept);
+}
+
+/** Accesses that differ along reduced axes and are contiguous along an axis, less those that are spread. */
+function inside(p: Plan, m: MergedAxis): number {
+  const reduced = p.merged.filter((x) => x.reduced).map((x) => x.axes.at(-1)!.name);
+  return contiguity(
+    m,
+    p.indices.filter((d) => reduced.some((name) => coefficient(d, name) !== 0)),
+  );
 }
 
 /** What tilings depend on. */

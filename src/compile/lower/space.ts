@@ -170,7 +170,7 @@ function coalesce(axes: readonly SpaceAxis[], dims: Iterable<Dim>): MergedAxis[]
 }
 
 /** How accesses like lanes along a merged axis. */
-function contiguity(m: MergedAxis, indices: readonly Dim[]): number {
+export function contiguity(m: MergedAxis, indices: readonly Dim[]): number {
   const { name } = m.axes.at(-1)!;
   let score = 0;
   for (const index of indices) {
