@@ -6,6 +6,7 @@ import { fragmentAt, isOpaque } from "../../units.js";
 import { epilogueReads } from "./ahead.js";
 import { type Contract, nothing, type Product, type State } from "./contract.js";
 import { flat, leave, outputIndex, waiting } from "./leave.js";
+import { keepPart, partsOfK } from "./split.js";
 import { acrossLanes } from "./sums.js";
 import { tileAccumulators } from "./tiles.js";
 import { isShifted, unshifted } from "./words.js";
@@ -22,11 +23,13 @@ export function accumulate(x: Contract, st: State, body: readonly Stmt[]): reado
     ? forAll((p) => ({ kind: "fill", unit, acc: ref(acc, cell(p)) }), [I, J])
     : forAll((p) => store(acc, cell(p), nothing(dtype)), [I, J, L]);
   const epilogue =
-    unit && t.leave === "regrouped"
-      ? regrouped(x, st, unit)
-      : unit && t.leave === "parts"
-        ? parts(x, st, unit)
-        : each(x, st, (m, n, v, into) => leave(x, v, m, n, into));
+    partsOfK(x) > 1
+      ? each(x, st, (m, n, v, into) => keepPart(x, m, n, v, into))
+      : unit && t.leave === "regrouped"
+        ? regrouped(x, st, unit)
+        : unit && t.leave === "parts"
+          ? parts(x, st, unit)
+          : each(x, st, (m, n, v, into) => leave(x, v, m, n, into));
   const outer = t.levels.slice(0, t.accumulate).find((l) => l.axis === "k" && l.on === "loop");
   const single = !outer || (typeof total.k === "number" && total.k <= outer.tile);
   const asked = epilogueReads(x, st);
@@ -143,9 +146,12 @@ function parts(x: Contract, st: State, unit: MatrixUnit): readonly Stmt[] {
       return loops([pair], [store(part, there, load(x.acc, add(x.cell(p), 2 * h, at(pair))))]);
     }).flat(),
   );
-  const q = axis("q", (rows * block("n")) / (t.threads * lanes), "loop");
+  // Some turns at once: what the epilogue reads comes from far away.
+  const turns = (rows * block("n")) / (t.threads * lanes);
+  const some = turns % 4 === 0 ? 4 : turns % 2 === 0 ? 2 : 1;
+  const [q, u] = [axis("q", turns / some, "loop"), axis("u", some, "unroll")];
   const l = axis("l", lanes, "vector");
-  const position = mul(add(mul(at(q), t.threads), tid), lanes);
+  const position = mul(add(mul(add(mul(at(q), some), at(u)), t.threads), tid), lanes);
   const row = div(position, block("n"));
   const column = add(mod(position, block("n")), at(l));
   const m = add(sub(st.off.m, inBlock("m")), mul(div(row, unit.m), x.mr), mul(at(I), unit.m), mod(row, unit.m));
@@ -155,7 +161,7 @@ function parts(x: Contract, st: State, unit: MatrixUnit): readonly Stmt[] {
   leave(x, values, m, n, body);
   const columns: readonly Stmt[] = loops([l], whole(x, "n") ? body : [{ kind: "if", test: below(n, x.total.n), body }]);
   const out: readonly Stmt[] = whole(x, "m") ? columns : [{ kind: "if", test: below(m, x.total.m), body: columns }];
-  return loops([I], [{ kind: "barrier" }, ...loops([J], fill), { kind: "barrier" }, ...loops([q], out)]);
+  return loops([I], [{ kind: "barrier" }, ...loops([J], fill), { kind: "barrier" }, ...loops([q, u], out)]);
 }
 
 /** Epilogue in registers, then 16 rows x 64 columns at a time through a warp's own corner of shared memory, so that stores are 16 bytes. */

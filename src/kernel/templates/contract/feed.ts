@@ -3,7 +3,7 @@
  * through registers, loaded before the tile in use is multiplied and computed after it.
  */
 import { bytesOf, computeDType } from "../../../core/dtype.js";
-import { add, type Dim, div, divides, min, mod, mul, stride, sub, variable } from "../../../core/expr.js";
+import { add, type Dim, div, divides, hi, lo, min, mod, mul, stride, sub, variable } from "../../../core/expr.js";
 import {
   type Axis,
   apply,
@@ -204,7 +204,10 @@ function rounded(v: Value): Value {
   return apply("where", "f32", apply("lt", "bool", apply("and", "u32", bits, u(0x7fffffff)), u(0x7f800000)), up, v);
 }
 
-/** Tiles one turn ahead, in two slots; where everything is copied, as many turns ahead as there are slots. */
+/**
+ * A loop over tiles whose copies run as many turns ahead as there are slots to spare. What goes through registers is loaded two turns
+ * ahead and computed one turn ahead, so that a load has a whole turn to come.
+ */
 export function fed(x: Contract, roles: readonly Role[], loop: Axis, advance: Advance, inner: Inner): readonly Stmt[] {
   const depth = x.t.depth;
   const ahead = depth - 1;
@@ -216,23 +219,24 @@ export function fed(x: Contract, roles: readonly Role[], loop: Axis, advance: Ad
   const take = (n: Dim): readonly Stmt[] => ways.flatMap((w) => w.take(advance(n)));
   const give = (n: Dim): readonly Stmt[] => ways.flatMap((w) => w.give(advance(n), mod(n, depth)));
   const commit: readonly Stmt[] = copied.length ? [{ kind: "commit" }] : [];
-  const soon = (body: readonly Stmt[]): readonly Stmt[] =>
-    body.length ? [{ kind: "if", test: below(add(i, ahead), loop.size), body }] : [];
-  const first = Array.from({ length: ahead }, (_, s): readonly Stmt[] => {
-    const fill = [...take(s), ...copy(s), ...give(s)];
-    return [...(s ? [{ kind: "if" as const, test: below(s, loop.size), body: fill }] : fill), ...commit];
-  });
+  const where = (n: Dim, body: readonly Stmt[]): readonly Stmt[] =>
+    body.length && hi(loop.size) > lo(n) ? [{ kind: "if", test: below(n, loop.size), body }] : [];
+  const first = Array.from({ length: ahead }, (_, s) => [...(s ? where(s, copy(s)) : copy(0)), ...commit]).flat();
   return [
-    ...first.flat(),
+    ...take(0),
+    ...first,
+    ...give(0),
+    ...where(1, take(1)),
     ...loops(
       [loop],
       [
         ...(copied.length ? [{ kind: "wait" as const, pending: ahead - 1 }] : []),
         { kind: "barrier" },
-        ...soon([...take(add(i, ahead)), ...copy(add(i, ahead))]),
+        ...where(add(i, 1), give(add(i, 1))),
+        ...where(add(i, 2), take(add(i, 2))),
+        ...where(add(i, ahead), copy(add(i, ahead))),
         ...commit,
         ...inner(i, mod(i, depth)),
-        ...soon(give(add(i, ahead))),
       ],
     ),
   ];

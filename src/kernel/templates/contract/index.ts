@@ -4,7 +4,7 @@
  * an accumulator leaves its registers.
  */
 import { bytesOf } from "../../../core/dtype.js";
-import { add, type Dim, divides, lo, max, min, mul, sub, variable, variables } from "../../../core/expr.js";
+import { add, type Dim, divides, hi, lo, max, min, mul, sub, variable, variables } from "../../../core/expr.js";
 import { numel, showType } from "../../../core/type.js";
 import { is, type Node } from "../../../ir/node.js";
 import { dotOp } from "../../../ops/matmul.js";
@@ -13,7 +13,7 @@ import type { Target, Template } from "../../codegen.js";
 import type { Group } from "../../group.js";
 import { at, axis, type Buffer, below, indexValue, type Kernel, loops, type MatrixUnit, perWord, ref, type Stmt } from "../../kernel.js";
 import { isOpaque } from "../../units.js";
-import { substituteStmts } from "../../walk.js";
+import { finishKernel, substituteStmts } from "../../walk.js";
 import { accumulate } from "./accumulate.js";
 import { type Contract, contract, pieces, type State } from "./contract.js";
 import { fed } from "./feed.js";
@@ -21,6 +21,7 @@ import { sweep } from "./leave.js";
 import { micro } from "./micro.js";
 import { dotShape, operandsOf, orient, productsOf, stridesOf, wholeRows, wordsOf } from "./operands.js";
 import { alone, partsOf } from "./parts.js";
+import { addParts, partBuffers, partsOfK } from "./split.js";
 import { fedByWarp, pipelined, synchronous } from "./stage.js";
 import { type ContractTiling, kTile, type Problem, tileRegisters, tileShared, tileThreads } from "./tiling.js";
 import { tileCpu } from "./tilingCpu.js";
@@ -41,10 +42,12 @@ export const contractTemplate: Template = {
   epilogue: () => true,
   beside: meet,
   parts(node, target) {
+    // Where a matrix unit multiplies, grid points share k out without a product of parts in memory's order.
+    if (target.units.some((u) => takes(u, node))) return 1;
     const group = alone(node);
     return partsOf([problemOf(group), problemOf(group, true)], node.type.dtype, target, () => tile(group, target));
   },
-  lower: (group, target) => [lowerContract(group, tile(group, target))],
+  lower: (group, target) => lowerAll(group, tile(group, target)),
 };
 
 const isProduct = (n: Node): boolean => is(n, dotOp) || is(n, wideDotOp);
@@ -84,7 +87,12 @@ function problemOf(group: Group, turned?: boolean): Problem {
   const word = Math.max(1, perWord(input));
   const words = { a: wordsOf(group, "a", word, turned), b: wordsOf(group, "b", word, turned) };
   const products = { products: productsOf(group).length, operands: { a: a.length, b: b.length } };
-  return { batch: numel(batch), total, dtype, input, strides, words, ...products };
+  const after = new Set<Node>(productsOf(group));
+  for (const n of group.nodes) if (n.inputs.some((i) => after.has(i))) after.add(n);
+  const whole = numel(group.root!.type.shape);
+  const read = new Set([...after].flatMap((n) => (productsOf(group).includes(n) ? [] : n.inputs.filter((i) => group.inputs.includes(i)))));
+  const reads = [...read].filter((n) => hi(numel(n.type.shape)) >= hi(whole)).length;
+  return { batch: numel(batch), total, dtype, input, strides, reads, words, ...products };
 }
 /** Whether a matrix unit takes a product: one that rounds its operands only where the product allows it. */
 const takes = (u: MatrixUnit, root: Node): boolean =>
@@ -94,6 +102,15 @@ const takes = (u: MatrixUnit, root: Node): boolean =>
 function copies(u: MatrixUnit, { strides, input }: Problem): boolean {
   const piece = 16 / bytesOf(u.input);
   return input === u.input && [strides.a, strides.b].every((by) => by?.[1] === 1 && by[0] % piece === 0);
+}
+
+/** The kernels that a tiling describes: one, or two where k is shared out over grid points. */
+function lowerAll(group: Group, t: ContractTiling): readonly Kernel[] {
+  const first = lowerContract(group, t);
+  const x = contract(group, t);
+  if (partsOfK(x) === 1) return [first];
+  const { name, buffers, grid, threads, body } = first;
+  return [finishKernel(`${name}_parts`, buffers, grid, threads, body), addParts(x, name)];
 }
 
 /** Builds the kernel that a tiling describes. */
@@ -166,10 +183,15 @@ function withProducer(x: Contract, k: Kernel, producer: readonly Stmt[]): Kernel
 }
 
 function kernelOf(x: Contract, body: readonly Stmt[]): Kernel {
+  const split = partsOfK(x) > 1;
   const stages = [...x.stages.values()];
-  const corners = x.t.leave === "regrouped" ? [x.corners] : x.t.leave === "parts" ? [x.part] : [];
+  const corners = x.t.leave === "regrouped" ? [x.corners] : x.t.leave === "parts" && !split ? [x.part] : [];
   const waits = x.t.levels.some(
-    (l) => l.axis === "k" && x.t.levels.indexOf(l) < x.t.accumulate && !(typeof x.total.k === "number" && x.total.k <= l.tile),
+    (l) =>
+      l.axis === "k" &&
+      l.on === "loop" &&
+      x.t.levels.indexOf(l) < x.t.accumulate &&
+      !(typeof x.total.k === "number" && x.total.k <= l.tile),
   );
   const partial = waits || x.t.leave === "swept" ? [x.partial] : [];
   const globals = [...new Map([...x.buffers.values()].map((b) => [b.name, b])).values()];
@@ -177,7 +199,15 @@ function kernelOf(x: Contract, body: readonly Stmt[]): Kernel {
   const dims = [...sizes.reduce<Map<string, Dim>>((found, d) => variables(d, found), new Map()).values()];
   return {
     name: x.group.name,
-    buffers: [...globals, ...stages, ...corners, ...partial, ...(x.spills ? [x.spilled] : []), ...x.registers()],
+    buffers: [
+      ...globals,
+      ...stages,
+      ...corners,
+      ...partial,
+      ...(split ? partBuffers(x) : []),
+      ...(x.spills ? [x.spilled] : []),
+      ...x.registers(),
+    ],
     dims,
     grid: x.points,
     threads: x.t.threads,

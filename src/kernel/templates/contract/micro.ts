@@ -18,8 +18,8 @@ export function micro(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   const size = x.t.levels.findLast((l) => l.axis === "k")!.tile;
   const kk = axis("kk", ceilDiv(size, unit.k), "unroll");
   const k = mul(at(kk), unit.k);
-  const where = (role: Role, i: Dim, more: Dim = 0): Dim =>
-    x.place(role, add(x.relative(role, st, across(role)), i), add(x.relative(role, st, "k"), k, more), slot);
+  // A tile has all of its k at once.
+  const where = (role: Role, i: Dim, more: Dim = 0): Dim => x.place(role, add(x.relative(role, st, across(role)), i), add(k, more), slot);
   if (unit.operands === "registers") return loops([kk], fragments(x, unit, where));
   const from = (o: Operand, i: Dim): Ref => ref(x.stages.get(o)!, where(o.role, i));
   const mma = (p: Product): Stmt => {

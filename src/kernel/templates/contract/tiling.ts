@@ -85,6 +85,8 @@ export interface Problem {
   readonly dtype: DType;
   /** What operands hold. */
   readonly input: DType;
+  /** Tensors of the result's size that the epilogue reads. */
+  readonly reads: number;
   /** Strides of an operand across (m or n) and along k where it is a plain affine view of a buffer: nothing to compute, no masks. */
   readonly strides: Readonly<Record<Role, readonly [across: number, k: number] | undefined>>;
   /** Narrow neighbours along k are words in memory, whatever rows look like. */
@@ -176,10 +178,19 @@ const clocks = {
   shared: 128,
   arriving: 48,
   /** What is not hidden where a processor has one block: barriers, and the way from shared memory into registers. */
-  turn: 300,
+  turn: 600,
   /** Before the first turn and after the last. */
-  block: 1800,
+  block: 1500,
+  /** A round of an epilogue, 16 elements a thread: one that reads waits for memory. */
+  leave: 200,
+  read: 1000,
+  /** A second kernel, and the bytes that it reads in a clock. */
+  launch: 3500,
+  memory: 2000,
 } as const;
+/** Parts that k may be cut in, and bytes that they may take. */
+const cuts = [1, 2, 3, 4, 6, 8];
+const mostParts = 64 << 20;
 
 /** A block for units that take registers: the one whose turns are over first, all blocks of the product together. */
 export function tileRegisters(u: MatrixUnit, p: Problem, t: Target): ContractTiling {
@@ -189,8 +200,9 @@ export function tileRegisters(u: MatrixUnit, p: Problem, t: Target): ContractTil
   const depth = typeof k === "number" && k <= deepest / 2 ? Math.max(u.k, k <= deepest / 4 ? deepest / 4 : deepest / 2) : deepest;
   const processors = Math.max(1, t.parallel / 2);
   const stages = 3;
-  const cost = ({ m: bm, n: bn, warps }: (typeof blocks)[number]): number => {
-    const all = most(p.batch) * Math.ceil(most(m) / bm) * Math.ceil(most(n) / bn);
+  const parts = (cut: number): number => (cut > 1 ? cut * most(m) * most(n) * 4 * p.products : 0);
+  const cost = ({ m: bm, n: bn, warps }: (typeof blocks)[number], cut: number): number => {
+    const all = cut * most(p.batch) * Math.ceil(most(m) / bm) * Math.ceil(most(n) / bn);
     const each = Math.ceil(all / processors);
     const [rowsA, rowsB] = [p.operands.a * bm, p.operands.b * bn];
     const bytes = stages * (rowsA + rowsB) * (depth * size + 16);
@@ -200,13 +212,23 @@ export function tileRegisters(u: MatrixUnit, p: Problem, t: Target): ContractTil
     const out = (warps[0] * warps[1] * (p.operands.a * mr + p.operands.b * nr) * depth * size) / clocks.shared;
     const arriving = ((rowsA + rowsB) * depth * size) / clocks.arriving;
     const rounds = Math.ceil(each / together);
-    const turns = Math.ceil(most(k) / depth);
-    return turns * (each * Math.max(products, out, arriving) + rounds * clocks.turn) + rounds * clocks.block;
+    const turns = Math.ceil(most(k) / depth / cut);
+    const leaves = (bm * bn) / (32 * warps[0] * warps[1] * 16);
+    const leave = leaves * (p.reads && cut === 1 ? clocks.read : clocks.leave);
+    const second = cut > 1 ? clocks.launch + (2 * parts(cut)) / clocks.memory : 0;
+    return turns * (each * Math.max(products, out, arriving) + rounds * clocks.turn) + rounds * (clocks.block + leave) + second;
   };
   // Every product of the kernel has accumulators of its own.
   const held = blocks.filter((b) => (b.m * b.n * p.products) / (32 * b.warps[0] * b.warps[1]) <= mostHeld);
-  const best = held.map((b) => ({ b, cost: cost(b) })).reduce((x, y) => (y.cost < x.cost ? y : x)).b;
-  return { ...tileUnit(u, { m: best.m, n: best.n, k: depth }, best.warps, stages, 8), leave: "parts" };
+  const whole = typeof k === "number" && p.batch === 1 && most(m) * most(n) * 4 * p.products < mostParts;
+  const ways = (whole ? cuts : [1]).filter((c) => c === 1 || (parts(c) <= mostParts && most(k) >= 4 * c * depth));
+  const choices = held.flatMap((b) => ways.map((cut) => ({ b, cut, cost: cost(b, cut) })));
+  const { b, cut } = choices.reduce((x, y) => (y.cost < x.cost ? y : x));
+  const uncut = { ...tileUnit(u, { m: b.m, n: b.n, k: depth }, b.warps, stages, 8), leave: "parts" } as const;
+  if (cut === 1) return uncut;
+  const part: Level = { axis: "k", tile: Math.ceil(most(k) / depth / cut) * depth, on: "grid" };
+  const later = (s: Stage): Stage => ({ ...s, after: s.after + 1 });
+  return { ...uncut, levels: [part, ...uncut.levels], a: later(uncut.a!), b: later(uncut.b!), accumulate: uncut.accumulate + 1 };
 }
 
 /** Tensor cores fed through shared memory. */
