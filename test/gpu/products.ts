@@ -24,6 +24,7 @@ const sizes: readonly (readonly [m: number, k: number, n: number])[] = [
   [256, 1024, 512],
   [200, 768, 768],
   [64, 2048, 64],
+  [48, 8200, 96],
 ];
 /** What is computed of the product of a [m, k] and w [n, k]; of `rows` w is [k, n], of `turned` a is [k, m]; v is like w. */
 const uses: Readonly<Record<string, (a: Node, w: Node, bias: Node, v: Node) => Node[]>> = {
