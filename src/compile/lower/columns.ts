@@ -25,7 +25,7 @@ export interface ColumnTiling {
 const busy = 96;
 const mostRows = 1 << 14;
 /** Sums whose accumulators a thread has registers for. */
-const mostSums = 8;
+const mostSums = 16;
 
 /** The tiling, or undefined where other kernels do better. */
 export function tileColumns(p: Plan, lane: MergedAxis | undefined, t: Target): ColumnTiling | undefined {

@@ -69,13 +69,25 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
     const lanes = (pass: Pass): readonly Stmt[] => {
       const start = pass.sums.map((s) => store(s.result, slot, s.start));
       const body = nest(pass.body);
-      const swept = body.length ? loops([...loopOf.values()], [...streams(body, ua, va), ...body]) : [];
+      const swept = body.length ? sweep([...streams(body, ua, va), ...body]) : [];
       return [...nest(pass.before), ...loops(cells, substituteStmts(start, new Map(), how)), ...swept];
     };
     // Without reductions there is one nest, and names stay in it.
     if (p.passes === 0) return nest([...e.passes.flatMap((x) => [...x.before, ...x.body]), ...e.end]);
     const end = window ? loops(cells, substituteStmts(partials(position(ua, va), slot), new Map(), how)) : nest(e.end);
     return [...e.passes.flatMap(lanes), ...end];
+  }
+
+  /** A body for every row. A thread of a GPU has the loads of several rows on their way at once. */
+  function sweep(body: readonly Stmt[]): readonly Stmt[] {
+    const axes = [...loopOf.values()];
+    const last = axes.at(-1);
+    const size = last?.size;
+    const rows = t.threads > 1 && typeof size === "number" ? [8, 4, 2].find((n) => size % n === 0 && size >= 4 * n) : undefined;
+    if (!last || !rows) return loops(axes, body);
+    const [turn, row] = [axis(p.fresh("q"), (size as number) / rows, "loop"), axis(p.fresh("r"), rows, "unroll")];
+    const here = substituteStmts(body, new Map([[last.name, add(mul(at(turn), rows), at(row))]]));
+    return loops([...axes.slice(0, -1), turn, row], here);
   }
 
   /** Asks for the same columns some rows ahead. */
