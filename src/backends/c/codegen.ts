@@ -206,12 +206,14 @@ export const c: Dialect = {
   word: (b, i, lanes) => `${on("word_u32", lanes)}(${b.name} + ${i})`,
   wide: () => unsupported("unrolled lanes"),
   wideLane: () => unsupported("unrolled lanes"),
-  store: (b, i, [v], lanes, stream) =>
-    stream && [16, 32, 64].includes(lanes * bytesOf(b.dtype)) && b.dtype !== "bool"
+  store: (b, i, [value], lanes, stream) => {
+    const v = unrounded(value!, b.dtype, lanes);
+    return stream && [16, 32, 64].includes(lanes * bytesOf(b.dtype)) && b.dtype !== "bool"
       ? `${on(`stream_${b.dtype}`, lanes)}(${b.name} + ${i}, ${v});`
       : lanes === 1 && !["f16", "bf16", "bool"].includes(b.dtype)
         ? `${b.name}[${i}] = ${v};`
-        : `${on(`store_${b.dtype}`, lanes)}(${b.name} + ${i}, ${v});`,
+        : `${on(`store_${b.dtype}`, lanes)}(${b.name} + ${i}, ${v});`;
+  },
   atomic: (o, b, i, v) => `${call(`atomic_${o}_${b.dtype}`, 1, [`${b.name} + ${i}`, v])};`,
   hold: (v, storage, lanes) => (isHalf(storage) ? call(`round_${storage}`, lanes, [v]) : v),
   across: (o, x, dtype, lanes) => call(`across_${o}_${dtype}`, lanes, [x]),
@@ -230,6 +232,17 @@ export const c: Dialect = {
   ...amxWords,
   finish,
 };
+/** What is rounded to a half float on its way into a buffer of them: the store rounds it, and the same way. */
+function unrounded(text: string, dtype: DType, lanes: number): string {
+  const head = isHalf(dtype) ? `${on(`round_${dtype}`, lanes)}(` : "";
+  if (!head || !text.startsWith(head)) return text;
+  let depth = 1;
+  for (let i = head.length; i < text.length - 1; i++) {
+    if (text[i] === "(") depth++;
+    else if (text[i] === ")" && --depth === 0) return text;
+  }
+  return text.slice(head.length, -1);
+}
 /** A constant lane, or a running one of a copy: the vector itself stays in its register. */
 const laneOf = (x: string, l: number | string, dtype: string, lanes: number): string =>
   typeof l === "number" ? `(${x})[${l}]` : `((const ${on(dtype, 1)}*)(const ${on(dtype, lanes)}[1]){${x}})[${l}]`;
