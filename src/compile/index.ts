@@ -38,7 +38,6 @@ export const standardPasses = (codegen: Codegen): readonly Pass[] => [
   cse,
   canonicalize,
   attentionRows(codegen),
-  canonicalize,
   transposedProducts,
   splitProducts(codegen),
   narrowCats(codegen.target),

@@ -71,6 +71,6 @@ const backward = [
 test("a layer of BERT is 16 launches forward and backward", () => {
   const [two, three] = [bertLaunches(2), bertLaunches(3)];
   expect(three.length - two.length).toBe(forward.length + backward.length);
-  expect(three.slice(9, 16)).toEqual(forward);
-  expect(three.slice(42, 51)).toEqual(backward);
+  expect(three.slice(8, 15)).toEqual(forward);
+  expect(three.slice(41, 50)).toEqual(backward);
 });

@@ -6,6 +6,7 @@ import { mapped, type Pass, replaceRoots, withInputs } from "../../ir/rewrite.js
 import type { Codegen } from "../../kernel/codegen.js";
 import { attentionOp } from "../../ops/attention.js";
 import { permute, permuteOp } from "../../ops/movement.js";
+import { canonicalize } from "./canonicalize.js";
 import { claimOf } from "./claim.js";
 
 /**
@@ -39,7 +40,8 @@ export function attentionRows(codegen: Codegen): Pass {
           to.set(n, n.attrs.index === 0 ? permute(made, swapAxes(made.type.shape.length)) : made);
         }
       }
-      return order.every((n) => to.get(n) === n) ? g : replaceRoots(g, (n) => to.get(n)!);
+      // What turned the result back meets its turning, and both are gone.
+      return order.every((n) => to.get(n) === n) ? g : canonicalize.run(replaceRoots(g, (n) => to.get(n)!));
     },
   };
 }
