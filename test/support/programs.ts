@@ -1,6 +1,8 @@
 /** For tests: a small program written by hand, for any backend. */
+import { render } from "../../src/backends/wasm/codegen.js";
 import { add, ceilDiv, mul, variable } from "../../src/core/expr.js";
-import type { Program, TargetKey } from "../../src/runtime/program.js";
+import { apply, at, axis, type Buffer, below, constant, type Kernel, load, loops, type Stmt, store } from "../../src/kernel/kernel.js";
+import type { KernelCode, Program, TargetKey } from "../../src/runtime/program.js";
 
 const n = variable("n", 0, 1 << 24);
 const block = 4096;
@@ -40,9 +42,33 @@ const sources: Readonly<Record<string, readonly [string, string, string]>> = {
   ],
 };
 
+/** The same for WebAssembly, which is made of kernels. */
+function inWasm(): readonly (string | Uint8Array)[] {
+  const buffer = (name: string, size: Buffer["size"], writes = false): Buffer => ({ name, dtype: "f32", space: "global", size, writes });
+  const [x, t, k, y, c] = [buffer("x", n), buffer("t", n, true), buffer("k", 1), buffer("y", n, true), buffer("c", 1, true)];
+  const within = axis("i", block, "loop");
+  const i = add(mul(variable("pid", 0, 4095), block), at(within));
+  const kernel = (name: string, buffers: readonly Buffer[], body: readonly Stmt[], grid = 1): Kernel => ({
+    name,
+    buffers,
+    dims: grid > 1 ? [n] : [],
+    grid,
+    threads: 1,
+    body,
+  });
+  const each = (name: string, buffers: readonly Buffer[], body: Stmt): Kernel =>
+    kernel(name, buffers, loops([within], [{ kind: "if", test: below(i, n), body: [body] }]), 4096);
+  const kernels = [
+    each("twice", [x, t], store(t, i, apply("add", "f32", load(x, i), load(x, i)))),
+    each("scale", [t, k, y], store(y, i, apply("mul", "f32", load(t, i), load(k, 0)))),
+    kernel("count", [c], [store(c, 0, apply("add", "f32", load(c, 0), constant(1, "f32")))]),
+  ];
+  return kernels.map((each): KernelCode["source"] => render(each, { relaxed: false }).source);
+}
+
 /** y = (x + x) * 3 by way of a temporary, and `calls` counts: three kernels, one symbolic dim, a constant and a state. */
 export function tripled(key: TargetKey): Program {
-  const [twice, scale, count] = sources[key.backend] ?? ["", "", ""];
+  const [twice, scale, count] = (key.backend === "wasm" ? inWasm() : (sources[key.backend] ?? ["", "", ""])) as [string, string, string];
   return {
     version: 1,
     name: "tripled",

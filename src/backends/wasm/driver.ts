@@ -183,7 +183,7 @@ function take(f: Func, block: Code, thread: Code, version: Code): Code {
  */
 function serve(f: Func): Code {
   const [block, self, version] = [f.read(0), f.read(1), f.read(2)];
-  const [round, heard] = [f.local("i32"), f.local("i32")];
+  const [round, heard, found] = [f.local("i32"), f.local("i32"), f.local("i32")];
   const helps = op("i32.ne", self, i32(0));
   const closing = load(block, control.stop);
   const mail = op("i32.gt_s", load(block, control.mail), version);
@@ -201,8 +201,12 @@ function serve(f: Func): Code {
     f.write(round, i32(0));
   });
   const body = f.aside(() => {
+    // Work is looked for before mail: what was sent before the work began is then seen.
+    f.write(found, work);
     f.push(branch(closing, [giveBack(i32(2))]), branch(mail, [giveBack(i32(1))]));
-    f.push(branch(work, [branch(helps, [take(f, block, self, version)], [giveBack(i32(3))]), ...f.aside(() => f.write(round, i32(0)))]));
+    f.push(
+      branch(f.read(found), [branch(helps, [take(f, block, self, version)], [giveBack(i32(3))]), ...f.aside(() => f.write(round, i32(0)))]),
+    );
     f.write(round, add(f.read(round), i32(1)));
     const long = select(op("i32.and", helps, load(block, control.busy)), i32(rounds.busy), i32(rounds.idle));
     f.push(branch(op("i32.gt_u", f.read(round), long), sleep));
