@@ -232,13 +232,16 @@ function difference(a: Float32Array, b: Float32Array): number {
   return most / Math.max(largest, 1e-30);
 }
 
+/** Calls of a turn, where one takes so many seconds. */
+const callsOf = (seconds: number): number => Math.max(1, Math.min(64, Math.round(budget.turn / seconds)));
+
 /** Times everyone in turn, until each has had its time. */
 async function race(sides: readonly Side[]): Promise<void> {
   for (const s of sides) {
     // The first calls are slower: a turn is as many calls as fit in its time once they run warm.
     const first = await s.time(1);
     const once = first > budget.long ? first : Math.min(first, await s.time(3));
-    s.calls = Math.max(1, Math.min(64, Math.round(budget.turn / once)));
+    s.calls = callsOf(once);
     await pause(settle);
   }
   const rounds = (s: Side): number => s.seconds.length;
@@ -252,6 +255,8 @@ async function race(sides: readonly Side[]): Promise<void> {
       const seconds = await s.time(s.calls);
       s.seconds.push(seconds);
       s.spent += seconds * s.calls;
+      // What was disturbed while it was first looked at gets the calls that fit after all.
+      s.calls = Math.max(s.calls, callsOf(seconds));
       await pause(settle);
     }
   }
