@@ -4,6 +4,7 @@ import type { Backend } from "./kernel/codegen.js";
 export const backends: Readonly<Record<string, () => Promise<Backend>>> = {
   c: async () => (await import("./backends/c/index.js")).c,
   cuda: async () => (await import("./backends/cuda/index.js")).cuda,
+  webgpu: async () => (await import("./backends/webgpu/index.js")).webgpu,
   wasm: async () => (await import("./backends/wasm/index.js")).wasm,
   js: async () => (await import("./backends/js/index.js")).js,
   interp: async () => (await import("./backends/interp/index.js")).interp,

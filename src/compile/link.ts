@@ -62,7 +62,8 @@ export function link(
   });
 
   const homes = [...lives.keys()];
-  const memory = planMemory([...lives.values(), ...scratch.map(({ slot, at }) => ({ bytes: slotBytes(slot), first: at, last: at }))]);
+  const held = [...lives.values(), ...scratch.map(({ slot, at }) => ({ bytes: slotBytes(slot), first: at, last: at }))];
+  const memory = planMemory(held, codegen.target.alignment);
   const offsets = new Map<Slot, Dim>();
   for (const [i, h] of homes.entries()) offsets.set(h, memory.offsets[i]!);
   for (const [i, { slot }] of scratch.entries()) offsets.set(slot, memory.offsets[homes.length + i]!);

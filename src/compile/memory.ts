@@ -14,15 +14,15 @@ export interface MemoryPlan {
   readonly arena: Dim;
 }
 
-/** Every offset is a multiple of this many bytes. */
+/** Every offset is a multiple of this many bytes, or of more where a device asks for more. */
 export const alignment = 64;
-const aligned = (bytes: Dim): Dim => mul(ceilDiv(bytes, alignment), alignment);
 
 /**
  * Places lifetimes in one arena so that those that overlap in time do not overlap in bytes. Known sizes are placed largest first into
  * the lowest gap that fits; symbolic sizes share slots, in order of time, above them.
  */
-export function planMemory(lifetimes: readonly Lifetime[]): MemoryPlan {
+export function planMemory(all: readonly Lifetime[], multiple: number = alignment): MemoryPlan {
+  const lifetimes = all.map((x) => ({ ...x, bytes: mul(ceilDiv(x.bytes, multiple), multiple) }));
   const offsets = new Array<Dim>(lifetimes.length).fill(0);
   const known: number[] = [];
   const symbolic: number[] = [];
@@ -37,7 +37,7 @@ export function planMemory(lifetimes: readonly Lifetime[]): MemoryPlan {
 
 /** Largest first, each into the lowest gap between what overlaps with it in time. */
 function largestFirst(all: readonly Lifetime[], which: readonly number[], offsets: Dim[]): number {
-  const size = (i: number): number => aligned(all[i]!.bytes) as number;
+  const size = (i: number): number => all[i]!.bytes as number;
   const placed: number[] = [];
   let arena = 0;
   for (const i of which.toSorted((a, b) => size(b) - size(a) || all[a]!.first - all[b]!.first)) {
@@ -67,7 +67,7 @@ function largestFirst(all: readonly Lifetime[], which: readonly number[], offset
 
 /** The smallest free range that fits, as time goes by: for programs with very many temporaries. */
 function inOrderOfTime(all: readonly Lifetime[], which: readonly number[], offsets: Dim[]): number {
-  const size = (i: number): number => aligned(all[i]!.bytes) as number;
+  const size = (i: number): number => all[i]!.bytes as number;
   const starts = which.toSorted((a, b) => all[a]!.first - all[b]!.first);
   const ends = which.toSorted((a, b) => all[a]!.last - all[b]!.last);
   const free: { at: number; size: number }[] = [];
@@ -117,8 +117,7 @@ interface SharedSlot {
 function shareSlots(all: readonly Lifetime[], which: readonly number[], offsets: Dim[], base: number): Dim {
   const slots: SharedSlot[] = [];
   for (const i of which.toSorted((a, b) => all[a]!.first - all[b]!.first || typical(all[b]!.bytes) - typical(all[a]!.bytes))) {
-    const { first, last } = all[i]!;
-    const bytes = aligned(all[i]!.bytes);
+    const { bytes, first, last } = all[i]!;
     const about = typical(bytes);
     let best: SharedSlot | undefined;
     let score = Number.POSITIVE_INFINITY;

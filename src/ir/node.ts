@@ -80,6 +80,8 @@ export interface Sample {
   readonly grid?: number;
   /** dtypes under test; default: what the op's family says. */
   readonly test?: readonly DType[];
+  /** NaN, infinities or the sign of a zero on the way decide its results: compared where `Target.ieee` says that code keeps to them. */
+  readonly special?: true;
   /** Not checked by finite differences (discontinuous at the samples), with the reason. */
   readonly noGrad?: string;
   call(...inputs: Node[]): Node | readonly Node[];

@@ -73,6 +73,8 @@ export interface Target {
   readonly maxGrid: number;
   /** Largest single buffer binding in bytes. */
   readonly maxBinding: number;
+  /** Bytes that the place of every temporary is a multiple of; absent where 64 will do. */
+  readonly alignment?: number;
   /** Narrowest store in bytes that does not race with its neighbours. */
   readonly storeBytes: number;
   readonly atomics: ReadonlySet<DType>;

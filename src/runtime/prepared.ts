@@ -1,26 +1,28 @@
-/** A loaded program's addresses, kept between calls and patched where buffers moved. */
+/** A loaded program's sizes and addresses, kept between calls and patched where buffers moved. */
 import type { Allocation, Call } from "./device.js";
 import { checkBuffers, type Layout, layoutOf, sameNumbers } from "./encode.js";
 import type { Program } from "./program.js";
 
-/** Where a device's memory lies. */
-export interface Addresses {
+/** Where a device's memory lies: `A` is an address, or what a device has instead of one. */
+export interface Addresses<A = bigint> {
   /** Address of the caller's buffer. */
-  of(a: Allocation): bigint;
+  of(a: Allocation): A;
   /** Address of the arena, of at least that many bytes. */
-  arena(bytes: number): bigint;
+  arena(bytes: number): A;
+  /** An address so many bytes behind another. */
+  within(base: A, offset: number): A;
 }
 
-/** What a device with addresses keeps of a program. `write` lays everything out for new sizes, `move` patches one buffer's address. */
-export abstract class Prepared<P extends Addresses> {
+/** What a device keeps of a loaded program. `write` lays everything out for new sizes, `move` patches one buffer's address. */
+export abstract class Prepared<P extends Addresses<A>, A = bigint> {
   readonly program: Program;
-  readonly #constants: readonly (bigint | undefined)[];
+  readonly #constants: readonly (A | undefined)[];
   #dims: readonly number[] | undefined;
   #last: (Allocation | undefined)[] = [];
-  #arena = 0n;
+  #arena: A | undefined;
   #layout: Layout = { sizes: {}, bytes: [], arenaBytes: 0, offsets: [] };
 
-  constructor(program: Program, constants: readonly (bigint | undefined)[]) {
+  constructor(program: Program, constants: readonly (A | undefined)[]) {
     this.program = program;
     this.#constants = constants;
   }
@@ -34,9 +36,9 @@ export abstract class Prepared<P extends Addresses> {
   }
 
   /** Address of a buffer of the call that was prepared last. */
-  address(buffer: number, places: P): bigint {
+  address(buffer: number, places: P): A {
     const offset = this.#layout.offsets[buffer];
-    if (offset !== undefined) return this.#arena + BigInt(offset);
+    if (offset !== undefined) return places.within(this.#arena!, offset);
     return this.#constants[buffer] ?? places.of(this.#last[buffer]!);
   }
 
@@ -72,11 +74,11 @@ export abstract class Prepared<P extends Addresses> {
     if (arena !== this.#arena) {
       this.#arena = arena;
       offsets.forEach((offset, i) => {
-        if (offset !== undefined) this.move(i, () => arena + BigInt(offset));
+        if (offset !== undefined) this.move(i, () => places.within(arena, offset));
       });
     }
   }
 
   protected abstract write(places: P): void;
-  protected abstract move(buffer: number, address: () => bigint): void;
+  protected abstract move(buffer: number, address: () => A): void;
 }

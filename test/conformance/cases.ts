@@ -17,6 +17,8 @@ export interface Case {
   readonly op: string;
   readonly roots: readonly Node[];
   readonly feeds: ReadonlyMap<Node, NdArray>;
+  /** As in its sample. */
+  readonly special?: boolean;
   /** Fed leaves that live between calls, and what they become. */
   readonly updates?: readonly Update[];
 }
@@ -40,7 +42,7 @@ export function makeCase(op: Subject, sample: Sample, at: number, dtype: DType, 
     feeds.set(node, apart && isFloat(own) ? drawApart(next, own, shape, mine) : draw(next, own, shape, mine, sample.grid));
     return node;
   });
-  return { name, op: op.name, roots: resultsOf(sample.call(...inputs)), feeds };
+  return { name, op: op.name, roots: resultsOf(sample.call(...inputs)), feeds, special: sample.special ?? false };
 }
 function resultsOf(got: Node | readonly Node[]): Node[] {
   const list = "op" in got ? [got] : got;
@@ -63,7 +65,7 @@ export function derivative(c: Case): Case | undefined {
   const roots = vjp(from, cts, wrt).filter((g): g is Node => g !== null);
   if (!roots.length) return undefined;
   const used = new Set(topo(roots));
-  return { name: `d ${c.name}`, op: c.op, roots, feeds: new Map([...feeds].filter(([n]) => used.has(n))) };
+  return { ...c, name: `d ${c.name}`, roots, feeds: new Map([...feeds].filter(([n]) => used.has(n))) };
 }
 
 /** Something with samples: an op, or a function made of ops, whose name then ends in `()`. */
@@ -81,6 +83,8 @@ export const subjects = (): Subject[] => [
 export interface Choice {
   /** Ops by name; default all. */
   readonly ops?: readonly string[];
+  /** The first samples of each op; default all. */
+  readonly samples?: number;
   /** Dtypes; default all. */
   readonly dtypes?: ReadonlySet<DType>;
   /** Dtypes of derivative cases. */
@@ -100,7 +104,7 @@ export function allCases(choice: Choice = {}): { readonly cases: Case[]; readonl
   };
   for (const op of subjects()) {
     if (choice.ops && !choice.ops.includes(op.name)) continue;
-    op.samples.forEach((sample, at) => {
+    op.samples.slice(0, choice.samples).forEach((sample, at) => {
       for (const dtype of dtypesOf(sample)) {
         if (choice.dtypes && !choice.dtypes.has(dtype)) continue;
         const name = `${op.name}.${at} ${dtype}`;

@@ -42,7 +42,7 @@ const indexed = (shapes: Shapes, most: number, call: Call, more: Partial<Sample>
 });
 const pair = ({ values, indices }: { values: Node; indices: Node }): Node[] => [values, indices];
 const nonFinite = (x: Node): Node => o.div(x, o.mul(x, 0));
-const wildSamples = { grid: 1 / 8, noGrad: "NaN and infinities" };
+const wildSamples = { grid: 1 / 8, noGrad: "NaN and infinities", special: true } as const;
 
 /** By name of the function. */
 export const functionSamples: Readonly<Record<string, readonly Sample[]>> = {
@@ -234,7 +234,7 @@ export const functionSamples: Readonly<Record<string, readonly Sample[]>> = {
   ],
   xlogy: [stepped([[6], [6]], (a, b) => o.xlogy(a, o.abs(b)), { test: ["f32", "f64"], noGrad: "log 0", grid: 1 })],
   sinc: [stepped([[9]], (x) => o.sinc(x), { test: ["f32", "f64"], grid: 1 / 2 })],
-  copysign: [stepped([[6], [6]], (a, b) => o.copysign(a, o.mul(b, 0)), { test: ["f32", "f16", "f64"] })],
+  copysign: [stepped([[6], [6]], (a, b) => o.copysign(a, o.mul(b, 0)), { test: ["f32", "f16", "f64"], special: true })],
   round: [
     stepped(
       [[4, 5]],

@@ -16,6 +16,8 @@ export interface ConformanceOptions {
   /** Dtypes of derivative graphs; default f32. */
   readonly derivatives?: readonly DType[];
   readonly threads?: number;
+  /** Samples of each op that run; default all. */
+  readonly samples?: number;
   /** Why the suite cannot run here; printed. */
   readonly skip?: string | undefined;
 }
@@ -31,6 +33,7 @@ export function conformance(backend: Backend, options: ConformanceOptions = {}):
   const only = process.env.TREEPIE_OPS?.split(",");
   const { cases, failed } = allCases({
     ...(only && { ops: only }),
+    ...(options.samples && { samples: options.samples }),
     ...(options.dtypes && { dtypes: new Set(options.dtypes) }),
     derivatives: options.derivatives ?? ["f32"],
   });

@@ -18,6 +18,7 @@ import { HostTensor, openDevice, openSafetensors, Session } from "../../src/runt
 import { fromBytes, noGrad, tensor } from "../../src/tensor/index.js";
 import { useDevice } from "../support/devices.js";
 import { hasCompiler } from "../support/kernels-in-c.js";
+import { withoutWebGpu } from "../support/webgpu.js";
 import { makeFolder, stories } from "./folder.js";
 
 beforeAll(() => useDevice());
@@ -34,10 +35,12 @@ async function tokensOf(m: LanguageModel, prompt: readonly number[], options: Ge
 }
 
 const trained = stories();
-/** Without a compiler, the reason is printed, and JavaScript and WebAssembly alone are tested. */
-const devices = hasCompiler() ? ["js", "wasm", "c"] : ["js", "wasm"];
+const noGpu = await withoutWebGpu();
+if (noGpu) console.error(`the published text on webgpu skipped: ${noGpu}`);
+/** Where a device is not there, the reason is printed. */
+const devices = ["js", "wasm", ...(hasCompiler() ? ["c"] : []), ...(noGpu ? [] : ["webgpu"])];
 describe.skipIf(!trained)("stories260K, a trained Llama", () => {
-  test.each(devices)("gives its published text on %s", async (device) => {
+  test.each(devices)("gives its published text on %s", { timeout: 300_000 }, async (device) => {
     const m = await loadModel(trained!, { device, maxLength: 256 });
     let text = "";
     for await (const piece of m.generate("", { maxTokens: 200 })) text += piece;

@@ -18,11 +18,22 @@ const cuda = (name: string, parameters: string, body: string): string =>
   `extern "C" __global__ void __launch_bounds__(1) ${name}(${parameters}) { const long long p = blockIdx.x; ${body} }`;
 const cudaEach = (body: string): string => `for (long long i = p * ${block}; i < (p + 1) * ${block} && i < n; i++) { ${body} }`;
 
+const wgsl = (name: string, buffers: readonly string[], dims: boolean, body: string): string =>
+  `${buffers.map((b, i) => `@group(0) @binding(${i}) var<storage, ${b.endsWith("!") ? "read_write" : "read"}> ${b.replace("!", "")}: array<f32>;`).join("\n")}
+${dims ? `struct Dims { n: i32 }\n@group(0) @binding(${buffers.length}) var<uniform> dims: Dims;` : ""}
+@compute @workgroup_size(1) fn ${name}(@builtin(workgroup_id) group: vec3<u32>) { let p = i32(group.x); ${body} }`;
+const wgslEach = (body: string): string => `for (var i = p * ${block}; i < min((p + 1) * ${block}, dims.n); i++) { ${body} }`;
+
 const sources: Readonly<Record<string, readonly [string, string, string]>> = {
   cuda: [
     cuda("twice", "const float* x, float* t, long long n", cudaEach("t[i] = x[i] + x[i];")),
     cuda("scale", "const float* t, const float* k, float* y, long long n", cudaEach("y[i] = t[i] * k[0];")),
     cuda("count", "float* c", "c[0] += 1;"),
+  ],
+  webgpu: [
+    wgsl("twice", ["x", "t!"], true, wgslEach("t[i] = x[i] + x[i];")),
+    wgsl("scale", ["t", "k", "y!"], true, wgslEach("y[i] = t[i] * k[0];")),
+    wgsl("count", ["c!"], false, "c[0] += 1.0;"),
   ],
   c: [
     c(
@@ -80,11 +91,11 @@ export function tripled(key: TargetKey): Program {
     buffers: [
       { role: "input", dtype: "f32", size: n },
       { role: "output", dtype: "f32", size: n },
-      { role: "temp", dtype: "f32", size: n, offset: 64 },
+      { role: "temp", dtype: "f32", size: n, offset: 256 },
       { role: "constant", dtype: "f32", size: 1, data: new Uint8Array(new Float32Array([3]).buffer) },
       { role: "state", dtype: "f32", size: 1 },
     ],
-    arena: add(mul(n, 4), 64),
+    arena: add(mul(n, 4), 256),
     prelude: "",
     kernels: [
       { entry: "twice", source: twice, threads: 1, sharedBytes: block * 4, writes: [false, true] },

@@ -132,6 +132,7 @@ class CDevice implements Device {
     this.#places = {
       of: (a) => (a as NativeBlock).place,
       arena: (bytes) => this.#arena.atLeast(bytes, 0n),
+      within: (base, offset) => base + BigInt(offset),
       words: (words, old) => this.#words(words, old),
       copy: n.copy,
     };

@@ -82,35 +82,6 @@ describe.skipIf(!fake)("the cuda device", () => {
     device.free(a);
   });
 
-  test("copies are launches too", async () => {
-    const sizes = [1, 15, 16, 16_384, 16_385, 40_000];
-    const p: Program = {
-      ...onState("copies", [], []),
-      state: [],
-      buffers: sizes.flatMap((size) => [
-        { role: "input", dtype: "u8", size },
-        { role: "output", dtype: "u8", size },
-      ]),
-      steps: sizes.map((_, i) => ({ kind: "copy", from: 2 * i, to: 2 * i + 1 })),
-    };
-    const loaded = await device.load(p);
-    const from = sizes.map((n) => Uint8Array.from({ length: n }, (_, i) => (i * 7 + n) % 256));
-    const buffers = sizes.flatMap((n) => [device.alloc(n), device.alloc(n)]);
-    from.forEach((data, i) => {
-      device.write(buffers[2 * i]!, 0, data);
-    });
-    const before = device.counters.launches;
-    for (let round = 0; round < 3; round++) {
-      for (let i = 0; i < sizes.length; i++) device.write(buffers[2 * i + 1]!, 0, new Uint8Array(sizes[i]!));
-      await device.submit(loaded, { buffers, dims: [] });
-      for (const [i, n] of sizes.entries()) expect(Buffer.compare(await device.read(buffers[2 * i + 1]!, 0, n), from[i]!)).toBe(0);
-    }
-    expect(device.counters.launches).toBe(before + 3 * sizes.length);
-    loaded.unload();
-    for (const b of buffers) device.free(b);
-    await device.sync();
-  });
-
   test("compiled kernels come from the disk cache", async () => {
     const program = onState("cached", [kernel("cached", "s[0] = 7;")], [launch(0, 1)]);
     const { builds } = device.counters;

@@ -125,6 +125,7 @@ class CudaDevice implements Device {
     this.#places = {
       of: (a) => (a as Block<bigint, bigint>).place,
       arena: (bytes) => this.#arena.atLeast(bytes, 0n),
+      within: (base, offset) => base + BigInt(offset),
       host: (bytes, old) => this.#hostMemory(bytes, old),
       copy: () => this.#copy,
       settled: (work) => this.#fences.after(work),

@@ -128,6 +128,7 @@ class WasmDevice implements Device {
     this.#places = {
       of: (a) => BigInt((a as Block<number, number>).place),
       arena: (bytes) => BigInt(this.#arena.atLeast(bytes, 0)),
+      within: (base, offset) => base + BigInt(offset),
       words: (words, old) => this.#tableOf(words, old),
       view: () => new Uint32Array(this.#wasm.buffer),
       copy: copyPlace,

@@ -11,21 +11,24 @@ import { spellIndex } from "../../kernel/spell.js";
 import { eachStmt } from "../../kernel/walk.js";
 import type { ScalarOp } from "../../ops/scalar.js";
 import type { KernelCode } from "../../runtime/program.js";
+import { webgpuKey } from "./key.js";
 import { atomicStatement, isPacked, loadWord, type Storage, storageType, storeStatement, wideLane, wideLoad } from "./packed.js";
 import { parts } from "./prelude.js";
 import { type WebGpuLimits, webgpuTarget } from "./target.js";
 
-/** The WebGPU backend's compile-time half. A kernel's module is the prelude and its source. */
+/** The WebGPU backend's compile-time half. A kernel's source is a module. */
 export function webgpuCodegen(limits: WebGpuLimits = {}, claims: readonly Template[] = []): Codegen {
   const target = webgpuTarget(limits);
   return {
     name: "webgpu",
-    key: { backend: "webgpu", arch: "any", features: [], format: 1 },
+    key: webgpuKey,
     target,
-    prelude: (kernels) => partsFor(parts, kernels.map((k) => k.source).join("\n")).join("\n"),
+    // A module is one kernel, and carries only what that kernel calls.
+    prelude: () => "",
     render: (k) => {
       checkDTypes(k);
-      return print(k, wgsl(k, target.sharedBytes));
+      const code = print(k, wgsl(k, target.sharedBytes));
+      return { ...code, source: [...partsFor(parts, code.source as string), code.source].join("\n") };
     },
     claims,
   };
@@ -72,24 +75,15 @@ const isLiteral = (x: string): boolean => /^\(?-?\d[\w.+-]*\)?$/.test(x);
 const infix: Readonly<Partial<Record<ScalarOp, string>>> = { add: "+", sub: "-", mul: "*", div: "/", and: "&", or: "|", xor: "^" };
 const functions: Readonly<Partial<Record<ScalarOp, string>>> = {
   ...Object.fromEntries(
-    "sqrt exp exp2 log log2 sin cos tan asin acos atan atan2 sinh cosh asinh acosh atanh floor ceil trunc round fma"
+    "exp exp2 expm1 log log2 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh erf erfc lgamma max min abs neg"
       .split(" ")
-      .map((f) => [f, f]),
+      .map((f) => [f, `${f}_`]),
   ),
+  ...Object.fromEntries("sqrt floor ceil trunc round fma".split(" ").map((f) => [f, f])),
   exp2near: "exp2",
   rsqrt: "inverseSqrt",
-  max: "max_",
-  min: "min_",
-  abs: "abs_",
-  neg: "neg_",
-  tanh: "tanh_",
   pow: "pow_f32",
   rem: "rem_f32",
-  expm1: "expm1_",
-  log1p: "log1p_",
-  erf: "erf_",
-  erfc: "erfc_",
-  lgamma: "lgamma_",
 };
 
 function op(name: ScalarOp, dtype: DType, all: readonly Text[]): string {
@@ -303,9 +297,10 @@ function wgsl(k: Kernel, sharedBytes: number): Dialect {
         max: (a, b) => `max(${a}, ${b})`,
       }),
     fromIndex: (i, dtype) =>
-      dtype === "bool" ? `((${i}) != 0)` : bytesOf(dtype) > 4 ? literal(0, dtype) : wrap(`${valueType(dtype)}(${i})`, dtype),
+      // Indices have 32 bits, whatever integer they are said to be.
+      dtype === "bool" ? `((${i}) != 0)` : dtype === "i64" ? `i32(${i})` : wrap(`${valueType(dtype)}(${i})`, dtype),
     clamp: (v, min, max) => {
-      if (bytesOf(v.dtype) > 4) throw new UnsupportedError(`WGSL has no ${v.dtype} index; cast to i32 first`);
+      if (bytesOf(v.dtype) > 4 && v.dtype !== "i64") throw new UnsupportedError(`WGSL has no ${v.dtype} index; cast to i32 first`);
       const i = v.dtype === "bool" ? `i32(${v.text})` : valueType(v.dtype) === "u32" ? `i32(min(${v.text}, 0x7fffffffu))` : v.text;
       return `max(${min}, min(${max}, ${i}))`;
     },

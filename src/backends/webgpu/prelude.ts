@@ -1,5 +1,6 @@
 /** The WGSL functions that generated kernels call; a module gets those that its kernel names. */
 import type { Parts } from "../../kernel/parts.js";
+import { cosTail, erfLarge, erfSmall, exp2Tail, expTail, logTail, sinTail, tanhTail } from "../../kernel/polynomials.js";
 
 const list: [string, string][] = [];
 const part = (name: string, text: string): void => {
@@ -70,8 +71,98 @@ part(
   "fn to_int(x: f32) -> i32 { let b = bitcast<u32>(x); let e = i32((b >> 23u) & 255u) - 150; let m = (b & 0x7fffffu) | 0x800000u; if (e < -23 || e > 31) { return 0; } let v = i32(select(m << u32(max(e, 0)), m >> u32(-min(e, 0)), e < 0)); return select(v, -v, (b >> 31u) != 0u); }",
 );
 
-// Functions that WGSL lacks, or defines on part of their range only.
-part("tanh_", "fn tanh_(x: f32) -> f32 { if (nan_(x)) { return x; } return tanh(clamp(x, -15.0f, 15.0f)); }");
+// Transcendental functions: those of WGSL may be off by much, these are within a few ulp.
+const chain = (x: string, coefficients: readonly number[]): string =>
+  coefficients.toReversed().reduce((p, c) => (p ? `fma(${p}, ${x}, ${c}f)` : `${c}f`), "");
+// x * 2^n for |n| < 254, in two steps so that subnormal results round once more at most.
+part(
+  "scale_",
+  "fn scale_(x: f32, n: i32) -> f32 { let h = n >> 1u; let g = n - h; return x * bitcast<f32>(u32(h + 127) << 23u) * bitcast<f32>(u32(g + 127) << 23u); }",
+);
+part(
+  "exp_",
+  `fn exp_(x: f32) -> f32 { if (nan_(x)) { return x; } if (x > 88.8f) { return infinity(); } let a = max(x, -104.0f); let n = round(a * 1.44269504f);
+  let r = fma(n, 2.12194440e-4f, fma(n, -0.693359375f, a)); return scale_(fma(${chain("r", expTail)}, r * r, r) + 1.0f, i32(n)); }`,
+);
+part(
+  "exp2_",
+  `fn exp2_(x: f32) -> f32 { if (nan_(x)) { return x; } if (x >= 128.0f) { return infinity(); } let a = max(x, -150.0f); let n = round(a); let r = a - n;
+  return scale_(fma(${chain("r", exp2Tail)}, r, 1.0f), i32(n)); }`,
+);
+// x = 2^k (1 + f) with 1 + f in [0.707, 1.414); s = f / (2 + f).
+for (const [name, result] of [
+  ["log_", "fma(e, 0.693359375f, f - (h - fma(e, -2.12194440e-4f, t)))"],
+  ["log2_", "fma(high, 1.4428710938f, e) + ((low + high) * -1.7605285393e-4f + low * 1.4428710938f)"],
+] as const)
+  part(
+    name,
+    `fn ${name}(a: f32) -> f32 { let bits = bitcast<u32>(a); if ((bits & 0x7fffffffu) == 0u) { return neg_(infinity()); } if (nan_(a)) { return a; }
+  if (bits >= 0x80000000u) { return not_a_number(); } if (bits == 0x7f800000u) { return a; }
+  let tiny = bits < 0x00800000u; let u = bitcast<i32>(select(bits, bitcast<u32>(f32(bits)) - (24u << 23u), tiny)) - 0x3f3504f3; let e = f32((u >> 23u) - select(0, 125, tiny));
+  let f = bitcast<f32>((u & 0x7fffff) + 0x3f3504f3) - 1.0f; let s = f / (f + 2.0f); let z = s * s; let h = f * f * 0.5f; let t = s * fma(z, ${chain("z", logTail)}, h);
+  ${name === "log2_" ? "let d = f - h; let high = bitcast<f32>(bitcast<u32>(d) & 0xfffff000u); let low = (f - high) - h + t;" : ""} return ${result}; }`,
+  );
+// 2/pi in words. An angle is that many quarter turns: the nearest whole number of them is taken away in 96 bits (Payne and Hanek, 1983).
+part(
+  "two_over_pi",
+  "const two_over_pi = array<u32, 8>(0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu);",
+);
+part("Turned", "struct Turned { angle: f32, quarter: u32 }");
+part(
+  "turned_",
+  `fn turned_(x: f32) -> Turned { let u = bitcast<u32>(x) & 0x7fffffffu; if (u < 0x3f490fdbu) { return Turned(bitcast<f32>(u), 0u); }
+  let m = (u & 0x7fffffu) | 0x800000u; let at = (u >> 23u) - 120u; let k = at >> 5u; let s = at & 31u; let t = (32u - s) & 31u; let more = select(0xffffffffu, 0u, s == 0u);
+  let w0 = (two_over_pi[k] << s) | ((two_over_pi[k + 1u] >> t) & more); let w1 = (two_over_pi[k + 1u] << s) | ((two_over_pi[k + 2u] >> t) & more);
+  let w2 = (two_over_pi[k + 2u] << s) | ((two_over_pi[k + 3u] >> t) & more);
+  let low = mulhi_u32(m, w2); let mid = m * w1 + low; let high = m * w0 + mulhi_u32(m, w1) + select(0u, 1u, mid < low);
+  var a = (high << 2u) | (mid >> 30u); var b = mid << 2u; let up = a >= 0x80000000u;
+  if (up) { a = ~a; b = ~b; }
+  let lead = countLeadingZeros(a); let v = select((a << lead) | ((b >> 1u) >> (31u - lead)), b, lead == 32u);
+  let r = scale_(f32(v), -32 - i32(lead)) * 1.57079633f; return Turned(select(r, -r, up), ((high >> 30u) + select(0u, 1u, up)) & 3u); }`,
+);
+part(
+  "wave_",
+  `fn wave_(r: f32, quarter: u32) -> f32 { let z = r * r; let s = fma(r * z, ${chain("z", sinTail)}, r); let c = fma(z * z, ${chain("z", cosTail)}, fma(z, -0.5f, 1.0f));
+  let v = select(s, c, (quarter & 1u) != 0u); return select(v, -v, (quarter & 2u) != 0u); }`,
+);
+const unbounded = "if ((bitcast<u32>(x) & 0x7f800000u) == 0x7f800000u) { return not_a_number(); }";
+part(
+  "sin_",
+  `fn sin_(x: f32) -> f32 { ${unbounded} let t = turned_(x); let v = wave_(t.angle, t.quarter); return select(v, neg_(v), bitcast<u32>(x) >= 0x80000000u); }`,
+);
+part("cos_", `fn cos_(x: f32) -> f32 { ${unbounded} let t = turned_(x); return wave_(t.angle, t.quarter + 1u); }`);
+part("tan_", "fn tan_(x: f32) -> f32 { return sin_(x) / cos_(x); }");
+part(
+  "tanh_",
+  `fn tanh_(x: f32) -> f32 { if (nan_(x)) { return x; } let m = min(abs(x), 9.1f); if (m < 0.625f) { let z = x * x; return fma(x * z, ${chain("z", tanhTail)}, x); }
+  let big = 1.0f - 2.0f / (exp_(m + m) + 1.0f); return select(big, -big, x < 0.0f); }`,
+);
+// Inverse functions as in Cephes (Moshier, single precision).
+part(
+  "atan_",
+  `fn atan_(x: f32) -> f32 { if (nan_(x)) { return x; } let a = abs(x); let steep = a > 2.41421356f; let some = a > 0.414213562f;
+  let t = select(select(a, (a - 1.0f) / (a + 1.0f), some), -1.0f / a, steep); let base = select(select(0.0f, 0.785398163f, some), 1.57079633f, steep); let z = t * t;
+  let r = base + fma(${chain("z", [-0.333329491, 0.199777106, -0.138776856, 0.0805374449])} * z, t, t); return select(r, neg_(r), bitcast<u32>(x) >= 0x80000000u); }`,
+);
+part(
+  "atan2_",
+  `fn atan2_(y: f32, x: f32) -> f32 { if (nan_(y) || nan_(x)) { return not_a_number(); } let a = abs(y); let b = abs(x); let left = bitcast<u32>(x) >= 0x80000000u;
+  let steep = a > b; let q = select(select(a / b, 1.0f, a == b), b / a, steep); var r = select(atan_(q), 1.57079633f - atan_(q), steep); if (a == 0.0f && b == 0.0f) { r = 0.0f; }
+  r = select(r, 3.14159265f - r, left); return select(r, neg_(r), bitcast<u32>(y) >= 0x80000000u); }`,
+);
+// asin(x) for 0 <= x <= 1/2.
+part(
+  "asin_small",
+  `fn asin_small(x: f32) -> f32 { let z = x * x; return fma(${chain("z", [0.166666752, 0.0749530027, 0.045470026, 0.024181311, 0.042163199])} * z, x, x); }`,
+);
+part(
+  "asin_",
+  "fn asin_(x: f32) -> f32 { let a = abs(x); if (nan_(x) || a > 1.0f) { return not_a_number(); } var r = asin_small(min(a, 0.5f)); if (a > 0.5f) { r = 1.57079633f - 2.0f * asin_small(sqrt(0.5f * (1.0f - a))); } return select(r, neg_(r), bitcast<u32>(x) >= 0x80000000u); }",
+);
+part(
+  "acos_",
+  "fn acos_(x: f32) -> f32 { let a = abs(x); if (nan_(x) || a > 1.0f) { return not_a_number(); } if (a <= 0.5f) { let s = asin_small(a); return 1.57079633f - select(s, -s, x < 0.0f); } let t = 2.0f * asin_small(sqrt(0.5f * (1.0f - a))); return select(t, 3.14159265f - t, x < 0.0f); }",
+);
 part(
   "pow_f32",
   "fn pow_f32(a: f32, b: f32) -> f32 { if (a == 1.0f || b == 0.0f) { return 1.0f; } if (a >= 0.0f || nan_(a)) { return pow(a, b); } if (b != floor(b)) { return not_a_number(); } let r = pow(-a, b); return select(r, -r, abs(b) < 16777216.0f && (i32(b) & 1) != 0); }",
@@ -79,31 +170,46 @@ part(
 part("rem_f32", "fn rem_f32(a: f32, b: f32) -> f32 { let r = a - b * trunc(a / b); return select(r, a, abs(a) < abs(b)); }");
 part(
   "expm1_",
-  "fn expm1_(x: f32) -> f32 { let u = exp(x); if (u == 1.0f) { return x; } let d = u - 1.0f; if (d == -1.0f || x > 80.0f) { return d; } return d * x / log(u); }",
+  "fn expm1_(x: f32) -> f32 { let u = exp_(x); if (u == 1.0f) { return x; } let d = u - 1.0f; if (d == -1.0f || x > 80.0f) { return d; } return d * x / log_(u); }",
 );
 part(
   "log1p_",
-  "fn log1p_(x: f32) -> f32 { let u = 1.0f + x; if (u == 1.0f) { return x; } if (x > 1e10f) { return log(x); } return log(u) * x / (u - 1.0f); }",
+  "fn log1p_(x: f32) -> f32 { let u = 1.0f + x; if (u == 1.0f) { return x; } if (x > 1e10f) { return log_(x); } return log_(u) * x / (u - 1.0f); }",
 );
 part(
+  "asinh_",
+  "fn asinh_(x: f32) -> f32 { if (nan_(x)) { return x; } let a = abs(x); var r: f32; if (a > 1e9f) { r = log_(a) + 0.693147181f; } else { let q = a * a; r = log1p_(a + q / (1.0f + sqrt(q + 1.0f))); } return select(r, neg_(r), bitcast<u32>(x) >= 0x80000000u); }",
+);
+part(
+  "acosh_",
+  "fn acosh_(x: f32) -> f32 { if (nan_(x) || x < 1.0f) { return not_a_number(); } if (x > 1e9f) { return log_(x) + 0.693147181f; } let t = x - 1.0f; return log1p_(t + sqrt(2.0f * t + t * t)); }",
+);
+part(
+  "atanh_",
+  "fn atanh_(x: f32) -> f32 { let a = abs(x); if (nan_(x) || a > 1.0f) { return not_a_number(); } if (a == 1.0f) { return select(infinity(), neg_(infinity()), x < 0.0f); } let r = 0.5f * log1p_(2.0f * a / (1.0f - a)); return select(r, neg_(r), bitcast<u32>(x) >= 0x80000000u); }",
+);
+part(
+  "sinh_",
+  "fn sinh_(x: f32) -> f32 { if (nan_(x)) { return x; } let a = abs(x); var r: f32; if (a < 1.0f) { let e = expm1_(a); r = 0.5f * (e + e / (e + 1.0f)); } else { let h = exp_(0.5f * a); r = 0.5f * h * h - 0.5f / h / h; } return select(r, neg_(r), bitcast<u32>(x) >= 0x80000000u); }",
+);
+part("cosh_", "fn cosh_(x: f32) -> f32 { let h = exp_(0.5f * abs(x)); return 0.5f * h * h + 0.5f / h / h; }");
+part(
   "erf_",
-  `fn erf_(x: f32) -> f32 { if (nan_(x)) { return x; } let m = min(abs(x), 4.0f); let z = m * m;
-  if (m < 0.95f) { return fma(x, ((((((-9.68013228e-6f * z + 0.000112705427f) * z - 0.000848471129f) * z + 0.00522107491f) * z - 0.0268654451f) * z + 0.112837829f) * z - 0.376126379f) * z + 0.128379166f, x); }
-  let p = ((((((-2.08286183e-5f * m + 0.000431393564f) * m - 0.0041562547f) * m + 0.0250806157f) * m - 0.108220384f) * m - 0.633400857f) * m - 1.12948835f) * m + 0.00016920513f;
-  return sign(x) * (1.0f - exp(p)); }`,
+  `fn erf_(x: f32) -> f32 { if (nan_(x)) { return x; } let m = min(abs(x), 4.0f); let z = m * m; if (m < 0.95f) { return fma(x, ${chain("z", erfSmall)}, x); }
+  let big = 1.0f - exp_(${chain("m", erfLarge)}); return select(big, -big, x < 0.0f); }`,
 );
 part(
   "erfc_",
   `fn erfc_(x: f32) -> f32 { if (nan_(x)) { return x; } if (abs(x) < 0.5f) { return 1.0f - erf_(x); } let z = abs(x); let t = 1.0f / (1.0f + 0.5f * z);
   let p = -1.26551223f + t * (1.00002368f + t * (0.37409196f + t * (0.09678418f + t * (-0.18628806f + t * (0.27886807f + t * (-1.13520398f + t * (1.48851587f + t * (-0.82215223f + t * 0.17087277f))))))));
-  let r = t * exp(-z * z + p); return select(r, 2.0f - r, x < 0.0f); }`,
+  let r = t * exp_(-z * z + p); return select(r, 2.0f - r, x < 0.0f); }`,
 );
 part(
   "lgamma_",
   `fn lgamma_positive(x: f32) -> f32 { var z = x; var shift = 1.0f; loop { if (z >= 7.0f) { break; } shift = shift * z; z = z + 1.0f; }
-  let w = 1.0f / (z * z); let s = (0.083333333f + w * (-0.0027777778f + w * 0.00079365079f)) / z; return (z - 0.5f) * log(z) - z + 0.91893853f + s - log(shift); }
+  let w = 1.0f / (z * z); let s = (0.083333333f + w * (-0.0027777778f + w * 0.00079365079f)) / z; return (z - 0.5f) * log_(z) - z + 0.91893853f + s - log_(shift); }
 fn lgamma_(x: f32) -> f32 { if (nan_(x)) { return x; } if (x <= 0.0f && x == floor(x)) { return infinity(); } if (x > 0.0f) { return lgamma_positive(x); }
-  let f = x - floor(x); return log(3.14159265f / abs(sin(3.14159265f * f) * x)) - lgamma_positive(-x); }`,
+  let f = x - floor(x); return log_(3.14159265f / abs(sin_(3.14159265f * f) * x)) - lgamma_positive(-x); }`,
 );
 
 /** Every function, by name. */

@@ -30,6 +30,7 @@ export function webgpuTarget(limits: WebGpuLimits = {}): Target {
     aliasing: false,
     maxGrid: 65535 * 32767,
     maxBinding: limits.maxStorageBufferBindingSize ?? 128 << 20,
+    alignment: 256,
     storeBytes: 4,
     atomics: new Set<DType>(["u32", "i32", "f32"]),
     ieee: false,

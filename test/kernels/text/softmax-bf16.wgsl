@@ -1,3 +1,4 @@
+
 var<private> unknown_zero: u32 = 0u;
 fn infinity() -> f32 { return bitcast<f32>(0x7f800000u | unknown_zero); }
 fn nan_(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
@@ -7,6 +8,9 @@ fn neg_(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ 0x80000000u); }
 fn widen_bf16(h: u32) -> f32 { return bitcast<f32>(h << 16u); }
 fn narrow_bf16(x: f32) -> u32 { let u = bitcast<u32>(x); return select((u + 0x7fffu + ((u >> 16u) & 1u)) >> 16u, (u >> 16u) | 0x40u, (u & 0x7fffffffu) > 0x7f800000u); }
 fn round_bf16(x: f32) -> f32 { return widen_bf16(narrow_bf16(x)); }
+fn scale_(x: f32, n: i32) -> f32 { let h = n >> 1u; let g = n - h; return x * bitcast<f32>(u32(h + 127) << 23u) * bitcast<f32>(u32(g + 127) << 23u); }
+fn exp_(x: f32) -> f32 { if (nan_(x)) { return x; } if (x > 88.8f) { return infinity(); } let a = max(x, -104.0f); let n = round(a * 1.44269504f);
+  let r = fma(n, 2.12194440e-4f, fma(n, -0.693359375f, a)); return scale_(fma(fma(fma(fma(fma(fma(0.000199178176f, r, 0.00139460771f), r, 0.00833326578f), r, 0.0416662693f), r, 0.166666672f), r, 0.5f), r * r, r) + 1.0f, i32(n)); }
 @group(0) @binding(0) var<storage, read> in0: array<u32>;
 @group(0) @binding(1) var<storage, read_write> out0: array<atomic<u32>>;
 var<workgroup> part_f32: array<f32, 64>;
@@ -349,14 +353,14 @@ acc1_30 = 0.0f;
 acc1_31 = 0.0f;
 {
 {
-let v1_0: f32 = exp((kept0_0 - sum0_0));
-let v1_1: f32 = exp((kept0_1 - sum0_0));
-let v1_2: f32 = exp((kept0_2 - sum0_0));
-let v1_3: f32 = exp((kept0_3 - sum0_0));
-let v1_4: f32 = exp((kept0_4 - sum0_0));
-let v1_5: f32 = exp((kept0_5 - sum0_0));
-let v1_6: f32 = exp((kept0_6 - sum0_0));
-let v1_7: f32 = exp((kept0_7 - sum0_0));
+let v1_0: f32 = exp_((kept0_0 - sum0_0));
+let v1_1: f32 = exp_((kept0_1 - sum0_0));
+let v1_2: f32 = exp_((kept0_2 - sum0_0));
+let v1_3: f32 = exp_((kept0_3 - sum0_0));
+let v1_4: f32 = exp_((kept0_4 - sum0_0));
+let v1_5: f32 = exp_((kept0_5 - sum0_0));
+let v1_6: f32 = exp_((kept0_6 - sum0_0));
+let v1_7: f32 = exp_((kept0_7 - sum0_0));
 kept1_0 = v1_0;
 kept1_1 = v1_1;
 kept1_2 = v1_2;
@@ -377,14 +381,14 @@ acc1_7 = (acc1_7 + v1_7);
 }
 {
 {
-let v1_0: f32 = exp((kept0_8 - sum0_0));
-let v1_1: f32 = exp((kept0_9 - sum0_0));
-let v1_2: f32 = exp((kept0_10 - sum0_0));
-let v1_3: f32 = exp((kept0_11 - sum0_0));
-let v1_4: f32 = exp((kept0_12 - sum0_0));
-let v1_5: f32 = exp((kept0_13 - sum0_0));
-let v1_6: f32 = exp((kept0_14 - sum0_0));
-let v1_7: f32 = exp((kept0_15 - sum0_0));
+let v1_0: f32 = exp_((kept0_8 - sum0_0));
+let v1_1: f32 = exp_((kept0_9 - sum0_0));
+let v1_2: f32 = exp_((kept0_10 - sum0_0));
+let v1_3: f32 = exp_((kept0_11 - sum0_0));
+let v1_4: f32 = exp_((kept0_12 - sum0_0));
+let v1_5: f32 = exp_((kept0_13 - sum0_0));
+let v1_6: f32 = exp_((kept0_14 - sum0_0));
+let v1_7: f32 = exp_((kept0_15 - sum0_0));
 kept1_8 = v1_0;
 kept1_9 = v1_1;
 kept1_10 = v1_2;
@@ -405,14 +409,14 @@ acc1_15 = (acc1_15 + v1_7);
 }
 {
 {
-let v1_0: f32 = exp((kept0_16 - sum0_0));
-let v1_1: f32 = exp((kept0_17 - sum0_0));
-let v1_2: f32 = exp((kept0_18 - sum0_0));
-let v1_3: f32 = exp((kept0_19 - sum0_0));
-let v1_4: f32 = exp((kept0_20 - sum0_0));
-let v1_5: f32 = exp((kept0_21 - sum0_0));
-let v1_6: f32 = exp((kept0_22 - sum0_0));
-let v1_7: f32 = exp((kept0_23 - sum0_0));
+let v1_0: f32 = exp_((kept0_16 - sum0_0));
+let v1_1: f32 = exp_((kept0_17 - sum0_0));
+let v1_2: f32 = exp_((kept0_18 - sum0_0));
+let v1_3: f32 = exp_((kept0_19 - sum0_0));
+let v1_4: f32 = exp_((kept0_20 - sum0_0));
+let v1_5: f32 = exp_((kept0_21 - sum0_0));
+let v1_6: f32 = exp_((kept0_22 - sum0_0));
+let v1_7: f32 = exp_((kept0_23 - sum0_0));
 kept1_16 = v1_0;
 kept1_17 = v1_1;
 kept1_18 = v1_2;
@@ -433,14 +437,14 @@ acc1_23 = (acc1_23 + v1_7);
 }
 {
 {
-let v1_0: f32 = exp((kept0_24 - sum0_0));
-let v1_1: f32 = exp((kept0_25 - sum0_0));
-let v1_2: f32 = exp((kept0_26 - sum0_0));
-let v1_3: f32 = exp((kept0_27 - sum0_0));
-let v1_4: f32 = exp((kept0_28 - sum0_0));
-let v1_5: f32 = exp((kept0_29 - sum0_0));
-let v1_6: f32 = exp((kept0_30 - sum0_0));
-let v1_7: f32 = exp((kept0_31 - sum0_0));
+let v1_0: f32 = exp_((kept0_24 - sum0_0));
+let v1_1: f32 = exp_((kept0_25 - sum0_0));
+let v1_2: f32 = exp_((kept0_26 - sum0_0));
+let v1_3: f32 = exp_((kept0_27 - sum0_0));
+let v1_4: f32 = exp_((kept0_28 - sum0_0));
+let v1_5: f32 = exp_((kept0_29 - sum0_0));
+let v1_6: f32 = exp_((kept0_30 - sum0_0));
+let v1_7: f32 = exp_((kept0_31 - sum0_0));
 kept1_24 = v1_0;
 kept1_25 = v1_1;
 kept1_26 = v1_2;

@@ -1,9 +1,13 @@
+
 var<private> unknown_zero: u32 = 0u;
 fn infinity() -> f32 { return bitcast<f32>(0x7f800000u | unknown_zero); }
 fn nan_(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 fn order_(x: f32) -> i32 { let b = bitcast<i32>(x); let m = b & 0x7fffffff; return select(m, -m, b < 0); }
 fn max_(a: f32, b: f32) -> f32 { return select(b, a, nan_(a) || (!nan_(b) && order_(a) > order_(b))); }
 fn neg_(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ 0x80000000u); }
+fn scale_(x: f32, n: i32) -> f32 { let h = n >> 1u; let g = n - h; return x * bitcast<f32>(u32(h + 127) << 23u) * bitcast<f32>(u32(g + 127) << 23u); }
+fn exp_(x: f32) -> f32 { if (nan_(x)) { return x; } if (x > 88.8f) { return infinity(); } let a = max(x, -104.0f); let n = round(a * 1.44269504f);
+  let r = fma(n, 2.12194440e-4f, fma(n, -0.693359375f, a)); return scale_(fma(fma(fma(fma(fma(fma(0.000199178176f, r, 0.00139460771f), r, 0.00833326578f), r, 0.0416662693f), r, 0.166666672f), r, 0.5f), r * r, r) + 1.0f, i32(n)); }
 @group(0) @binding(0) var<storage, read> in0: array<f32>;
 @group(0) @binding(1) var<storage, read_write> out0: array<f32>;
 var<workgroup> part_f32: array<f32, 64>;
@@ -144,10 +148,10 @@ acc1_5 = 0.0f;
 acc1_6 = 0.0f;
 acc1_7 = 0.0f;
 {
-let v1_0: f32 = exp((kept0_0 - sum0_0));
-let v1_1: f32 = exp((kept0_1 - sum0_0));
-let v1_2: f32 = exp((kept0_2 - sum0_0));
-let v1_3: f32 = exp((kept0_3 - sum0_0));
+let v1_0: f32 = exp_((kept0_0 - sum0_0));
+let v1_1: f32 = exp_((kept0_1 - sum0_0));
+let v1_2: f32 = exp_((kept0_2 - sum0_0));
+let v1_3: f32 = exp_((kept0_3 - sum0_0));
 kept1_0 = v1_0;
 kept1_1 = v1_1;
 kept1_2 = v1_2;
@@ -158,10 +162,10 @@ acc1_2 = (acc1_2 + v1_2);
 acc1_3 = (acc1_3 + v1_3);
 }
 if ((4 * tid + 259) < 300) {
-let v1_0: f32 = exp((kept0_4 - sum0_0));
-let v1_1: f32 = exp((kept0_5 - sum0_0));
-let v1_2: f32 = exp((kept0_6 - sum0_0));
-let v1_3: f32 = exp((kept0_7 - sum0_0));
+let v1_0: f32 = exp_((kept0_4 - sum0_0));
+let v1_1: f32 = exp_((kept0_5 - sum0_0));
+let v1_2: f32 = exp_((kept0_6 - sum0_0));
+let v1_3: f32 = exp_((kept0_7 - sum0_0));
 kept1_4 = v1_0;
 kept1_5 = v1_1;
 kept1_6 = v1_2;
@@ -173,28 +177,28 @@ acc1_7 = (acc1_7 + v1_3);
 } else {
 {
 if ((4 * tid + 256) < 300) {
-let v1: f32 = exp((kept0_4 - sum0_0));
+let v1: f32 = exp_((kept0_4 - sum0_0));
 kept1_4 = v1;
 acc1_4 = (acc1_4 + v1);
 }
 }
 {
 if ((4 * tid + 257) < 300) {
-let v1: f32 = exp((kept0_5 - sum0_0));
+let v1: f32 = exp_((kept0_5 - sum0_0));
 kept1_5 = v1;
 acc1_5 = (acc1_5 + v1);
 }
 }
 {
 if ((4 * tid + 258) < 300) {
-let v1: f32 = exp((kept0_6 - sum0_0));
+let v1: f32 = exp_((kept0_6 - sum0_0));
 kept1_6 = v1;
 acc1_6 = (acc1_6 + v1);
 }
 }
 {
 if ((4 * tid + 259) < 300) {
-let v1: f32 = exp((kept0_7 - sum0_0));
+let v1: f32 = exp_((kept0_7 - sum0_0));
 kept1_7 = v1;
 acc1_7 = (acc1_7 + v1);
 }

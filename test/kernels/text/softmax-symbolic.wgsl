@@ -1,9 +1,13 @@
+
 var<private> unknown_zero: u32 = 0u;
 fn infinity() -> f32 { return bitcast<f32>(0x7f800000u | unknown_zero); }
 fn nan_(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 fn order_(x: f32) -> i32 { let b = bitcast<i32>(x); let m = b & 0x7fffffff; return select(m, -m, b < 0); }
 fn max_(a: f32, b: f32) -> f32 { return select(b, a, nan_(a) || (!nan_(b) && order_(a) > order_(b))); }
 fn neg_(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ 0x80000000u); }
+fn scale_(x: f32, n: i32) -> f32 { let h = n >> 1u; let g = n - h; return x * bitcast<f32>(u32(h + 127) << 23u) * bitcast<f32>(u32(g + 127) << 23u); }
+fn exp_(x: f32) -> f32 { if (nan_(x)) { return x; } if (x > 88.8f) { return infinity(); } let a = max(x, -104.0f); let n = round(a * 1.44269504f);
+  let r = fma(n, 2.12194440e-4f, fma(n, -0.693359375f, a)); return scale_(fma(fma(fma(fma(fma(fma(0.000199178176f, r, 0.00139460771f), r, 0.00833326578f), r, 0.0416662693f), r, 0.166666672f), r, 0.5f), r * r, r) + 1.0f, i32(n)); }
 @group(0) @binding(0) var<storage, read> in0: array<f32>;
 @group(0) @binding(1) var<storage, read_write> out0: array<f32>;
 struct Dims { n: i32 }
@@ -392,162 +396,162 @@ acc1_29 = 0.0f;
 acc1_30 = 0.0f;
 acc1_31 = 0.0f;
 if (tid < n) {
-let v1: f32 = exp((kept0_0 - sum0_0));
+let v1: f32 = exp_((kept0_0 - sum0_0));
 kept1_0 = v1;
 acc1_0 = (acc1_0 + v1);
 }
 if ((tid + 128) < n) {
-let v1: f32 = exp((kept0_1 - sum0_0));
+let v1: f32 = exp_((kept0_1 - sum0_0));
 kept1_1 = v1;
 acc1_1 = (acc1_1 + v1);
 }
 if ((tid + 256) < n) {
-let v1: f32 = exp((kept0_2 - sum0_0));
+let v1: f32 = exp_((kept0_2 - sum0_0));
 kept1_2 = v1;
 acc1_2 = (acc1_2 + v1);
 }
 if ((tid + 384) < n) {
-let v1: f32 = exp((kept0_3 - sum0_0));
+let v1: f32 = exp_((kept0_3 - sum0_0));
 kept1_3 = v1;
 acc1_3 = (acc1_3 + v1);
 }
 if ((tid + 512) < n) {
-let v1: f32 = exp((kept0_4 - sum0_0));
+let v1: f32 = exp_((kept0_4 - sum0_0));
 kept1_4 = v1;
 acc1_4 = (acc1_4 + v1);
 }
 if ((tid + 640) < n) {
-let v1: f32 = exp((kept0_5 - sum0_0));
+let v1: f32 = exp_((kept0_5 - sum0_0));
 kept1_5 = v1;
 acc1_5 = (acc1_5 + v1);
 }
 if ((tid + 768) < n) {
-let v1: f32 = exp((kept0_6 - sum0_0));
+let v1: f32 = exp_((kept0_6 - sum0_0));
 kept1_6 = v1;
 acc1_6 = (acc1_6 + v1);
 }
 if ((tid + 896) < n) {
-let v1: f32 = exp((kept0_7 - sum0_0));
+let v1: f32 = exp_((kept0_7 - sum0_0));
 kept1_7 = v1;
 acc1_7 = (acc1_7 + v1);
 }
 if ((tid + 1024) < n) {
-let v1: f32 = exp((kept0_8 - sum0_0));
+let v1: f32 = exp_((kept0_8 - sum0_0));
 kept1_8 = v1;
 acc1_8 = (acc1_8 + v1);
 }
 if ((tid + 1152) < n) {
-let v1: f32 = exp((kept0_9 - sum0_0));
+let v1: f32 = exp_((kept0_9 - sum0_0));
 kept1_9 = v1;
 acc1_9 = (acc1_9 + v1);
 }
 if ((tid + 1280) < n) {
-let v1: f32 = exp((kept0_10 - sum0_0));
+let v1: f32 = exp_((kept0_10 - sum0_0));
 kept1_10 = v1;
 acc1_10 = (acc1_10 + v1);
 }
 if ((tid + 1408) < n) {
-let v1: f32 = exp((kept0_11 - sum0_0));
+let v1: f32 = exp_((kept0_11 - sum0_0));
 kept1_11 = v1;
 acc1_11 = (acc1_11 + v1);
 }
 if ((tid + 1536) < n) {
-let v1: f32 = exp((kept0_12 - sum0_0));
+let v1: f32 = exp_((kept0_12 - sum0_0));
 kept1_12 = v1;
 acc1_12 = (acc1_12 + v1);
 }
 if ((tid + 1664) < n) {
-let v1: f32 = exp((kept0_13 - sum0_0));
+let v1: f32 = exp_((kept0_13 - sum0_0));
 kept1_13 = v1;
 acc1_13 = (acc1_13 + v1);
 }
 if ((tid + 1792) < n) {
-let v1: f32 = exp((kept0_14 - sum0_0));
+let v1: f32 = exp_((kept0_14 - sum0_0));
 kept1_14 = v1;
 acc1_14 = (acc1_14 + v1);
 }
 if ((tid + 1920) < n) {
-let v1: f32 = exp((kept0_15 - sum0_0));
+let v1: f32 = exp_((kept0_15 - sum0_0));
 kept1_15 = v1;
 acc1_15 = (acc1_15 + v1);
 }
 if ((tid + 2048) < n) {
-let v1: f32 = exp((kept0_16 - sum0_0));
+let v1: f32 = exp_((kept0_16 - sum0_0));
 kept1_16 = v1;
 acc1_16 = (acc1_16 + v1);
 }
 if ((tid + 2176) < n) {
-let v1: f32 = exp((kept0_17 - sum0_0));
+let v1: f32 = exp_((kept0_17 - sum0_0));
 kept1_17 = v1;
 acc1_17 = (acc1_17 + v1);
 }
 if ((tid + 2304) < n) {
-let v1: f32 = exp((kept0_18 - sum0_0));
+let v1: f32 = exp_((kept0_18 - sum0_0));
 kept1_18 = v1;
 acc1_18 = (acc1_18 + v1);
 }
 if ((tid + 2432) < n) {
-let v1: f32 = exp((kept0_19 - sum0_0));
+let v1: f32 = exp_((kept0_19 - sum0_0));
 kept1_19 = v1;
 acc1_19 = (acc1_19 + v1);
 }
 if ((tid + 2560) < n) {
-let v1: f32 = exp((kept0_20 - sum0_0));
+let v1: f32 = exp_((kept0_20 - sum0_0));
 kept1_20 = v1;
 acc1_20 = (acc1_20 + v1);
 }
 if ((tid + 2688) < n) {
-let v1: f32 = exp((kept0_21 - sum0_0));
+let v1: f32 = exp_((kept0_21 - sum0_0));
 kept1_21 = v1;
 acc1_21 = (acc1_21 + v1);
 }
 if ((tid + 2816) < n) {
-let v1: f32 = exp((kept0_22 - sum0_0));
+let v1: f32 = exp_((kept0_22 - sum0_0));
 kept1_22 = v1;
 acc1_22 = (acc1_22 + v1);
 }
 if ((tid + 2944) < n) {
-let v1: f32 = exp((kept0_23 - sum0_0));
+let v1: f32 = exp_((kept0_23 - sum0_0));
 kept1_23 = v1;
 acc1_23 = (acc1_23 + v1);
 }
 if ((tid + 3072) < n) {
-let v1: f32 = exp((kept0_24 - sum0_0));
+let v1: f32 = exp_((kept0_24 - sum0_0));
 kept1_24 = v1;
 acc1_24 = (acc1_24 + v1);
 }
 if ((tid + 3200) < n) {
-let v1: f32 = exp((kept0_25 - sum0_0));
+let v1: f32 = exp_((kept0_25 - sum0_0));
 kept1_25 = v1;
 acc1_25 = (acc1_25 + v1);
 }
 if ((tid + 3328) < n) {
-let v1: f32 = exp((kept0_26 - sum0_0));
+let v1: f32 = exp_((kept0_26 - sum0_0));
 kept1_26 = v1;
 acc1_26 = (acc1_26 + v1);
 }
 if ((tid + 3456) < n) {
-let v1: f32 = exp((kept0_27 - sum0_0));
+let v1: f32 = exp_((kept0_27 - sum0_0));
 kept1_27 = v1;
 acc1_27 = (acc1_27 + v1);
 }
 if ((tid + 3584) < n) {
-let v1: f32 = exp((kept0_28 - sum0_0));
+let v1: f32 = exp_((kept0_28 - sum0_0));
 kept1_28 = v1;
 acc1_28 = (acc1_28 + v1);
 }
 if ((tid + 3712) < n) {
-let v1: f32 = exp((kept0_29 - sum0_0));
+let v1: f32 = exp_((kept0_29 - sum0_0));
 kept1_29 = v1;
 acc1_29 = (acc1_29 + v1);
 }
 if ((tid + 3840) < n) {
-let v1: f32 = exp((kept0_30 - sum0_0));
+let v1: f32 = exp_((kept0_30 - sum0_0));
 kept1_30 = v1;
 acc1_30 = (acc1_30 + v1);
 }
 if ((tid + 3968) < n) {
-let v1: f32 = exp((kept0_31 - sum0_0));
+let v1: f32 = exp_((kept0_31 - sum0_0));
 kept1_31 = v1;
 acc1_31 = (acc1_31 + v1);
 }

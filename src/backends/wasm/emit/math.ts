@@ -3,27 +3,13 @@
  * all of f64, calls the engine's own functions one value at a time.
  */
 import type { DType } from "../../../core/dtype.js";
+import { cosTail, erfLarge, erfSmall, exp2Tail, expTail, logTail, sinTail, tanhTail } from "../../../kernel/polynomials.js";
 import type { ScalarOp } from "../../../ops/scalar.js";
 import { branch, type Code, f32x4, f64, f64x2, i32, i32x4, onLane, op, select, shuffle } from "../asm/code.js";
 import { engineFunctions } from "../engine.js";
 import { special } from "./special.js";
 import type { State } from "./state.js";
 
-/** e^r - 1 - r over r^2, |r| <= ln 2 / 2. */
-const expTail = [0.5, 0.166666672, 0.0416662693, 0.00833326578, 0.00139460771, 0.000199178176];
-/** 2^r - 1 over r, |r| <= 1/2. */
-const exp2Tail = [0.693147182, 0.240226507, 0.0555041097, 0.00961803645, 0.0013333431, 0.000154671099, 1.53149467e-5];
-/** log((1+s)/(1-s)) / s - 2 over s^2, |s| <= 0.1716. */
-const logTail = [0.666666627, 0.400003344, 0.285372764, 0.235827714];
-/** tanh(x) / x - 1 over x^2, |x| <= 0.63. */
-const tanhTail = [-0.333333313, 0.133331954, -0.0539453775, 0.0216926057, -0.00815627631, 0.00212274259];
-/** erf(x) / x - 1 in x^2, |x| <= 1. */
-const erfSmall = [0.128379166, -0.376126379, 0.112837829, -0.0268654451, 0.00522107491, -0.000848471129, 0.000112705427, -9.68013228e-6];
-/** log(1 - erf(x)), 0.9 <= x <= 4. */
-const erfLarge = [0.00016920513, -1.12948835, -0.633400857, -0.108220384, 0.0250806157, -0.0041562547, 0.000431393564, -2.08286183e-5];
-/** sin(x) / x - 1 over x^2, and cos(x) - 1 + x^2/2 over x^4, |x| <= pi/4. */
-const sinTail = [-0.166666672, 0.00833332911, -0.000198393347, 2.71830868e-6];
-const cosTail = [0.0416666679, -0.00138888834, 2.47995195e-5, -2.72102113e-7];
 /** Adding it leaves a whole number in the low bits; the bits it has then for 0. */
 const magic = 12582912;
 const magicBits = 0x4b400000;

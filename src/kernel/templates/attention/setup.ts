@@ -147,7 +147,7 @@ export function standing(x: Attention, index: readonly Dim[], into: Stmt[]): Dim
   const place = offset.type.shape.map((d, i) => (d === 1 ? 0 : index[i]!));
   const label = x.name("offset");
   const least = -Math.min(hi(x.queries), 2 ** 30);
-  into.push({ kind: "letIndex", name: label, value: apply("cast", "i64", x.plain(offset, place, into)), min: least, max: x.keys });
+  into.push({ kind: "letIndex", name: label, value: x.plain(offset, place, into), min: least, max: x.keys });
   return variable(label, least, hi(x.keys));
 }
 /** Keys that the queries before `end` see. */

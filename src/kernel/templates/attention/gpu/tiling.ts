@@ -64,6 +64,8 @@ export function rowsOfFew(node: Node): number | undefined {
 
 /** The tiling of few queries, or undefined where the sizes of a head do not suit. */
 export function tileFew(node: Node, target: Target): FewTiling | undefined {
+  // Its threads exchange values inside branches that others do not take: a warp can, threads that meet at barriers cannot.
+  if (!target.warp) return undefined;
   const { batch, keys, depth, width, heads, keyHeads } = sizesOf(node);
   const rows = rowsOfFew(node);
   const bytes = bytesOf(node.inputs[1]!.type.dtype);

@@ -1,0 +1,164 @@
+/** A program's steps as dispatches; bind groups are kept between calls and made anew where buffers moved. */
+import { ShapeError, UnsupportedError } from "../../core/errors.js";
+import { roundUp } from "../../core/numbers.js";
+import { type HostStep, valueOf } from "../../runtime/encode.js";
+import { type Addresses, Prepared } from "../../runtime/prepared.js";
+import type { Program, Step } from "../../runtime/program.js";
+import { copyKernel, copyWords } from "./move.js";
+import type { Pipeline, Wanted } from "./pipelines.js";
+
+/** Where bytes lie. */
+export interface Place {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+}
+/** What the launches need of the device. */
+export interface Places extends Addresses<Place> {
+  readonly device: GPUDevice;
+  /** A uniform buffer of at least that many bytes, instead of `old`. */
+  uniforms(bytes: number, old: GPUBuffer | undefined): GPUBuffer;
+}
+export type Segment =
+  | { readonly kind: "launches"; readonly from: number; readonly to: number }
+  | { readonly kind: "host"; readonly step: HostStep };
+interface Launch {
+  readonly pipeline: Pipeline;
+  readonly groups: readonly [x: number, y: number];
+  readonly buffers: readonly number[];
+  readonly dims: readonly number[];
+  /** Place of its dims in the uniform buffer. */
+  uniform: number;
+  bound: GPUBindGroup | undefined;
+  readonly label: string;
+}
+/** Places of dims are multiples of this many bytes on every device. */
+const uniformAlign = 256;
+
+/** What each step dispatches; undefined for host steps. */
+export function wantedOf(program: Program): (Wanted | undefined)[] {
+  const isTemp = (b: number): boolean => program.buffers[b]!.role === "temp";
+  return program.steps.map((step) => {
+    if (step.kind === "host") return undefined;
+    const kernel = step.kind === "copy" ? copyKernel : program.kernels[step.kernel]!;
+    const buffers = buffersOf(step);
+    const writesArena = kernel.writes.some((w, i) => w && isTemp(buffers[i]!));
+    return {
+      kernel,
+      prelude: step.kind === "copy" ? "" : program.prelude,
+      dims: step.kind === "copy" ? 1 : step.dims.length,
+      opened: writesArena ? buffers.flatMap((b, i) => (!kernel.writes[i] && isTemp(b) ? [i] : [])) : [],
+      label: step.note?.label ?? step.kind,
+    };
+  });
+}
+const buffersOf = (step: Exclude<Step, { kind: "host" }>): readonly number[] =>
+  step.kind === "copy" ? [step.from, step.to] : step.buffers;
+
+export class Launches extends Prepared<Places, Place> {
+  readonly #pipelines: readonly (Pipeline | undefined)[];
+  #launches: Launch[] = [];
+  /** Which launches use a buffer. */
+  #uses: number[][] = [];
+  uniforms: GPUBuffer | undefined;
+  segments: readonly Segment[] = [];
+
+  /** `pipelines[i]` is that of step i. */
+  constructor(program: Program, pipelines: readonly (Pipeline | undefined)[], constants: readonly (Place | undefined)[]) {
+    super(program, constants);
+    this.#pipelines = pipelines;
+  }
+
+  /** Records a segment. Returns how many dispatches that were. */
+  encode(encoder: GPUCommandEncoder, segment: Extract<Segment, { kind: "launches" }>, places: Places): number {
+    const pass = encoder.beginComputePass({ label: this.program.name });
+    for (let i = segment.from; i < segment.to; i++) {
+      const l = this.#launches[i]!;
+      l.bound ??= this.#bind(l, places);
+      pass.setPipeline(l.pipeline.pipeline);
+      pass.setBindGroup(0, l.bound);
+      pass.dispatchWorkgroups(l.groups[0], l.groups[1]);
+    }
+    pass.end();
+    return segment.to - segment.from;
+  }
+
+  #bind(l: Launch, places: Places): GPUBindGroup {
+    const most = places.device.limits.maxStorageBufferBindingSize;
+    const entries: GPUBindGroupEntry[] = l.buffers.map((b, binding) => {
+      const { buffer, offset } = this.address(b, places);
+      const size = Math.max(4, roundUp(this.bytes[b]!, 4));
+      if (size > most)
+        throw new UnsupportedError(
+          `${this.program.name}: ${l.label} binds a buffer of ${size} bytes, and this WebGPU device binds at most ${most}; split the tensor, or use narrower elements`,
+        );
+      return { binding, resource: { buffer, offset, size } };
+    });
+    if (l.dims.length)
+      entries.push({ binding: entries.length, resource: { buffer: this.uniforms!, offset: l.uniform, size: 4 * l.dims.length } });
+    return places.device.createBindGroup({ label: l.label, layout: l.pipeline.layout, entries });
+  }
+
+  protected override move(buffer: number): void {
+    for (const i of this.#uses[buffer]!) this.#launches[i]!.bound = undefined;
+  }
+
+  protected override write(places: Places): void {
+    const p = this.program;
+    const launches: Launch[] = [];
+    const segments: Segment[] = [];
+    let begin = 0;
+    const close = (): void => {
+      if (launches.length > begin) segments.push({ kind: "launches", from: begin, to: launches.length });
+      begin = launches.length;
+    };
+    const most = places.device.limits.maxComputeWorkgroupsPerDimension;
+    for (const [i, step] of p.steps.entries()) {
+      if (step.kind === "host") {
+        close();
+        segments.push({ kind: "host", step });
+        continue;
+      }
+      const label = step.note?.label ?? step.kind;
+      const dims = step.kind === "copy" ? [this.bytes[step.to]!] : step.dims.map((d) => valueOf(d, this.sizes, "a dim"));
+      const grid = step.kind === "copy" ? Math.ceil(dims[0]! / 4 / copyWords) : valueOf(step.grid, this.sizes, `the grid of ${label}`);
+      if (grid === 0) continue;
+      const y = Math.ceil(grid / most);
+      if (y > most || dims.some((d) => d > 0x7fffffff)) throw new ShapeError(`${p.name}: ${label} is too large for one WebGPU dispatch`);
+      launches.push({
+        pipeline: this.#pipelines[i]!,
+        groups: [Math.ceil(grid / y), y],
+        buffers: buffersOf(step),
+        dims,
+        uniform: 0,
+        bound: undefined,
+        label,
+      });
+    }
+    close();
+    this.#launches = launches;
+    this.segments = segments;
+    this.#uses = p.buffers.map(() => []);
+    launches.forEach((l, i) => {
+      for (const b of l.buffers) this.#uses[b]!.push(i);
+    });
+    this.#fill(places);
+  }
+
+  /** Writes the dims of the launches, equal ones once. */
+  #fill(places: Places): void {
+    const widest = Math.max(0, ...this.#launches.map((l) => l.dims.length));
+    if (!widest) return;
+    const pitch = roundUp(4 * widest, uniformAlign);
+    const known = new Map<string, number>();
+    for (const l of this.#launches) {
+      if (!l.dims.length) continue;
+      const key = l.dims.join();
+      l.uniform = known.get(key) ?? known.size * pitch;
+      known.set(key, l.uniform);
+    }
+    const data = new Int32Array((known.size * pitch) / 4);
+    for (const l of this.#launches) data.set(l.dims, l.uniform / 4);
+    this.uniforms = places.uniforms(data.byteLength, this.uniforms);
+    places.device.queue.writeBuffer(this.uniforms, 0, data);
+  }
+}
