@@ -52,7 +52,7 @@ test("wrong arguments are one line that says what is wrong, and an exit code", a
     [["run", "only.pie"], 2, /missing required argument 'method'/],
     [["train", "--text", join(folder, "nowhere.txt"), "--out", folder], 1, /nowhere\.txt/],
     [["train", "--text", short, "--out", folder], 1, /ArgumentError: .*short\.txt: 9 bytes are too few/],
-    [["train", "--device", "abacus", "--out", folder], 1, /ArgumentError: there is no device abacus; known are c, cuda, wasm, js/],
+    [["train", "--device", "abacus", "--out", folder], 1, /ArgumentError: there is no device abacus; known are c, cuda, webgpu, wasm, js/],
     [["train", "--json", join(folder, "none/x.json"), "--out", folder], 1, /ENOENT.*none/],
     [["generate", "--model", folder, "--threads", "0"], 1, /ArgumentError: setThreads: 0 threads; it is a whole number above 0/],
     [["generate", join(folder, "nowhere.pie")], 1, /FileError: .*nowhere\.pie/],
