@@ -35,6 +35,8 @@ describe("products of few results and a long inner dim", () => {
     ] as const)
       expect(names(gradient(m, n, k, "f32"), wide)).toEqual(["dot_mul"]);
     expect(names(gradient(512, 768, 768, "f32"), webgpuTarget())).toEqual(["dot_mul"]);
+    // Every part of 8200 that is long enough would end inside a tile of k.
+    expect(names(gradient(48, 96, 8200, "f32"), webgpuTarget())).toEqual(["dot_mul"]);
   });
   it.skipIf(!hasCompiler())(
     "compute what the interpreter computes, half floats rounded once, integers exactly",

@@ -45,7 +45,9 @@ function onGpu(p: Problem, k: number, t: Target, whole: () => ContractTiling): n
   if (tiling.micro.unit) return 1;
   const grid = tiling.levels.filter((l) => l.on === "grid");
   const points = grid.reduce((n, l) => n * hi(ceilDiv(most(p.total[l.axis]), l.tile)), most(p.batch));
-  return Math.max(1, ...divisors(k, Math.floor(t.parallel / 2 / points)));
+  // A part that ends inside a tile of k would read on into the next one.
+  const tile = tiling.levels.find((l) => l.axis === "k")?.tile ?? 1;
+  return Math.max(1, ...divisors(k, Math.floor(t.parallel / 2 / points)).filter((n) => (k / n) % tile === 0));
 }
 
 /** Divisors of k from 2 to `limit` that leave parts of whole words that are long enough. */
