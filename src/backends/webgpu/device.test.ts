@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { deviceContract, launch, onState } from "../../../test/support/device-contract.js";
+import { deviceContract, floatsOf, hostStep, launch, onState } from "../../../test/support/device-contract.js";
 import { withoutWebGpu } from "../../../test/support/webgpu.js";
 import { ArgumentError, UnsupportedError } from "../../core/errors.js";
 import type { KernelCode } from "../../runtime/program.js";
@@ -46,6 +46,25 @@ describe.skipIf(missing)("the webgpu device", () => {
     expect(() => device.alloc(1.5)).toThrow(ArgumentError);
     const two = onState(key, "refused", [kernel("refused", "let x = 1u + 1i;")], [launch(0, 1)]);
     await expect(device.load(two)).rejects.toThrow(/refused generated code of refused.*\n3: .*let x = 1u \+ 1i/s);
+  });
+
+  test("what was asked for before a close comes to its end", async () => {
+    const device = await openWebGpu();
+    const steps = [launch(0, 1), hostStep("same"), launch(0, 1)];
+    const increment = kernel("increment", "for (var i = 0; i < 4; i++) { s[i] += 1.0; }");
+    const loaded = await device.load(onState(key, "last", [increment], steps), {
+      host:
+        () =>
+        (_, [x]) => [x!.bytes],
+    });
+    const s = device.alloc(16);
+    device.write(s, 0, new Uint8Array(16));
+    const ran = device.submit(loaded, { buffers: [s], dims: [] });
+    const second = device.submit(loaded, { buffers: [s], dims: [] });
+    const read = device.read(s, 0, 16);
+    await device.close();
+    await Promise.all([ran, second]);
+    expect([...floatsOf(await read)]).toEqual([4, 4, 4, 4]);
   });
 
   test("a device that was closed can be opened again", async () => {

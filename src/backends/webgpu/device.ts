@@ -9,12 +9,12 @@ import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOpt
 import { checkAlive, type HostStep, hostSteps } from "../../runtime/encode.js";
 import { runHost } from "../../runtime/host-step.js";
 import { Memory, noCounters } from "../../runtime/memory.js";
-import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
+import type { HostFunction, KernelCode, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, type Job, Queue } from "../../runtime/queue.js";
 import { mapRead, openGpu, usage } from "./gpu.js";
 import { webgpuKey } from "./key.js";
 import { Launches, type Place, type Places, wantedOf } from "./launches.js";
-import { patchKernel } from "./move.js";
+import { copyKernel, patchKernel } from "./move.js";
 import { type Pipeline, Pipelines } from "./pipelines.js";
 
 class WebGpuLoaded implements Loaded {
@@ -40,14 +40,18 @@ class WebGpuLoaded implements Loaded {
 
 /** Bytes that one copy to or from the host takes. */
 const pieceBytes = 64 << 20;
+/** Where a binding may begin on every device. */
+const bindingAlign = 256;
 
 /** Opens the best adapter's device. */
 export async function openWebGpu(options: DeviceOptions = {}): Promise<Device> {
   if (options.index) throw new UnsupportedError(`webgpu:${options.index}: WebGPU chooses the adapter itself; use webgpu`);
   const gpu = await openGpu();
   const pipelines = new Pipelines(gpu.device);
-  const patch = await pipelines.hold("patch", { kernel: patchKernel, prelude: "", dims: 3, opened: [], label: "a write" });
-  return new WebGpuDevice(gpu, pipelines, patch);
+  const own = (kernel: KernelCode, dims: number, label: string): Promise<Pipeline> =>
+    pipelines.hold(kernel.entry, { kernel, prelude: "", dims, opened: [], label });
+  const [patch, copying] = await Promise.all([own(patchKernel, 3, "a write"), own(copyKernel, 1, "a copy")]);
+  return new WebGpuDevice(gpu, pipelines, patch, copying);
 }
 
 class WebGpuDevice implements Device {
@@ -66,17 +70,24 @@ class WebGpuDevice implements Device {
   readonly #queue = new Queue();
   readonly #nowhere: GPUBuffer;
   readonly #patch: Pipeline;
+  readonly #copying: Pipeline;
   #lost: DeviceError | undefined;
   /** What waits for the GPU: it hears when the GPU is lost. */
   readonly #waiting = new Set<(error: DeviceError) => void>();
   #arenaPlace: Place | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor({ device, adapter }: { readonly device: GPUDevice; readonly adapter: string }, pipelines: Pipelines, patch: Pipeline) {
+  constructor(
+    { device, adapter }: { readonly device: GPUDevice; readonly adapter: string },
+    pipelines: Pipelines,
+    patch: Pipeline,
+    copying: Pipeline,
+  ) {
     this.#gpu = device;
     this.#adapter = adapter;
     this.#pipelines = pipelines;
     this.#patch = patch;
+    this.#copying = copying;
     const source = (flags: number) => ({
       take: (bytes: number): GPUBuffer | undefined => (bytes > device.limits.maxBufferSize ? undefined : this.#buffer(bytes, flags)),
       give: (b: GPUBuffer): void => b.destroy(),
@@ -130,32 +141,19 @@ class WebGpuDevice implements Device {
   }
   copy(from: Allocation, to: Allocation, bytes: number): void {
     const [a, b] = [this.#blocks.alive(from, 0, bytes), this.#blocks.writable(to, 0, bytes)];
-    if (bytes === 0) return;
-    const [whole, rest] = [bytes - (bytes % 4), bytes % 4];
+    if (bytes === 0 || a === b) return;
+    const whole = bytes - (bytes % 4);
     this.later(() => {
       const encoder = this.#gpu.createCommandEncoder();
       if (whole) encoder.copyBufferToBuffer(a.place, 0, b.place, 0, whole);
       this.#gpu.queue.submit([encoder.finish()]);
+      if (whole === bytes) return;
+      // Part of a word is copied by a kernel, with what stands before it back to where a binding may begin.
+      const offset = whole - (whole % bindingAlign);
+      const size = roundUp(bytes, 4) - offset;
+      const part = ({ place }: Block<GPUBuffer, GPUBuffer>): GPUBufferBinding => ({ buffer: place, offset, size });
+      this.#dispatch(this.#copying, [part(a), part(b)], [bytes - offset]);
     });
-    if (!rest) return;
-    let tail: Uint8Array | undefined;
-    const fetched: Job = {
-      step: (_, wake) => {
-        if (tail) return "done";
-        this.#fetch(a.place, whole, rest).then(
-          (bytes) => {
-            tail = bytes;
-            wake();
-          },
-          (error: Error) => this.#blocks.blame(error),
-        );
-        return "waiting";
-      },
-      done: () => {},
-      fail: (error) => this.#blocks.blame(error as Error),
-    };
-    this.#queue.push(fetched);
-    this.later(() => this.#put(b.place, whole, tail!, b.bytes));
   }
   read(from: Allocation, offset: number, bytes: number): Promise<Uint8Array> {
     const block = this.#blocks.alive(from, offset, bytes);
@@ -275,7 +273,7 @@ class WebGpuDevice implements Device {
     let begun = false;
     let fetched: ReadonlyMap<number, Uint8Array> | undefined;
     let failed: Error | undefined;
-    let refused: Promise<GPUError | null> | undefined;
+    const refused: Promise<GPUError | null>[] = [];
     // What the GPU has begun it ends; its results are left behind.
     const stop = (): void => {
       if (!begun) this.#queue.remove(job);
@@ -285,8 +283,7 @@ class WebGpuDevice implements Device {
     const job: Job = {
       step: (_blocking, wake) => {
         if (!begun || fetched) signal?.throwIfAborted();
-        if (failed) throw failed;
-        this.#check();
+        if (failed ?? this.#lost) throw failed ?? this.#lost;
         if (!begun) {
           begun = true;
           launches.prepare(call, this.#places);
@@ -299,7 +296,7 @@ class WebGpuDevice implements Device {
           const encoder = this.#gpu.createCommandEncoder({ label: loaded.program.name });
           this.counters.launches += launches.encode(encoder, segment, this.#places);
           this.#gpu.queue.submit([encoder.finish()]);
-          refused = this.#gpu.popErrorScope();
+          refused.push(this.#gpu.popErrorScope());
         } else if (!fetched) {
           this.#inputs(loaded, segment.step).then(
             (inputs) => {
@@ -319,8 +316,9 @@ class WebGpuDevice implements Device {
         return ++at === launches.segments.length ? "done" : "more";
       },
       done: () => {
-        Promise.all([refused, this.#settled()])
-          .then(([wrong]) => {
+        Promise.all([Promise.all(refused), this.#settled()])
+          .then(([errors]) => {
+            const wrong = errors.find((e) => e);
             if (wrong) throw new DeviceError(`WebGPU refused ${loaded.program.name}: ${wrong.message}`);
           })
           .then(resolve, reject)
@@ -382,24 +380,22 @@ class WebGpuDevice implements Device {
       mask |= 255 << (first + 8 * i);
       value |= b << (first + 8 * i);
     });
-    const dims = this.#buffer(16, usage.uniform | usage.copyTarget);
-    this.#gpu.queue.writeBuffer(dims, 0, new Int32Array([Math.floor(offset / 4), mask, value, 0]));
-    const { pipeline, layout } = this.#patch;
-    const group = this.#gpu.createBindGroup({
-      layout,
-      entries: [
-        { binding: 0, resource: { buffer: to } },
-        { binding: 1, resource: { buffer: dims, size: 12 } },
-      ],
-    });
+    this.#dispatch(this.#patch, [{ buffer: to }], [Math.floor(offset / 4), mask, value]);
+  }
+  /** Runs one workgroup of a kernel of the device itself. */
+  #dispatch({ pipeline, layout }: Pipeline, buffers: readonly GPUBufferBinding[], dims: readonly number[]): void {
+    const uniform = this.#buffer(16, usage.uniform | usage.copyTarget);
+    this.#gpu.queue.writeBuffer(uniform, 0, new Int32Array(dims));
+    const resources = [...buffers, { buffer: uniform, size: 4 * dims.length }];
+    const entries = resources.map((resource, binding) => ({ binding, resource }));
     const encoder = this.#gpu.createCommandEncoder();
     const pass = encoder.beginComputePass();
     pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group);
+    pass.setBindGroup(0, this.#gpu.createBindGroup({ layout, entries }));
     pass.dispatchWorkgroups(1);
     pass.end();
     this.#gpu.queue.submit([encoder.finish()]);
-    dims.destroy();
+    uniform.destroy();
   }
 
   /** Bytes of device memory, after everything that was submitted. */
@@ -409,7 +405,7 @@ class WebGpuDevice implements Device {
     return out;
   }
   async #piece(from: GPUBuffer, offset: number, out: Uint8Array): Promise<void> {
-    this.#check();
+    if (this.#lost) throw this.#lost;
     const begin = offset - (offset % 4);
     const size = roundUp(offset + out.length, 4) - begin;
     const staging = this.#staging.take(size, "a result on its way back");
