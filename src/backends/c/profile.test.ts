@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
+import { launch, onState } from "../../../test/support/device-contract.js";
 import { hasCompiler } from "../../../test/support/kernels-in-c.js";
-import type { Program, Step } from "../../runtime/program.js";
+import type { KernelCode, Step } from "../../runtime/program.js";
 import { cKey } from "./key.js";
 
 afterEach(() => {
@@ -15,37 +16,16 @@ test.skipIf(!hasCompiler())("TREEPIE_PROFILE counts and names the steps of a pro
   const { openC } = await import("./device.js");
   const print = process.listeners("exit").find((l) => !before.includes(l))!;
   process.off("exit", print);
-  const step = (label: string): Step => ({
-    kind: "launch",
-    kernel: 0,
-    buffers: [0],
-    dims: [],
-    grid: 3,
-    note: { tier: "generated", label, ops: [], why: [], bytes: 16 },
-  });
-  const program: Program = {
-    version: 1,
-    name: "profiled",
-    key: cKey(),
-    dims: [],
-    inputs: [],
-    outputs: [],
-    state: [{ name: "s", type: { dtype: "f32", shape: [4] }, buffer: 0 }],
-    buffers: [{ role: "state", dtype: "f32", size: 4 }],
-    arena: 0,
-    prelude: "",
-    kernels: [
-      {
-        entry: "count",
-        source:
-          "void count(void* const* args, const long long* dims, long long begin, long long end, char* scratch) { for (long long p = begin; p < end; p++) __atomic_fetch_add((int*)args[0], 1, 5); }",
-        threads: 1,
-        sharedBytes: 0,
-        writes: [true],
-      },
-    ],
-    steps: [step("first"), step("second")],
+  const step = (label: string): Step => ({ ...launch(0, 3), note: { tier: "generated", label, ops: [], why: [], bytes: 16 } });
+  const count: KernelCode = {
+    entry: "count",
+    source:
+      "void count(void* const* args, const long long* dims, long long begin, long long end, char* scratch) { for (long long p = begin; p < end; p++) __atomic_fetch_add((int*)args[0], 1, 5); }",
+    threads: 1,
+    sharedBytes: 0,
+    writes: [true],
   };
+  const program = onState(cKey(), "profiled", [count], [step("first"), step("second")]);
   const device = await openC(cKey(), { threads: 2 });
   const state = device.alloc(16);
   device.write(state, 0, new Uint8Array(16));

@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
+import { launch, onState } from "../../../test/support/device-contract.js";
 import { buildFakeGpu } from "../../../test/support/fake-gpu/build.js";
-import type { Program, Step } from "../../runtime/program.js";
+import type { KernelCode, Step } from "../../runtime/program.js";
 import { cudaKey } from "./key.js";
 
 const fake = buildFakeGpu();
@@ -17,36 +18,15 @@ test.skipIf(!fake)("TREEPIE_PROFILE times the launches of a program on a GPU", a
   const { openCuda } = await import("./device.js");
   const print = process.listeners("exit").find((l) => !before.includes(l))!;
   process.off("exit", print);
-  const step = (label: string): Step => ({
-    kind: "launch",
-    kernel: 0,
-    buffers: [0],
-    dims: [],
-    grid: 1,
-    note: { tier: "generated", label, ops: [], why: [], bytes: 16 },
-  });
-  const program: Program = {
-    version: 1,
-    name: "profiled",
-    key: cudaKey(90),
-    dims: [],
-    inputs: [],
-    outputs: [],
-    state: [{ name: "s", type: { dtype: "f32", shape: [4] }, buffer: 0 }],
-    buffers: [{ role: "state", dtype: "f32", size: 4 }],
-    arena: 0,
-    prelude: "",
-    kernels: [
-      {
-        entry: "count",
-        source: 'extern "C" __global__ void __launch_bounds__(1) count(float* s) { s[0] += 1; }',
-        threads: 1,
-        sharedBytes: 0,
-        writes: [true],
-      },
-    ],
-    steps: [step("first"), step("second")],
+  const step = (label: string): Step => ({ ...launch(0, 1), note: { tier: "generated", label, ops: [], why: [], bytes: 16 } });
+  const count: KernelCode = {
+    entry: "count",
+    source: 'extern "C" __global__ void __launch_bounds__(1) count(float* s) { s[0] += 1; }',
+    threads: 1,
+    sharedBytes: 0,
+    writes: [true],
   };
+  const program = onState(cudaKey(90), "profiled", [count], [step("first"), step("second")]);
   const device = await openCuda();
   const state = device.alloc(16);
   device.write(state, 0, new Uint8Array(16));
