@@ -73,6 +73,7 @@ static void peak_bf16(int part, int parts) {
   const long long steps = 1 << 20;
   _Alignas(64) uint8_t config[64] = { 1 };
   for (int t = 0; t < 8; t++) { config[48 + t] = 16; ((uint16_t*)(config + 16))[t] = 64; }
+  __asm__ volatile("" ::"r"(config) : "memory"); /* GCC 12 sees only the first bytes of what loadconfig reads */
   _tile_loadconfig(config);
   _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3); _tile_zero(4); _tile_zero(5); _tile_zero(6); _tile_zero(7);
   for (long long i = 0; i < steps; i++) {
