@@ -10,7 +10,9 @@ import { templates } from "../../kernel/templates/index.js";
 import { add, dot, gelu, input, permute } from "../../ops/index.js";
 import { cpu } from "../../runtime/cpu.js";
 
-const cores = (parallel: number): Target => cTarget({ arch: cpu().arch, features: cpu().features, parallel });
+// Without matrix tiles, on which so small a product is too fast to be split.
+const features = cpu().features.filter((f) => !f.startsWith("amx"));
+const cores = (parallel: number): Target => cTarget({ arch: cpu().arch, features, parallel });
 const wide = cTarget({ arch: "x86-64", features: ["avx512f", "avx512vl", "avx512bw", "avx512dq"], parallel: 2 });
 
 /** gelu(aᵀ b + bias), as the gradient of a small weight is computed. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Case, errorOf, fill, lowerCase, runCases, tolerance } from "../../../../test/support/groups.js";
-import { hasCompiler } from "../../../../test/support/kernels-in-c.js";
+import { compileKernels, hasCompiler } from "../../../../test/support/kernels-in-c.js";
 import { vjp } from "../../../autodiff/grad.js";
 import type { DType } from "../../../core/dtype.js";
 import { type Dim, variable } from "../../../core/expr.js";
@@ -51,6 +51,8 @@ function derived(s: Shape): Case {
   const grads = vjp([y], [ct], c.inputs.slice(0, 3)) as Node[];
   return { ...c, name: `derivatives ${c.name}`, inputs: [...c.inputs, ct], outputs: [y, ...grads] };
 }
+/** Compiling takes most of these tests' time; the conformance suite compiles what users run. */
+const unoptimized: typeof compileKernels = (kernels) => compileKernels(kernels, undefined, ["-O0"]);
 function check(cases: readonly Case[]): void {
   const lowered = cases.map((c) => lowerCase(c, [attentionTemplate, attentionBackwardTemplate]));
   for (const l of lowered) {
@@ -58,7 +60,7 @@ function check(cases: readonly Case[]): void {
     expect(claimed, l.case.name).toHaveLength(l.case.outputs.length > 2 ? 2 : 1);
     for (const g of l.groups) for (const k of g.kernels) verifyKernel(k);
   }
-  for (const { name, got, want, dtypes } of runCases(lowered))
+  for (const { name, got, want, dtypes } of runCases(lowered, unoptimized))
     got.forEach((g, i) => {
       // The derivative of a softmax over one key is 0, and what is left is rounding.
       const scale = Array.from(want[i]!.data, Number).reduce((s, x) => Math.max(s, Math.abs(x)), 1e-30);
