@@ -10,8 +10,8 @@ import { parseGraph } from "./ir/parse.js";
 import { printGraph } from "./ir/print.js";
 import type { Codegen } from "./kernel/codegen.js";
 import type { Module } from "./nn/index.js";
-import { type Pie, type PieContents, type PieMethod, type PieState, writePie } from "./runtime/index.js";
 import type { DimRange, Port, Program } from "./runtime/program.js";
+import { type Pie, type PieContents, type PieMethod, type PieState, writePie } from "./runtime/public.js";
 import type { CompileMethod } from "./runtime/session.js";
 import { HostTensor } from "./runtime/tensor.js";
 import type { Cell } from "./tensor/cell.js";
@@ -115,7 +115,11 @@ export async function recompiled(pie: Pie, options: Pick<ExportOptions, "targets
   const state = new Map<string, HostTensor | PieState>();
   for (const s of pie.state.values()) {
     const bytes = new Uint8Array(byteLength(s.dtype, s.shape));
-    if (s.blob !== undefined) pie.readInto(s.blob, 0, bytes);
+    if (s.blob !== undefined) {
+      await pie.load(s.blob, 0, bytes.length);
+      pie.readInto(s.blob, 0, bytes);
+      pie.release(s.blob, 0, bytes.length);
+    }
     state.set(s.name, s.blob === undefined ? s : new HostTensor(s.dtype, s.shape, bytes));
   }
   return { producer: "treepie", methods, state, metadata: pie.metadata };

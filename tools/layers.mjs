@@ -25,7 +25,7 @@ export const layers = {
 const exact = [
   [/^backends\/[^/]+\/device\.ts$/, ["core", "runtime", "backends"]],
   // The runtime's entry opens devices by lazy import; devices import nothing above the runtime.
-  [/^runtime\/index\.ts$/, ["core", "backends"]],
+  [/^runtime\/(index|page)\.ts$/, ["core", "backends"]],
 ];
 
 const src = resolve("src");

@@ -1,3 +1,4 @@
+import { envLevel, tell } from "../core/host.js";
 import type { Graph } from "../ir/graph.js";
 import { printGraph } from "../ir/print.js";
 import type { Group } from "../kernel/group.js";
@@ -16,8 +17,8 @@ export interface Dumper {
 }
 
 /** The dumper that TREEPIE_DEBUG asks for. */
-export function dumper(level: number = Number(globalThis.process?.env.TREEPIE_DEBUG ?? 0) || 0): Dumper {
-  const write = (text: string): void => void process.stderr.write(`${text}\n`);
+export function dumper(level: number = envLevel("TREEPIE_DEBUG")): Dumper {
+  const write = tell;
   return {
     level,
     graph: (pass, g) => {

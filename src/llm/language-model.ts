@@ -1,9 +1,10 @@
 /** A language model with its tokenizer: text in, text out. */
 import { ArgumentError, UnsupportedError } from "../core/errors.js";
+import { turn } from "../core/host.js";
 import { CausalModel } from "../models/index.js";
+import type { Folder } from "../runtime/folder.js";
 import type { Tensor } from "../tensor/index.js";
 import { Decoder } from "./decoder.js";
-import { readJsonIfThere } from "./json.js";
 import { type LoadedWeights, type LoadOptions, loadPretrained, type Pretrained } from "./load.js";
 import { rulesOf, type SamplingOptions } from "./sampling.js";
 import { TextStream } from "./stream.js";
@@ -32,12 +33,12 @@ export interface LanguageModelOptions extends LoadOptions {
   readonly maxLength?: number;
 }
 
-/** Loads a language model from a folder in the Hugging Face layout. */
-export async function loadModel(folder: string, options: LanguageModelOptions = {}): Promise<LanguageModel> {
+/** Loads a language model from a folder in the Hugging Face layout: a path, an `https:` address, or files that a user chose. */
+export async function loadModel(folder: string | Folder, options: LanguageModelOptions = {}): Promise<LanguageModel> {
   const loaded = await loadPretrained(folder, options);
   if (!(loaded.model instanceof CausalModel))
     throw new UnsupportedError(
-      `${folder} holds a ${loaded.model.constructor.name}, which does not generate text; load it with loadPretrained and call its forward`,
+      `${loaded.folder} holds a ${loaded.model.constructor.name}, which does not generate text; load it with loadPretrained and call its forward`,
     );
   return new LanguageModel({ ...loaded, model: loaded.model }, options);
 }
@@ -66,8 +67,7 @@ export class LanguageModel {
     this.maxLength = options.maxLength ?? Math.min(loaded.model.context, 2048);
     if (!(Number.isSafeInteger(this.maxLength) && this.maxLength >= 1 && this.maxLength <= loaded.model.context))
       throw new ArgumentError(`maxLength is ${this.maxLength}; this model has ${loaded.model.context} positions`);
-    const generation = readJsonIfThere(loaded.folder, "generation_config.json") ?? {};
-    const eos = generation["eos_token_id"] ?? loaded.config["eos_token_id"] ?? [];
+    const eos = loaded.generation["eos_token_id"] ?? loaded.config["eos_token_id"] ?? [];
     this.stopTokens = (Array.isArray(eos) ? eos : [eos]).filter((x) => typeof x === "number");
   }
   /** How the weights came into memory. */
@@ -139,7 +139,7 @@ export class LanguageModel {
       let token = this.decoder.start(prompt, run);
       let value = valueOf(token);
       // One turn of the event loop, in which the prompt goes to the device, or its kernels to the compiler.
-      await new Promise((done) => setImmediate(done));
+      await turn();
       for (;;) {
         signal?.throwIfAborted();
         const last = made + 1 === most;

@@ -1,15 +1,14 @@
-/** Models from local folders in the Hugging Face layout. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+/** Models from folders in the Hugging Face layout: on disk, under a URL, or chosen by a page's user. */
 import type { DType } from "../core/dtype.js";
 import { ArgumentError, FormatError, ShapeError, UnsupportedError } from "../core/errors.js";
 import { showShape } from "../core/type.js";
 import { Bert, bertConfig, GPT2, gpt2Config, Llama, llamaConfig, type PretrainedModel } from "../models/index.js";
 import { blank } from "../nn/index.js";
-import { openSafetensors, type Safetensors, type StoredTensor } from "../runtime/safetensors.js";
+import { type Folder, openFolder } from "../runtime/folder.js";
+import { openSafetensorsIn, type Safetensors, type StoredTensor } from "../runtime/safetensors.js";
 import { evaluate, fromBytes, type MappedFile, mapFile, type Tensor, withDevice } from "../tensor/index.js";
-import { readJson } from "./json.js";
-import { loadTokenizer, type Tokenizer } from "./tokenizer.js";
+import { readJson, readJsonIfThere } from "./json.js";
+import { loadTokenizerIfThere, type Tokenizer } from "./tokenizer.js";
 
 /** The dtype that weights and activations have. */
 export type ModelDType = "f32" | "bf16" | "f16";
@@ -23,14 +22,20 @@ export interface LoadOptions {
    * go to memory of the process in large pages, which decodes faster, most of all after pauses.
    */
   readonly weights?: "mapped" | "copied";
+  /** Told while weights are loaded: bytes of the checkpoint so far, and all. */
+  onProgress?(done: number, total: number): void;
+  readonly signal?: AbortSignal;
 }
 /** What a folder holds. */
 export interface Pretrained<M extends PretrainedModel = PretrainedModel> {
   readonly model: M;
   /** config.json as it stands. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** generation_config.json as it stands; empty where there is none. */
+  readonly generation: Readonly<Record<string, unknown>>;
   /** Undefined where the folder has no tokenizer.json. */
   readonly tokenizer: Tokenizer | undefined;
+  /** For messages. */
   readonly folder: string;
   readonly weights: LoadedWeights;
 }
@@ -51,23 +56,25 @@ const architectures: Readonly<Record<string, (json: Readonly<Record<string, unkn
   bert: (json) => new Bert(bertConfig(json)),
 };
 
-/** Reads a folder with config.json, safetensors (in one file or in shards) and tokenizer.json. Unknown weights and missing ones are errors. */
-export async function loadPretrained(folder: string, options: LoadOptions = {}): Promise<Pretrained> {
-  const config = readJson(folder, "config.json");
+/** Reads a folder (a path, an `https:` address, or files that a user chose) with config.json, safetensors (in one file or in shards) and tokenizer.json. Unknown weights and missing ones are errors. */
+export async function loadPretrained(from: string | Folder, options: LoadOptions = {}): Promise<Pretrained> {
+  const folder = openFolder(from);
+  const config = await readJson(folder, "config.json");
   const type = config["model_type"];
   const make = typeof type === "string" && Object.hasOwn(architectures, type) ? architectures[type] : undefined;
   if (!make)
     throw new UnsupportedError(
-      `${folder} holds a model of type ${JSON.stringify(type ?? null)}; known are ${Object.keys(architectures).join(", ")}`,
+      `${folder.name} holds a model of type ${JSON.stringify(type ?? null)}; known are ${Object.keys(architectures).join(", ")}`,
     );
-  const file = openSafetensors(folder);
+  const file = await openSafetensorsIn(folder, options.signal);
   try {
     const on = <T>(f: () => T): T => (options.device ? withDevice(options.device, f) : f());
     const model = on(() => blank(() => make(config)));
-    const weights = await loadWeights(model, file, { ...options, folder });
+    const weights = await loadWeights(model, file, { ...options, folder: folder.name });
     model.eval();
-    const tokenizer = existsSync(join(folder, "tokenizer.json")) ? await loadTokenizer(folder) : undefined;
-    return { model, config, tokenizer, folder, weights };
+    const tokenizer = await loadTokenizerIfThere(folder);
+    const generation = (await readJsonIfThere(folder, "generation_config.json")) ?? {};
+    return { model, config, generation, tokenizer, folder: folder.name, weights };
   } finally {
     file.close();
   }
@@ -83,7 +90,7 @@ const leastMapped = 1 << 16;
 export async function loadWeights(
   model: PretrainedModel,
   file: Safetensors,
-  { dtype, device, folder, weights = "mapped" }: LoadOptions & { readonly folder: string },
+  { dtype, device, folder, weights = "mapped", onProgress, signal }: LoadOptions & { readonly folder: string },
 ): Promise<LoadedWeights> {
   const parameters = new Map(model.namedParameters());
   const stored = new Map<string, string>();
@@ -116,15 +123,20 @@ export async function loadWeights(
   };
   try {
     file.check();
-    // Largest first: while one is copied, it lies in memory twice.
+    // Largest first: while one is copied, it lies in memory twice. From a server in the order of the file, which is one request.
     const sizeOf = ([, key]: readonly [string, string]): number => file.tensors.get(key)!.bytes;
-    for (const [own, key] of [...stored].sort((a, b) => sizeOf(b) - sizeOf(a))) {
+    const placeOf = ([, key]: readonly [string, string]): number => (file.source(key).load ? file.tensors.get(key)!.offset : 0);
+    const total = [...stored].reduce((sum, x) => sum + sizeOf(x), 0);
+    for (const [own, key] of [...stored].sort((a, b) => placeOf(a) - placeOf(b) || sizeOf(b) - sizeOf(a))) {
       const t = file.tensors.get(key)!;
       const natural = t.dtype !== undefined && t.dtype !== "complex64" && t.bytes >= leastMapped && !t.stored.startsWith("F8");
       const mapped = natural ? (await mapOf(t))?.tensor(t.offset, t.shape, t.dtype) : undefined;
       const stays = mapped && t.dtype === target && weights === "mapped";
+      if (!mapped) await file.load(key, signal);
       bytes[stays ? "mapped" : "copied"] += t.bytes;
       parameters.get(own)!.rebind(await converted(mapped ?? read(file, key, device), target, mapped && !stays));
+      file.release(key);
+      onProgress?.(bytes.mapped + bytes.copied, total);
     }
   } finally {
     for (const m of maps.values()) m?.close();

@@ -1,10 +1,9 @@
 /** Text to tokens and back, as a folder's tokenizer.json says. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Template } from "@huggingface/jinja";
 import type { Tokenizer as Encoder } from "@huggingface/tokenizers";
 import { ArgumentError, FormatError } from "../core/errors.js";
-import { readJson, readJsonIfThere } from "./json.js";
+import { type Folder, openFolder } from "../runtime/folder.js";
+import { readJson, readJsonIfThere, readTextIfThere } from "./json.js";
 
 /** One turn of a conversation. */
 export interface ChatMessage {
@@ -23,10 +22,19 @@ export interface Tokenizer {
 }
 
 /** Reads tokenizer.json and tokenizer_config.json of a folder. */
-export async function loadTokenizer(folder: string): Promise<Tokenizer> {
-  const json = readJson(folder, "tokenizer.json");
-  const config = readJsonIfThere(folder, "tokenizer_config.json") ?? {};
-  const file = join(folder, "tokenizer.json");
+export async function loadTokenizer(from: string | Folder): Promise<Tokenizer> {
+  const folder = openFolder(from);
+  return made(folder, await readJson(folder, "tokenizer.json"));
+}
+/** The same; undefined where the folder has no tokenizer.json. */
+export async function loadTokenizerIfThere(folder: Folder): Promise<Tokenizer | undefined> {
+  const json = await readJsonIfThere(folder, "tokenizer.json");
+  return json && made(folder, json);
+}
+
+async function made(folder: Folder, json: Readonly<Record<string, unknown>>): Promise<Tokenizer> {
+  const config = (await readJsonIfThere(folder, "tokenizer_config.json")) ?? {};
+  const written = templateIn(config) ?? (await readTextIfThere(folder, "chat_template.jinja"));
   // Only who has text loads these packages.
   const [{ Tokenizer: Made }, jinja] = await Promise.all([import("@huggingface/tokenizers"), import("@huggingface/jinja")]);
   let encoder: Encoder;
@@ -34,14 +42,15 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
     encoder = new Made(json, config);
     encoder.encode("a");
   } catch (error) {
-    throw new FormatError(`${file} is no tokenizer that can be used: ${(error as Error).message}`);
+    throw new FormatError(`tokenizer.json of ${folder.name} is no tokenizer that can be used: ${(error as Error).message}`);
   }
   let template: Template | undefined;
   return {
     encode: (text, options = {}) => encoder.encode(text, { add_special_tokens: options.special ?? true }).ids,
     decode: (tokens) => (tokens.length ? encoder.decode([...tokens], { skip_special_tokens: true }) : ""),
     chat(messages) {
-      template ??= new jinja.Template(chatTemplate(folder, config));
+      if (written === undefined) throw new ArgumentError(`${folder.name} has no chat template; give the prompt as one text`);
+      template ??= new jinja.Template(written);
       const word = (key: string): string => {
         const x = config[key];
         return typeof x === "string" ? x : ((x as { content?: string } | null | undefined)?.content ?? "");
@@ -55,15 +64,13 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
     },
   };
 }
-function chatTemplate(folder: string, config: Readonly<Record<string, unknown>>): string {
+function templateIn(config: Readonly<Record<string, unknown>>): string | undefined {
   const given = config["chat_template"];
   if (typeof given === "string") return given;
   if (Array.isArray(given)) {
     const named = given as readonly { readonly name: string; readonly template: string }[];
     const found = named.find((t) => t.name === "default") ?? named[0];
-    if (found) return found.template;
+    return found?.template;
   }
-  const file = join(folder, "chat_template.jinja");
-  if (existsSync(file)) return readFileSync(file, "utf8");
-  throw new ArgumentError(`${folder} has no chat template; give the prompt as one text`);
+  return undefined;
 }

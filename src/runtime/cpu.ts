@@ -1,7 +1,5 @@
 /** What the processor of this machine can do, from what the system tells without native code. */
-import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
-import { arch, availableParallelism, cpus, platform } from "node:os";
+import { builtin, files } from "../core/host.js";
 
 export interface Cpu {
   /** "x86-64", "arm64", or Node's name for it. */
@@ -15,14 +13,19 @@ export interface Cpu {
 }
 
 let found: Cpu | undefined;
+/** A page is not told what it runs on, but for the number of cores. */
+const arch = (): string => builtin("node:os")?.arch() ?? "unknown";
+const platform = (): string => builtin("node:os")?.platform() ?? "unknown";
 
 /** The processor of this machine. */
 export function cpu(): Cpu {
+  const os = builtin("node:os");
   found ??= {
-    arch: { x64: "x86-64", arm64: "arm64" }[arch() as string] ?? arch(),
-    model: cpus()[0]?.model.trim() ?? "unknown",
+    arch: { x64: "x86-64", arm64: "arm64" }[arch()] ?? arch(),
+    model: os?.cpus()[0]?.model.trim() ?? "unknown",
     features: detect(),
-    cores: availableParallelism(),
+    cores:
+      os?.availableParallelism() ?? (globalThis as { navigator?: { hardwareConcurrency?: number } }).navigator?.hardwareConcurrency ?? 1,
     caches: cacheSizes(),
   };
   return found;
@@ -58,7 +61,7 @@ const arm: Readonly<Record<string, string>> = {
 function detect(): string[] {
   try {
     if (platform() === "linux") {
-      const text = readFileSync("/proc/cpuinfo", "utf8");
+      const text = files().readFileSync("/proc/cpuinfo", "utf8");
       const flags = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(text)?.[1]?.split(/\s+/) ?? [];
       return named(flags, arch() === "arm64" ? arm : x86);
     }
@@ -87,6 +90,8 @@ function apple(): string[] {
 /** Typical sizes stand where the system does not tell. */
 function cacheSizes(): number[] {
   const sizes = [32 << 10, 1 << 20];
+  if (platform() === "unknown") return sizes;
+  const { readdirSync, readFileSync } = files();
   try {
     if (platform() === "darwin") return [Number(sysctl("hw.l1dcachesize")) || sizes[0]!, Number(sysctl("hw.l2cachesize")) || sizes[1]!];
     const base = "/sys/devices/system/cpu/cpu0/cache";
@@ -105,7 +110,10 @@ function sysctl(...keys: readonly string[]): string {
   return keys
     .map((key) => {
       try {
-        return execFileSync("sysctl", ["-n", key], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+        return builtin("node:child_process")!.execFileSync("sysctl", ["-n", key], {
+          encoding: "utf8",
+          stdio: ["ignore", "pipe", "ignore"],
+        });
       } catch {
         return "";
       }

@@ -1,8 +1,6 @@
 /** Bytes from files, by range, and files that are replaced whole or not at all. */
-import { randomBytes } from "node:crypto";
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
-import { dirname, resolve } from "node:path";
 import { FileError, FormatError } from "../core/errors.js";
+import { builtin, files, paths, processId } from "../core/host.js";
 
 /** Something that bytes are read from, by range. */
 export interface ByteSource {
@@ -13,6 +11,10 @@ export interface ByteSource {
   read(offset: number, bytes: number): Uint8Array;
   /** Reads into memory that the caller has. */
   readInto(offset: number, into: Uint8Array): void;
+  /** Brings bytes to where `read` can take them; absent where they all are. Whoever reads a source that has it calls it first. */
+  load?(offset: number, bytes: number, signal?: AbortSignal): Promise<void>;
+  /** Bytes that were loaded may be forgotten. */
+  release?(offset: number, bytes: number): void;
   /** The open file, for a device to map; undefined where the bytes are not those of a file. */
   readonly descriptor?: number;
   /** Throws FileError where the file is no longer what it was when it was opened: whoever has it mapped would compute with something else. */
@@ -47,6 +49,7 @@ function memorySource(data: Uint8Array): ByteSource {
   };
 }
 function fileSource(path: string): ByteSource {
+  const { closeSync, fstatSync, openSync, readSync, statSync } = files();
   let fd: number;
   let size: number;
   let stamp: number;
@@ -110,20 +113,25 @@ export interface FileCalls {
   readonly close: (fd: number) => void;
   readonly rename: (from: string, to: string) => void;
 }
-const system: FileCalls = {
-  open: openSync,
-  write: (fd, data, offset, length) => writeSync(fd, data, offset, length),
-  sync: fsyncSync,
-  close: closeSync,
-  rename: renameSync,
-};
+function system(): FileCalls {
+  const fs = files();
+  return {
+    open: fs.openSync,
+    write: (fd, data, offset, length) => fs.writeSync(fd, data, offset, length),
+    sync: fs.fsyncSync,
+    close: fs.closeSync,
+    rename: fs.renameSync,
+  };
+}
 
 /**
  * Writes a file beside its name, syncs it and renames it into place: whoever reads the name finds the old contents or the new ones,
  * never a part. If writing fails (a full disk) the old file stays as it was, and FileError says so.
  */
-export function writeFileWhole(path: string, parts: Iterable<Uint8Array>, calls: FileCalls = system): void {
-  const aside = `${path}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
+export function writeFileWhole(path: string, parts: Iterable<Uint8Array>, calls: FileCalls = system()): void {
+  const { closeSync, rmSync } = files();
+  const { dirname, resolve } = paths();
+  const aside = `${path}.${processId()}-${builtin("node:crypto")!.randomBytes(4).toString("hex")}.tmp`;
   let fd: number | undefined;
   try {
     fd = calls.open(aside, "wx", 0o644);
@@ -145,6 +153,7 @@ export function writeFileWhole(path: string, parts: Iterable<Uint8Array>, calls:
 }
 /** Makes the new name last through a power cut, where the system can. */
 function syncFolder(folder: string): void {
+  const { closeSync, fsyncSync, openSync } = files();
   try {
     const fd = openSync(folder, "r");
     try {

@@ -1,5 +1,6 @@
 /** A device whose memory is ArrayBuffers and whose kernels are JavaScript functions on this thread; three backends are made of it. */
 import { ArgumentError, DeviceError } from "../core/errors.js";
+import { afterTurn } from "../core/host.js";
 import { Arena, type Block, Blocks } from "./blocks.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "./device.js";
 import { checkAlive, checkBuffers, hostSteps, type Layout, layoutOf, sameNumbers, scratchOf, valueOf } from "./encode.js";
@@ -242,7 +243,7 @@ class InlineDevice implements Device {
           if (!blocking && performance.now() - begun >= turn) {
             const mine = { wake };
             pending = mine;
-            setImmediate(() => pending === mine && wake());
+            afterTurn(() => pending === mine && wake());
             return "waiting";
           }
         }

@@ -1,6 +1,6 @@
 /** Device memory in size classes: freed blocks are kept and handed out again, so a loop in steady state takes nothing from the system. */
-import { freemem, totalmem } from "node:os";
 import { ArgumentError, OutOfMemoryError } from "../core/errors.js";
+import { builtin, env } from "../core/host.js";
 import type { Counters } from "./device.js";
 
 /** How a device gets memory from the system; `take` returns undefined where there is none. */
@@ -99,9 +99,10 @@ export class Memory<B> {
 
   #full(bytes: number, what: string): OutOfMemoryError {
     const c = this.#counters;
+    const free = this.#source.available?.() ?? builtin("node:os")?.freemem();
     return new OutOfMemoryError(
       `${this.#name} has no memory for ${what} of ${showBytes(bytes)}: ${showBytes(c.bytes)} are held (peak ${showBytes(c.peakBytes)}), the limit is ${showBytes(this.limit)}, ` +
-        `the system reports ${showBytes(this.#source.available?.() ?? freemem())} free. Smaller batches or sequences, bf16 weights, dispose() of what is not needed, or a higher TREEPIE_MEMORY_LIMIT would help`,
+        `${free === undefined ? "" : `the system reports ${showBytes(free)} free. `}Smaller batches or sequences, bf16 weights, dispose() of what is not needed, or a higher TREEPIE_MEMORY_LIMIT would help`,
     );
   }
 }
@@ -114,9 +115,13 @@ export function showBytes(bytes: number): string {
   return `${i && n < 100 ? n.toFixed(1) : Math.round(n)} ${units[i]}`;
 }
 
-/** Most bytes a device may hold: TREEPIE_MEMORY_LIMIT ("2GiB", "500MB", a number of bytes), or what the machine has. */
-export function memoryLimit(text: string | undefined = process.env["TREEPIE_MEMORY_LIMIT"]): number {
-  if (!text) return Math.min(totalmem(), process.constrainedMemory?.() || Number.POSITIVE_INFINITY);
+/** Most bytes a device may hold: TREEPIE_MEMORY_LIMIT ("2GiB", "500MB", a number of bytes), or what the machine has, where it tells. */
+export function memoryLimit(text: string | undefined = env("TREEPIE_MEMORY_LIMIT")): number {
+  if (!text)
+    return Math.min(
+      builtin("node:os")?.totalmem() ?? Number.POSITIVE_INFINITY,
+      globalThis.process?.constrainedMemory?.() || Number.POSITIVE_INFINITY,
+    );
   const m = /^\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?\s*$/i.exec(text);
   if (!m) throw new ArgumentError(`TREEPIE_MEMORY_LIMIT=${text} is not a size; write for example 2GiB, 500MB or a number of bytes`);
   const power = m[2] ? "kmgt".indexOf(m[2].toLowerCase()) + 1 : 0;

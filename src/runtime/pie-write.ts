@@ -1,10 +1,10 @@
 /** Writes `.pie` files. */
-import { createHash } from "node:crypto";
 import type { DType } from "../core/dtype.js";
 import { ArgumentError } from "../core/errors.js";
 import { type FileCalls, openSource, writeFileWhole } from "./file.js";
 import { align, type PieMethod, pieMagic, pieVersion, preludeBytes, readPie } from "./pie.js";
 import { writeProgram, writeType } from "./program-text.js";
+import { hashOf } from "./sha256.js";
 import { HostTensor } from "./tensor.js";
 
 export interface PieContents {
@@ -27,7 +27,7 @@ export function encodePie(contents: PieContents): Uint8Array[] {
   const known = new Map<string, number>();
   let end = 0;
   const store = (bytes: Uint8Array): number => {
-    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    const sha256 = hashOf(bytes);
     const same = known.get(sha256);
     if (same !== undefined) return same;
     const offset = align(end);

@@ -6,7 +6,6 @@
  * by number. A file is checked whole, down to every index, size and integer expression, before anything is made of it.
  */
 
-import { createHash } from "node:crypto";
 import { bytesOf, type DType } from "../core/dtype.js";
 import { FormatError } from "../core/errors.js";
 import { roundUp } from "../core/numbers.js";
@@ -15,6 +14,7 @@ import type { ByteSource } from "./file.js";
 import { asArray, asInteger, asObject, asString, decodeText, type Json, onlyNames, parseJson } from "./json.js";
 import type { DimRange, Port, Program, TargetKey } from "./program.js";
 import { rangesOf, readDims, readDType, readProgram, readType } from "./program-text.js";
+import { hashOf } from "./sha256.js";
 import { verifyProgram } from "./verify.js";
 
 export const pieMagic: Uint8Array = new Uint8Array([0x89, 0x50, 0x49, 0x45, 0x0d, 0x0a, 0x1a, 0x0a]);
@@ -57,7 +57,10 @@ export interface Pie {
   readonly methods: ReadonlyMap<string, PieMethod>;
   /** Every target that it has a program for. */
   readonly keys: readonly TargetKey[];
-  /** Bytes of a blob from `offset` on, into memory that the caller has. */
+  /** Brings bytes of a blob here, where they come from a server, and lets them be forgotten. */
+  load(blob: number, offset: number, bytes: number, signal?: AbortSignal): Promise<void>;
+  release(blob: number, offset: number, bytes: number): void;
+  /** Bytes of a blob from `offset` on, into memory that the caller has. They were loaded. */
   readInto(blob: number, offset: number, into: Uint8Array): void;
 }
 interface Blob {
@@ -111,10 +114,47 @@ export function readPie(source: ByteSource): Pie {
     state,
     methods,
     keys: [...keys.values()],
+    async load(blob, offset, bytes, signal) {
+      await source.load?.(begin + blobs[blob]!.offset + offset, bytes, signal);
+    },
+    release(blob, offset, bytes) {
+      source.release?.(begin + blobs[blob]!.offset + offset, bytes);
+    },
     readInto(blob, offset, into) {
       source.readInto(begin + blobs[blob]!.offset + offset, into);
     },
   };
+}
+/** The same for a source whose bytes have to be brought here: all but the values of the state. */
+export async function loadPie(source: ByteSource, signal?: AbortSignal): Promise<Pie> {
+  if (!source.load || source.size < preludeBytes) return readPie(source);
+  await source.load(0, preludeBytes, signal);
+  const length = Number(new DataView(source.read(0, preludeBytes).buffer).getBigUint64(16, true));
+  const end = preludeBytes + length;
+  // Whatever is wrong with the file is told by `readPie`.
+  if (length > mostHeader || end > source.size) return readPie(source);
+  await source.load(preludeBytes, length, signal);
+  const parts = codeOf(source.read(preludeBytes, length)).map(([at, bytes]) => [align(end) + at, bytes] as const);
+  for (const [at, bytes] of parts) if (at + bytes <= source.size) await source.load(at, bytes, signal);
+  const pie = readPie(source);
+  source.release?.(preludeBytes, length);
+  for (const [at, bytes] of parts) source.release?.(at, bytes);
+  return pie;
+}
+/** Where the blobs lie that are no state: code, graphs and constants, read whole when a file is opened. Nothing for a header that is not sound. */
+function codeOf(header: Uint8Array): readonly (readonly [at: number, bytes: number])[] {
+  type Known = {
+    readonly blobs: readonly { readonly offset: number; readonly bytes: number }[];
+    readonly state: readonly { readonly blob?: number }[];
+  };
+  try {
+    const { blobs, state } = JSON.parse(new TextDecoder().decode(header)) as Known;
+    const values = new Set(state.map((s) => s.blob));
+    const code = blobs.filter((_, i) => !values.has(i)).map((b) => [b.offset, b.bytes] as const);
+    return code.every(([at, bytes]) => Number.isSafeInteger(at) && Number.isSafeInteger(bytes) && at >= 0 && bytes >= 0) ? code : [];
+  } catch {
+    return [];
+  }
 }
 export const align = (n: number): number => roundUp(n, blobAlign);
 
@@ -147,8 +187,7 @@ function blobReader(source: ByteSource, begin: number, blobs: readonly Blob[]): 
     let bytes = known.get(index);
     if (!bytes) {
       bytes = source.read(begin + b.offset, b.bytes);
-      if (createHash("sha256").update(bytes).digest("hex") !== b.sha256)
-        throw new FormatError(`blob ${index} of ${source.name} is damaged: its SHA-256 is another one`);
+      if (hashOf(bytes) !== b.sha256) throw new FormatError(`blob ${index} of ${source.name} is damaged: its SHA-256 is another one`);
       known.set(index, bytes);
     }
     return bytes;

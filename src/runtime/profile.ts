@@ -1,4 +1,5 @@
 /** Time per step of each program, for people: TREEPIE_PROFILE=1 runs steps one by one and prints the sums when the process ends. */
+import { envLevel, tell } from "../core/host.js";
 import { type Sizes, valueOf } from "./encode.js";
 import type { Program } from "./program.js";
 
@@ -13,8 +14,8 @@ interface Spent {
 export class Profile {
   readonly #programs: Map<Program, Spent[]> = new Map();
   constructor() {
-    process.once("exit", () => {
-      for (const p of this.#programs.keys()) process.stderr.write(`${this.report(p)}\n`);
+    globalThis.process?.once?.("exit", () => {
+      for (const p of this.#programs.keys()) tell(this.report(p));
     });
   }
   add(p: Program, step: number, ns: number, sizes: Sizes): void {
@@ -50,5 +51,5 @@ export class Profile {
 
 /** The profile that TREEPIE_PROFILE asks for. */
 export function profile(): Profile | undefined {
-  return Number(process.env["TREEPIE_PROFILE"] ?? 0) >= 1 ? new Profile() : undefined;
+  return envLevel("TREEPIE_PROFILE") >= 1 ? new Profile() : undefined;
 }

@@ -1,6 +1,7 @@
 /** The order in which a device works: one job after another, whether the caller waits or not. */
 
 import { InternalError } from "../core/errors.js";
+import { afterTurn } from "../core/host.js";
 
 /** Something a device does in turn. */
 export interface Job {
@@ -172,7 +173,7 @@ export function breathe(): Promise<void> | undefined {
   const now = performance.now();
   if (now - yielded < 8) return undefined;
   return new Promise((resolve) =>
-    setImmediate(() => {
+    afterTurn(() => {
       yielded = performance.now();
       resolve();
     }),

@@ -1,10 +1,10 @@
 /** safetensors files: a JSON header and raw little-endian tensors. Everything in the header is checked before a tensor is read. */
-import { existsSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
 import type { DType } from "../core/dtype.js";
 import { ArgumentError, FileError, FormatError, UnsupportedError } from "../core/errors.js";
+import { files, paths } from "../core/host.js";
 import { type ByteSource, type FileCalls, openSource, writeFileWhole } from "./file.js";
 import { widenF8 } from "./float8.js";
+import type { Folder } from "./folder.js";
 import { asArray, asInteger, asObject, asString, decodeText, parseJson } from "./json.js";
 import { HostTensor } from "./tensor.js";
 
@@ -33,6 +33,10 @@ export interface Safetensors {
   readInto(name: string, offset: number, into: Uint8Array): void;
   /** The file that a tensor is in. */
   source(name: string): ByteSource;
+  /** Brings a tensor's bytes here, for `read`, `bytes` and `readInto`; the files of a disk need it not. */
+  load(name: string, signal?: AbortSignal): Promise<void>;
+  /** A tensor's bytes may be forgotten. */
+  release(name: string): void;
   /** Throws FileError where a file was changed since it was opened. */
   check(): void;
   close(): void;
@@ -77,17 +81,19 @@ const storedName: Readonly<Record<DType, string>> = {
   complex64: "C64",
 };
 const mostHeader = 100_000_000;
+/** Where a folder's weights are. */
+const weightFiles = ["model.safetensors", "model.safetensors.index.json"] as const;
 
 /** Opens a safetensors file, the index of a sharded one (`*.safetensors.index.json`), the folder of either, or bytes in memory. */
 export function openSafetensors(from: string | Uint8Array | ByteSource): Safetensors {
   if (typeof from !== "string") return one(openSource(from));
-  const path = statSync(from, { throwIfNoEntry: false })?.isDirectory() ? inFolder(from) : from;
+  const path = files().statSync(from, { throwIfNoEntry: false })?.isDirectory() ? inFolder(from) : from;
   return path.endsWith(".json") ? sharded(path) : one(openSource(path));
 }
 function inFolder(folder: string): string {
-  const names = ["model.safetensors", "model.safetensors.index.json"];
-  const found = names.find((n) => existsSync(join(folder, n)));
-  if (!found) throw new FileError(`${folder} has neither ${names.join(" nor ")}`);
+  const { join } = paths();
+  const found = weightFiles.find((n) => files().existsSync(join(folder, n)));
+  if (!found) throw new FileError(`${folder} has neither ${weightFiles.join(" nor ")}`);
   return join(folder, found);
 }
 
@@ -102,39 +108,85 @@ function one(source: ByteSource): Safetensors {
 }
 
 function sharded(path: string): Safetensors {
+  const { dirname, join } = paths();
   const index = openSource(path);
   const sources = new Map<string, ByteSource>();
-  const tensors = new Map<string, StoredTensor>();
-  let metadata: Record<string, string> = {};
   try {
-    if (index.size > mostHeader) throw new FormatError(`${path} has ${index.size} bytes; ${mostHeader} are the most for an index`);
-    const json = asObject(parseJson(decodeText(index.read(0, index.size), path), path), path);
-    const files = new Map<string, Set<string>>();
-    for (const [name, file] of Object.entries(asObject(json["weight_map"], `weight_map of ${path}`))) {
-      const shard = asString(file, `the file of ${name} in ${path}`);
-      if (shard !== basename(shard) || shard.startsWith(".") || /[\\/\0]/.test(shard))
-        throw new FormatError(`${path} names the file ${JSON.stringify(shard)}, which is not beside it`);
-      const names = files.get(shard) ?? new Set();
-      files.set(shard, names.add(name));
-    }
-    for (const [file, names] of files) {
-      const source = openSource(join(dirname(path), file));
-      sources.set(source.name, source);
-      const shard = readHeader(source);
-      metadata = { ...shard.metadata, ...metadata };
-      for (const name of names) {
-        const t = shard.tensors.get(name);
-        if (!t) throw new FormatError(`${path} says that ${name} is in ${file}, which does not have it`);
-        tensors.set(name, t);
-      }
-    }
+    const files = shardsOf(index);
+    for (const file of files.keys()) sources.set(file, openSource(join(dirname(path), file)));
+    return gathered(path, files, sources);
   } catch (error) {
     for (const s of sources.values()) s.close();
     throw error;
   } finally {
     index.close();
   }
-  return opened(tensors, metadata, sources);
+}
+
+/** Opens what a folder holds: model.safetensors, or the files that model.safetensors.index.json names. */
+export async function openSafetensorsIn(folder: Folder, signal?: AbortSignal): Promise<Safetensors> {
+  const single = await folder.open(weightFiles[0]);
+  if (single) {
+    await loadHeader(single, signal);
+    return one(single);
+  }
+  const index = await folder.open(weightFiles[1]);
+  if (!index) throw new FileError(`${folder.name} has neither ${weightFiles.join(" nor ")}`);
+  const sources = new Map<string, ByteSource>();
+  try {
+    await index.load?.(0, Math.min(index.size, mostHeader), signal);
+    const files = shardsOf(index);
+    for (const file of files.keys()) {
+      const source = await folder.open(file);
+      if (!source) throw new FileError(`${folder.name} has no ${file}, which its ${weightFiles[1]} names`);
+      sources.set(file, source);
+      await loadHeader(source, signal);
+    }
+    return gathered(index.name, files, sources);
+  } catch (error) {
+    for (const s of sources.values()) s.close();
+    throw error;
+  } finally {
+    index.close();
+  }
+}
+async function loadHeader(source: ByteSource, signal?: AbortSignal): Promise<void> {
+  if (!source.load || source.size < 8) return;
+  await source.load(0, 8, signal);
+  const length = headerLength(source);
+  await source.load(8, Math.min(length, mostHeader, source.size - 8), signal);
+}
+const headerLength = (source: ByteSource): number => Number(new DataView(source.read(0, 8).buffer).getBigUint64(0, true));
+
+/** The files that an index names, which lie beside it, and the tensors in each. */
+function shardsOf(index: ByteSource): ReadonlyMap<string, ReadonlySet<string>> {
+  const path = index.name;
+  if (index.size > mostHeader) throw new FormatError(`${path} has ${index.size} bytes; ${mostHeader} are the most for an index`);
+  const json = asObject(parseJson(decodeText(index.read(0, index.size), path), path), path);
+  const files = new Map<string, Set<string>>();
+  for (const [name, file] of Object.entries(asObject(json["weight_map"], `weight_map of ${path}`))) {
+    const shard = asString(file, `the file of ${name} in ${path}`);
+    if (shard.startsWith(".") || /[\\/\0]/.test(shard))
+      throw new FormatError(`${path} names the file ${JSON.stringify(shard)}, which is not beside it`);
+    const names = files.get(shard) ?? new Set();
+    files.set(shard, names.add(name));
+  }
+  return files;
+}
+/** A model of several files, whose headers are here. */
+function gathered(path: string, files: ReadonlyMap<string, ReadonlySet<string>>, sources: ReadonlyMap<string, ByteSource>): Safetensors {
+  const tensors = new Map<string, StoredTensor>();
+  let metadata: Record<string, string> = {};
+  for (const [file, names] of files) {
+    const shard = readHeader(sources.get(file)!);
+    metadata = { ...shard.metadata, ...metadata };
+    for (const name of names) {
+      const t = shard.tensors.get(name);
+      if (!t) throw new FormatError(`${path} says that ${name} is in ${file}, which does not have it`);
+      tensors.set(name, t);
+    }
+  }
+  return opened(tensors, metadata, new Map([...sources.values()].map((s) => [s.name, s])));
 }
 
 function opened(
@@ -168,6 +220,14 @@ function opened(
         throw new ArgumentError(`bytes ${offset} to ${offset + into.length} of ${name}, which has ${t.bytes}`);
       sources.get(t.file)!.readInto(t.offset + offset, into);
     },
+    async load(name, signal) {
+      const t = find(name);
+      await sources.get(t.file)!.load?.(t.offset, t.bytes, signal);
+    },
+    release(name) {
+      const t = find(name);
+      sources.get(t.file)!.release?.(t.offset, t.bytes);
+    },
     source: (name) => sources.get(find(name).file)!,
     check() {
       for (const s of sources.values()) s.check?.();
@@ -181,7 +241,7 @@ function opened(
 function readHeader(source: ByteSource): { tensors: Map<string, StoredTensor>; metadata: Record<string, string> } {
   const file = source.name;
   if (source.size < 8) throw new FormatError(`${file} has ${source.size} bytes: too short for a safetensors file`);
-  const length = Number(new DataView(source.read(0, 8).buffer).getBigUint64(0, true));
+  const length = headerLength(source);
   if (length > mostHeader) throw new FormatError(`${file}: a header of ${length} bytes; ${mostHeader} are the most`);
   if (8 + length > source.size)
     throw new FormatError(`${file} is truncated: its header ends at byte ${8 + length}, the file at ${source.size}`);
@@ -269,6 +329,7 @@ export function encodeSafetensors(tensors: ReadonlyMap<string, HostTensor>, meta
 }
 
 function writeShards(path: string, tensors: ReadonlyMap<string, HostTensor>, options: WriteOptions): void {
+  const { basename } = paths();
   const most = options.maxShardBytes!;
   const shards: Map<string, HostTensor>[] = [];
   let room = 0;

@@ -1,14 +1,16 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Runs the methods of a `.pie` file on a device. State lives on the device between calls. */
-import { createHash } from "node:crypto";
 import { ArgumentError, DTypeError, FormatError, NoProgramError, ShapeError } from "../core/errors.js";
+import { turn } from "../core/host.js";
 import { byteLength } from "../core/ndarray.js";
 import type { Allocation, Device, Loaded } from "./device.js";
 import { bindDims, type Given, outputTypes, prepare, showRange } from "./execute.js";
-import { type ByteSource, openSource } from "./file.js";
+import type { ByteSource } from "./file.js";
+import { type BlobLike, openAny } from "./folder.js";
 import { isSandboxed, meets, showKey } from "./key.js";
-import { checkFits, type Pie, type PieMethod, type PieState, readPie } from "./pie.js";
+import { checkFits, loadPie, type Pie, type PieMethod, type PieState } from "./pie.js";
 import type { HostFunctions, Program } from "./program.js";
+import { startHash } from "./sha256.js";
 import { HostTensor, type HostValue, hostTensor } from "./tensor.js";
 import { verifyProgram } from "./verify.js";
 
@@ -28,6 +30,8 @@ export interface SessionOptions {
   /** Only these methods; default: all. */
   readonly methods?: readonly string[];
   readonly signal?: AbortSignal;
+  /** Told of bytes that come from a server: how many so far, and the file's size. */
+  onProgress?(got: number, size: number): void;
 }
 export interface RunOptions {
   readonly signal?: AbortSignal;
@@ -54,15 +58,15 @@ export class Session {
     this.#state = state;
   }
 
-  /** Opens a `.pie` file (a path or its bytes): checks it whole, loads its methods and puts its state on the device. */
-  static async open(file: string | Uint8Array | ByteSource, options: SessionOptions): Promise<Session> {
+  /** Opens a `.pie` file (a path, an address, a file that a user chose, or its bytes): checks it whole, loads its methods and puts its state on the device. */
+  static async open(file: string | URL | Uint8Array | ByteSource | BlobLike, options: SessionOptions): Promise<Session> {
     const { device, signal } = options;
-    const source = openSource(file);
+    const source = await openAny(file, { ...(signal && { signal }), ...(options.onProgress && { onProgress: options.onProgress }) });
     const ready = new Map<string, Ready>();
     const state = new Map<string, Allocation>();
     try {
-      const pie = readPie(source);
-      const trusted = typeof options.trust === "string" ? await pinned(source, options.trust) : options.trust === true;
+      const pie = await loadPie(source, signal);
+      const trusted = typeof options.trust === "string" ? await pinned(source, options.trust, signal) : options.trust === true;
       for (const name of options.methods ?? []) if (!pie.methods.has(name)) throw noMethod(pie, name);
       const wanted = [...pie.methods.values()].filter((m) => !options.methods || options.methods.includes(m.name));
       for (const method of wanted) {
@@ -159,9 +163,13 @@ export class Session {
       for (let at = 0; at < a.bytes; at += buffer.length) {
         signal?.throwIfAborted();
         const part = buffer.subarray(0, Math.min(buffer.length, a.bytes - at));
-        if (blob !== undefined) this.pie.readInto(blob, at, part);
+        if (blob !== undefined) {
+          await this.pie.load(blob, at, part.length, signal);
+          this.pie.readInto(blob, at, part);
+          this.pie.release(blob, at, part.length);
+        }
         this.device.write(a, at, part);
-        if (a.bytes > chunk) await new Promise((resolve) => setImmediate(resolve));
+        if (a.bytes > chunk) await turn();
       }
     }
   }
@@ -273,17 +281,19 @@ async function choose(pie: Pie, method: PieMethod, options: SessionOptions, trus
 }
 
 /** True if the file's SHA-256 is the pinned one; anything else is an error, for a pin that does not hold is never meant. */
-async function pinned(source: ByteSource, pin: string): Promise<true> {
+async function pinned(source: ByteSource, pin: string, signal: AbortSignal | undefined): Promise<true> {
   if (!/^[0-9a-fA-F]{64}$/.test(pin)) throw new ArgumentError("trust takes true, false or a SHA-256 as 64 hex digits");
-  const hash = createHash("sha256");
+  const hash = startHash();
   const buffer = new Uint8Array(Math.min(chunk, source.size));
   for (let at = 0; at < source.size; at += buffer.length) {
     const part = buffer.subarray(0, Math.min(buffer.length, source.size - at));
+    await source.load?.(at, part.length, signal);
     source.readInto(at, part);
+    source.release?.(at, part.length);
     hash.update(part);
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
   }
-  const found = hash.digest("hex");
+  const found = hash.digest();
   if (found !== pin.toLowerCase()) throw new FormatError(`${source.name} has the SHA-256 ${found}, not the pinned ${pin.toLowerCase()}`);
   return true;
 }

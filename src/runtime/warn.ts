@@ -1,8 +1,10 @@
+import { tell } from "../core/host.js";
+
 const said = new Set<string>();
 
-/** Tells the user something once per process, on standard error. */
+/** Tells the user something once per process, on standard error or in the console. */
 export function warnOnce(message: string): void {
   if (said.has(message)) return;
   said.add(message);
-  process.stderr.write(`treepie: ${message}\n`);
+  tell(`treepie: ${message}`);
 }

@@ -2,6 +2,7 @@
  * Frees device memory of values that nobody can reach. JavaScript says so only through its garbage collector, which does not know
  * how much device memory hangs on a small object: when dead bytes may have piled up, the collector is run on purpose.
  */
+import { builtin } from "../core/host.js";
 import type { Engine } from "./engine.js";
 import type { Block, Storage } from "./storage.js";
 
@@ -47,11 +48,9 @@ let collectGarbage: (() => void) | null | undefined;
 function collector(): (() => void) | null {
   if (collectGarbage !== undefined) return collectGarbage;
   collectGarbage = null;
-  const builtin = (globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }).process?.getBuiltinModule;
-  if (!builtin) return null;
+  const [v8, vm] = [builtin("node:v8"), builtin("node:vm")];
+  if (!v8 || !vm) return null;
   try {
-    const v8 = builtin("node:v8") as typeof import("node:v8");
-    const vm = builtin("node:vm") as typeof import("node:vm");
     v8.setFlagsFromString("--expose-gc");
     const gc = vm.runInNewContext("gc") as (() => void) | undefined;
     if (!gc) return null;

@@ -1,8 +1,6 @@
 /** Text to train on, as bytes: the declarations that every TypeScript install has, or any file. */
-import { readdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
 import { ArgumentError } from "../core/errors.js";
+import { builtin, files, paths } from "../core/host.js";
 
 /** A byte corpus cut into 8 KiB blocks, of which every 20th is held out. */
 export interface Corpus {
@@ -20,23 +18,27 @@ export function split(name: string, text: Uint8Array): Corpus {
     parts[i % heldOut === heldOut - 1 ? "validation" : "train"].push(text.subarray(at, at + blockBytes));
   if (parts.validation.length === 0)
     throw new ArgumentError(`${name}: ${text.length} bytes are too few: at least ${heldOut * blockBytes} are needed to hold a block out`);
-  return { name, train: Buffer.concat(parts.train), validation: Buffer.concat(parts.validation) };
+  return { name, train: joined(parts.train), validation: joined(parts.validation) };
 }
 
 /** Any file as a corpus. */
-export const readText = (file: string): Corpus => split(file, readFileSync(file));
+export const readText = (file: string): Corpus => split(file, files().readFileSync(file));
 
 /** All `lib*.d.ts` of the installed TypeScript but `lib.webworker*`, which repeats `lib.dom`. */
 export function typescriptLibraries(): Corpus {
   const folder = libraryFolder();
+  const { readdirSync, readFileSync } = files();
+  const { join } = paths();
   const names = readdirSync(folder)
     .filter((f) => /^lib.*\.d\.ts$/.test(f) && !f.startsWith("lib.webworker"))
     .sort();
   if (!names.length) throw new ArgumentError(`no lib*.d.ts in ${folder}: install typescript, or name a text with --text FILE`);
-  return split("TypeScript's lib*.d.ts", Buffer.concat(names.map((f) => readFileSync(join(folder, f)))));
+  return split("TypeScript's lib*.d.ts", joined(names.map((f) => readFileSync(join(folder, f)))));
 }
 /** Since TypeScript 7 the libraries lie in a package of their own for each platform. */
 function libraryFolder(): string {
+  const { dirname, join } = paths();
+  const { createRequire } = builtin("node:module")!;
   const require = createRequire(import.meta.url);
   let main: string;
   try {
@@ -52,4 +54,14 @@ function libraryFolder(): string {
   } catch {
     return join(dirname(main), "lib");
   }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, p) => sum + p.length, 0));
+  let at = 0;
+  for (const p of parts) {
+    out.set(p, at);
+    at += p.length;
+  }
+  return out;
 }

@@ -73,7 +73,7 @@ export async function openWasm(key: TargetKey = wasmKey(hasRelaxed()), options: 
     warnOnce(
       "the page is not isolated from other origins, so the wasm device has one thread: serve it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp",
     );
-  const make = shared ? (maker ?? (await threadMaker())) : undefined;
+  const make = shared ? (maker ?? threadMaker()) : undefined;
   return new WasmDevice(key, shared ? threads : 1, make, options.guard ?? false);
 }
 
@@ -88,7 +88,7 @@ class WasmDevice implements Device {
   readonly #kernels: Kernels;
   readonly #pool: Pool | undefined;
   readonly #threads: number;
-  readonly #words: Int32Array;
+  #control: Int32Array;
   readonly #run: WasmFunction;
   readonly #blocks: Blocks<number, number>;
   readonly #arena: Arena<number>;
@@ -112,8 +112,8 @@ class WasmDevice implements Device {
     this.#kernels = new Kernels(this.#wasm, shared);
     const module = this.#kernels.fixed("driver", driver);
     this.#run = this.#kernels.instance(module)["run"]!;
-    this.#words = new Int32Array(this.#wasm.buffer, firstBlock, controlBytes(threads) / 4);
-    this.#words[control.threads / 4] = 1;
+    this.#control = new Int32Array(this.#wasm.buffer, firstBlock, controlBytes(threads) / 4);
+    this.#control[control.threads / 4] = 1;
     if (make) this.#pool = new Pool({ memory: this.#wasm, driver: module, kernels: this.#kernels, control: firstBlock, threads, make });
     this.#arena = new Arena(this.#memory, "the arena of temporaries");
     const ground = {
@@ -157,6 +157,7 @@ class WasmDevice implements Device {
   }
   readSync(from: Allocation, offset: number, bytes: number): Uint8Array {
     const { place } = this.#blocks.alive(from, offset, bytes);
+    this.#waits();
     this.#queue.drain();
     return this.#out(place + offset, bytes);
   }
@@ -177,7 +178,7 @@ class WasmDevice implements Device {
     }).then(breathe);
   }
   submitSync(loaded: Loaded, call: Call): void {
-    if (!this.blocking) throw new DeviceError("the main thread of a page cannot wait: await the results, or work in a Web Worker");
+    this.#waits();
     runBlocking(this.#queue, (done, fail) => this.#job(loaded, call, done, fail));
   }
   sync(): Promise<void> {
@@ -202,6 +203,9 @@ class WasmDevice implements Device {
     afterwards(this.#queue, work, (error) => this.#blocks.blame(error));
   }
 
+  #waits(): void {
+    if (!this.blocking) throw new DeviceError("the main thread of a page cannot wait: await the results, or work in a Web Worker");
+  }
   #check(program: Program, options: LoadOptions): ReadonlyMap<string, HostFunction> {
     this.#blocks.open();
     options.signal?.throwIfAborted();
@@ -347,6 +351,12 @@ class WasmDevice implements Device {
     this.counters.hostSteps++;
   }
 
+  /** The control block. Memory that is not shared moves when it grows. */
+  get #words(): Int32Array {
+    if (this.#control.buffer !== this.#wasm.buffer)
+      this.#control = new Int32Array(this.#wasm.buffer, firstBlock, controlBytes(this.#threads) / 4);
+    return this.#control;
+  }
   /** Bytes of the memory, as it is now. */
   #view(address: number, bytes: number): Uint8Array {
     if (this.#bytes.buffer !== this.#wasm.buffer) this.#bytes = new Uint8Array(this.#wasm.buffer);

@@ -1,4 +1,5 @@
 /** What kernels call of the engine they run in. */
+import { builtin } from "../../core/host.js";
 import { webAssembly } from "./api.js";
 
 /** Functions of f64 that kernels import from `f`: those of `Math`, and the remainder of a division. */
@@ -16,28 +17,20 @@ export function engine(): Record<string, (a: number, b: number) => number> {
  * of its quick one, which it would replace only after they ran for a while.
  */
 export function optimizeAtOnce(): void {
-  const v8 = builtin<V8>("node:v8");
+  const v8 = builtin("node:v8");
   for (const flag of ["--no-liftoff", "--no-wasm-lazy-compilation"]) v8?.setFlagsFromString(flag);
-}
-interface V8 {
-  setFlagsFromString(flag: string): void;
 }
 
 /** Whether modules may multiply and add in one instruction: f32x4.relaxed_madd of three zeros. Node 20 has it behind a flag. */
 export function hasRelaxed(): boolean {
   if (relaxed === undefined) {
-    if (!webAssembly.validate(probe)) builtin<V8>("node:v8")?.setFlagsFromString(flag);
+    if (!webAssembly.validate(probe)) builtin("node:v8")?.setFlagsFromString(flag);
     relaxed = webAssembly.validate(probe);
   }
   return relaxed;
 }
 let relaxed: boolean | undefined;
 const flag = "--experimental-wasm-relaxed-simd";
-/** A module of Node, undefined elsewhere. */
-export function builtin<T>(name: string): T | undefined {
-  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
-  return process?.getBuiltinModule?.(name) as T | undefined;
-}
 const zeros = [0xfd, 0x0c, ...Array<number>(16).fill(0)];
 const body = [0, ...zeros, ...zeros, ...zeros, 0xfd, 0x85, 0x02, 0x0b];
 const probe = Uint8Array.from([

@@ -1,5 +1,6 @@
 /** Worker threads of Node or of a browser, behind one interface. Idle ones are kept: a device that opens takes them over. */
 import type { Worker as NodeWorker } from "node:worker_threads";
+import { builtin } from "../../core/host.js";
 import { workerSource } from "./worker.js";
 
 /** What a worker says; `owner` is the device that it was started for. */
@@ -25,9 +26,9 @@ export const canShare = (): boolean =>
   typeof SharedArrayBuffer === "function" && (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated !== false;
 
 /** How threads are made here. */
-export async function threadMaker(): Promise<() => Thread> {
-  if (!(typeof process === "object" && process.versions?.node)) return () => idle.pop() ?? inPage();
-  const { Worker } = await import("node:worker_threads");
+export function threadMaker(): () => Thread {
+  const Worker = builtin("node:worker_threads")?.Worker;
+  if (!Worker) return () => idle.pop() ?? inPage();
   return () => idle.pop() ?? inNode(new Worker(workerSource, { eval: true, name: "treepie" }));
 }
 /** Keeps a thread that is idle again for the next device. */
@@ -63,8 +64,9 @@ interface PageWorker {
   onmessage: ((e: { readonly data: Report }) => void) | null;
   onerror: ((e: { readonly message: string }) => void) | null;
 }
+let url: string | undefined;
 function inPage(): Thread {
-  const url = URL.createObjectURL(new Blob([workerSource], { type: "text/javascript" }));
+  url ??= URL.createObjectURL(new Blob([workerSource], { type: "text/javascript" }));
   const { Worker } = globalThis as unknown as { Worker: new (url: string) => PageWorker };
   const worker = new Worker(url);
   const t: Thread = {

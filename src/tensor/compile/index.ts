@@ -2,6 +2,7 @@
 import { explain } from "../../compile/explain.js";
 import { ArgumentError, StaleCaptureError } from "../../core/errors.js";
 import { evaluate } from "../../core/expr.js";
+import { envLevel } from "../../core/host.js";
 import type { TensorType } from "../../core/type.js";
 import { graphKey, intern } from "../../ir/intern.js";
 import type { Node } from "../../ir/node.js";
@@ -60,7 +61,7 @@ const mostSpecializations = 64;
 export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOptions = {}): Compiled<F> {
   const list: Specialization[] = [];
   const kept: Kept = new WeakMap();
-  const check = options.check ?? Number(process.env["TREEPIE_DEBUG"] ?? 0) >= 1;
+  const check = options.check ?? envLevel("TREEPIE_DEBUG") >= 1;
   let traces = 0;
 
   function recordFor(args: readonly unknown[], tensors: readonly Tensor[], sizes: Sizes): Recording {

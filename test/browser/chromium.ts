@@ -1,0 +1,34 @@
+/** Headless Chromium, where there is one. */
+import { accessSync, constants } from "node:fs";
+import { type Browser, chromium } from "playwright-core";
+
+const path = process.env["TREEPIE_CHROMIUM"] ?? "/usr/bin/chromium";
+
+/** Why no browser can be tested here, or undefined. */
+export function withoutChromium(): string | undefined {
+  try {
+    accessSync(path, constants.X_OK);
+    return undefined;
+  } catch {
+    return `there is no Chromium at ${path} (apt-get install chromium, or name one in TREEPIE_CHROMIUM)`;
+  }
+}
+/** Starts it, with WebGPU on the software driver that it brings. */
+export function startChromium(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: path,
+    headless: true,
+    args: [
+      "--no-sandbox",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--enable-unsafe-webgpu",
+      "--use-webgpu-adapter=swiftshader",
+      "--enable-precise-memory-info",
+      "--js-flags=--expose-gc",
+    ],
+  });
+}

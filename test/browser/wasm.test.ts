@@ -1,0 +1,121 @@
+/** The wasm device in a page and in a Web Worker of headless Chromium, with threads and without. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { wasm } from "../../src/backends/wasm/index.js";
+import { stories } from "../models/folder.js";
+import { useDevice } from "../support/devices.js";
+import { bundled } from "./bundle.js";
+import { startChromium, withoutChromium } from "./chromium.js";
+import { llamaFile, nextFile } from "./files.js";
+import type { Tests } from "./page/main.js";
+import { type Server, serve } from "./serve.js";
+
+const why = withoutChromium();
+if (why) console.error(`tests in a browser skipped: ${why}`);
+const trained = stories();
+const full = Boolean(process.env["TREEPIE_FULL"]);
+
+let browser: Browser;
+const files = new Map<string, Uint8Array>();
+beforeAll(async () => {
+  if (why) return;
+  useDevice("js");
+  const targets = [wasm.codegen({ threads: 2 })];
+  files.set("/index.html", readFileSync(join(import.meta.dirname, "page/index.html")));
+  files.set("/main.js", await bundled("main.ts"));
+  files.set("/next.pie", await nextFile(targets));
+  files.set("/llama.pie", await llamaFile(targets));
+  browser = await startChromium();
+});
+afterAll(() => browser?.close());
+
+const find = (path: string): Uint8Array | undefined => {
+  if (!path.startsWith("/stories/")) return files.get(path);
+  try {
+    return readFileSync(join(trained!, path.slice("/stories/".length)));
+  } catch {
+    return undefined;
+  }
+};
+
+describe.skipIf(why).each([
+  ["that is isolated", true],
+  ["that is not isolated", false],
+])(`in a page ${why ?? ""}%s`, (_, isolated) => {
+  let server: Server;
+  let page: Page;
+  const said: string[] = [];
+  beforeAll(async () => {
+    server = await serve(find, { isolated });
+    page = await browser.newPage();
+    page.on("console", (m) => said.push(m.text()));
+    await page.goto(`${server.url}/index.html`);
+    await page.waitForFunction(() => "tests" in globalThis);
+    expect(await page.evaluate(() => (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated)).toBe(isolated);
+  });
+  afterAll(async () => {
+    await page?.close();
+    await server?.close();
+  });
+  /** Runs one of the page's tests there. */
+  const here = <K extends keyof Tests>(name: K, argument: Parameters<Tests[K]>[0]): Promise<Awaited<ReturnType<Tests[K]>>> =>
+    page.evaluate(([n, a]) => (globalThis as unknown as { tests: Record<string, (a: unknown) => never> }).tests[n]!(a), [
+      name,
+      argument,
+    ] as const);
+  /** Runs one of them in a Web Worker of the page. */
+  const inWorker = <K extends keyof Tests>(name: K, argument: Parameters<Tests[K]>[0]): Promise<Awaited<ReturnType<Tests[K]>>> =>
+    page.evaluate(
+      (message) =>
+        new Promise<never>((done, fail) => {
+          interface PageWorker {
+            onmessage: (e: { data: { value: never; error?: string } }) => void;
+            postMessage(m: unknown): void;
+            terminate(): void;
+          }
+          const { Worker } = globalThis as unknown as { Worker: new (url: string, options: object) => PageWorker };
+          const worker = new Worker("/main.js", { type: "module" });
+          worker.onmessage = ({ data }) => {
+            worker.terminate();
+            if (data.error) fail(new Error(data.error));
+            else done(data.value);
+          };
+          worker.postMessage(message);
+        }),
+      { name, argument },
+    );
+
+  test("conformance", async () => {
+    const { cases, compared, notCompared, problems } = await here("conformance", {
+      ...(!full && { samples: isolated ? 2 : 1 }),
+      derivatives: full || isolated,
+    });
+    expect(problems).toEqual([]);
+    expect(cases).toBeGreaterThan(full ? 3000 : 800);
+    expect(notCompared).toBeLessThanOrEqual(0.05 * compared);
+  });
+  test.skipIf(!trained)("stories260K gives its published text, in the page and in a worker", async () => {
+    const text = readFileSync(join(trained!, "expected_greedy.txt"), "utf8");
+    const options = { url: `${server.url}/stories`, tokens: 200 };
+    expect(await here("generate", options)).toBe(text);
+    expect(await inWorker("generate", options)).toBe(text);
+  });
+  test("hundreds of devices leave nothing", async () => {
+    expect(await here("devices", 300)).toBe(300);
+  });
+  test("what is repeated holds no more than at first", async () => {
+    for (const [kind, file, rounds] of [
+      ["openRunClose", "next.pie", 1000],
+      ["decode", "llama.pie", 10_000],
+    ] as const) {
+      const { heap, held } = await here("steady", { url: `${server.url}/${file}`, kind, rounds });
+      expect(held[1], kind).toEqual(held[0]);
+      expect(heap[1] - heap[0], kind).toBeLessThan(1 << 20);
+    }
+  });
+  test("one warning in each thread of JavaScript tells of what is missing", () => {
+    expect(said.filter((s) => /not isolated from other origins/.test(s))).toHaveLength(isolated ? 0 : trained ? 2 : 1);
+  });
+});
