@@ -18,6 +18,7 @@ const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   cpu: () => import("./cpu/index.js"),
   gpu: () => import("./gpu/index.js"),
   web: () => import("./web/index.js"),
+  webgpu: () => import("./webgpu/index.js"),
 };
 
 const { values } = parseArgs({

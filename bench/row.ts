@@ -20,10 +20,11 @@ export interface Row {
   readonly note?: string;
   readonly error?: string;
 }
-/** The least ratio and the least fraction of the limit that a row has to reach. */
+/** The least ratio, the least fraction of the limit and the least value that a row has to reach. */
 export interface Bar {
   readonly ratio?: number;
   readonly limitFraction?: number;
+  readonly least?: number;
 }
 
 /** A named measurement of a suite. */
@@ -81,12 +82,17 @@ export function row(
     ratio,
     limit: options.limit ?? null,
     limitFraction,
-    ...(bar && { bar, met: reaches(bar.ratio, ratio) && reaches(bar.limitFraction, limitFraction) }),
+    ...(bar && { bar, met: reaches(bar.ratio, ratio) && reaches(bar.limitFraction, limitFraction) && reaches(bar.least, ours) }),
     ...(notes.length && { note: notes.join("; ") }),
   };
 }
 /** What was measured, in two decimals as it is shown, is at least what is asked. */
 const reaches = (least: number | undefined, has: number | null): boolean => least === undefined || (has !== null && has >= least - 0.005);
+
+/** The row of what is not measured here, and why. */
+export function absentRow(at: RowHead, note: string): Row {
+  return { ...at, ours: null, peer: null, peerName: null, ratio: null, limit: null, limitFraction: null, note };
+}
 
 /** The row of a measurement that failed. */
 export function failedRow(at: RowHead, error: unknown, bar?: Bar): Row {

@@ -32,13 +32,13 @@ const gpt2Json: Config = {
   resid_pdrop: 0,
   tie_word_embeddings: true,
 };
-/** GPT-2 with 6 layers (the shape of DistilGPT-2), without dropout. */
-export const gpt2: Checkpoint = {
-  name: "gpt2-6l",
-  dtype: "f32",
-  config: gpt2Json,
-  weights: () => weightsOf(() => new models.GPT2(models.gpt2Config(gpt2Json))),
-};
+/** GPT-2 with some layers, without dropout. */
+export function gpt2Layers(layers: number): Checkpoint {
+  const config = { ...gpt2Json, n_layer: layers };
+  return { name: `gpt2-${layers}l`, dtype: "f32", config, weights: () => weightsOf(() => new models.GPT2(models.gpt2Config(config))) };
+}
+/** The shape of DistilGPT-2. */
+export const gpt2: Checkpoint = gpt2Layers(6);
 const bertJson: Config = {
   model_type: "bert",
   vocab_size: 30522,

@@ -27,6 +27,10 @@ export interface Site {
   readonly backend: string;
   /** What PyTorch's process is told of the place; absent where it takes no part, and rows are against scripts alone. */
   readonly torch?: Readonly<Record<string, unknown>>;
+  /** Rows stand alone, against a bound. */
+  readonly alone?: true | undefined;
+  /** What peers in JavaScript are told of the place. */
+  readonly scriptArguments?: readonly string[];
   /** What the place can do, measured. */
   measure(): Promise<Machine>;
   readonly bars: Readonly<Record<string, Bar>>;
@@ -84,7 +88,7 @@ function processOf(name: "PyTorch" | ScriptPeer, site: Site): Promise<PeerProces
   let p = processes.get(name);
   if (!p) {
     const cache = { TORCHINDUCTOR_CACHE_DIR: benchPath("inductor", ".").replace(/\.$/, "") };
-    p = name === "PyTorch" ? startPeer("cpu.py", [JSON.stringify(site.torch)], { ...torchEnv, ...cache }) : startScript(`${name}.mjs`);
+    p = name === "PyTorch" ? startPeer("cpu.py", [JSON.stringify(site.torch)], { ...torchEnv, ...cache }) : startScript(`${name}.mjs`, site.scriptArguments);
     processes.set(name, p);
   }
   return p;
@@ -116,7 +120,7 @@ const rowName = (c: Contest, peer?: ScriptPeer): string => (peer ? `${c.name}@${
 /** A contest as a case of the suite. */
 export const contest = (c: Contest): Case => ({
   name: c.name,
-  rows: [...((c.site ?? cpu).torch ? [rowName(c)] : []), ...(c.scripts ?? []).map((p) => rowName(c, p))],
+  rows: [...((c.site ?? cpu).torch || c.site?.alone ? [rowName(c)] : []), ...(c.scripts ?? []).map((p) => rowName(c, p))],
   run: (chosen) => hold(c, chosen),
 });
 
@@ -127,7 +131,7 @@ async function hold(c: Contest, wanted: readonly string[]): Promise<readonly Row
   const before = await site.measure();
   const inputs = c.job.inputs();
   const used: ("PyTorch" | ScriptPeer)[] = (c.scripts ?? []).filter((p) => wanted.includes(rowName(c, p)));
-  if (wanted.includes(rowName(c))) used.unshift("PyTorch");
+  if (site.torch && wanted.includes(rowName(c))) used.unshift("PyTorch");
   const rows: Row[] = [];
   setDefaultBackend(site.backend);
   await ready();

@@ -16,13 +16,14 @@ export interface Shape {
   /** Weights of the layers, which every token meets. */
   readonly inner: number;
 }
-export const gpt2Shape: Shape = {
-  layers: 6,
+export const shapeOfGpt2 = (c: Checkpoint, layers: number): Shape => ({
+  layers,
   width: 768,
   kvWidth: 768,
   vocabulary: 50257,
-  inner: countWeights(gpt2, (k) => k.includes(".h.")),
-};
+  inner: countWeights(c, (k) => k.includes(".h.")),
+});
+export const gpt2Shape: Shape = shapeOfGpt2(gpt2, 6);
 export const llamaShape: Shape = {
   layers: 16,
   width: 2048,

@@ -1,7 +1,7 @@
 /** `mlp-train`: a step of a perceptron with two hidden layers and plain gradient descent, which every peer can run. */
 import { compile, evaluate, nn, noGrad, type Tensor } from "#treepie/index.js";
 import type { Case } from "../row.js";
-import { contest, type Site } from "./contest.js";
+import { contest, type ScriptPeer, type Site } from "./contest.js";
 import { noise, oneHot, tensorOf } from "./inputs.js";
 import { stepper } from "./runner.js";
 
@@ -10,7 +10,7 @@ const lr = 0.05;
 const weights = inputs * hidden + hidden * hidden + hidden * classes;
 
 /** The row on the processor, or at another site against scripts alone. */
-export const mlp = (name: string, site?: Site): Case =>
+export const mlp = (name: string, site?: Site, scripts: readonly ScriptPeer[] = ["jax-js", "tfjs-wasm"]): Case =>
   contest({
     name,
     ...(site && { site }),
@@ -35,7 +35,7 @@ export const mlp = (name: string, site?: Site): Case =>
       ],
     },
     variants: ["eager", "compile"],
-    scripts: ["jax-js", "tfjs-wasm"],
+    scripts,
     async ours(all) {
       const [x, y, ...rest] = all.map(tensorOf) as [Tensor, Tensor, ...Tensor[]];
       const params = rest.map((w) => nn.parameter(w));

@@ -1,11 +1,21 @@
 /** Large products, plain and with bias and gelu, from generated kernels. */
 import type { Node } from "#treepie/ir/node.js";
 import * as o from "#treepie/ops/index.js";
-import { type Case, row } from "../row.js";
+import { type Bar, type Case, row } from "../row.js";
 import { peersFor } from "./peers.js";
-import { load } from "./run.js";
+import type { RowSite } from "./rows.js";
+import { type Ground, load } from "./run.js";
 
-function matmulCase(name: string, n: number, dtype: "bf16" | "f32", epilogue: boolean, ratio: number): Case {
+const onCuda = { suite: "gpu", load, peers: peersFor };
+/** A product of n by n matrices, plain or with bias and gelu. */
+export function matmulCase(
+  name: string,
+  n: number,
+  dtype: "bf16" | "f32",
+  epilogue: boolean,
+  bar: Bar | undefined,
+  site: Pick<RowSite, "suite" | "load" | "peers"> = onCuda,
+): Case {
   return {
     name,
     async run() {
@@ -14,12 +24,12 @@ function matmulCase(name: string, n: number, dtype: "bf16" | "f32", epilogue: bo
         return epilogue ? o.gelu(o.add(y, bias)) : y;
       };
       const shapes = [[n, n], [n, n], ...(epilogue ? [[n]] : [])];
-      const t = await load(
+      const t = await site.load(
         (a, w, b) => f(a!, w!, b!),
         shapes.map((shape) => ({ shape, dtype })),
       );
       try {
-        const seconds = await t.time(50);
+        const seconds = await t.time(n > 1024 ? 50 : 3);
         for (const [i, j] of [
           [0, 0],
           [n - 1, n - 1],
@@ -41,10 +51,10 @@ function matmulCase(name: string, n: number, dtype: "bf16" | "f32", epilogue: bo
         }
         const rate = (s: number): number => (2 * n ** 3) / s / 1e12;
         return [
-          row({ suite: "gpu", name, metric: "a · wᵀ", unit: "TFLOP/s" }, rate(seconds), {
-            ...(await peersFor({ kind: epilogue ? "matmul-gelu" : "matmul", n, dtype }, rate)),
-            note: `${t.kernels} kernel; the peer of the row with gelu is the bare product`,
-            bar: { ratio },
+          row({ suite: site.suite, name, metric: "a · wᵀ", unit: "TFLOP/s" }, rate(seconds), {
+            ...(await site.peers({ kind: epilogue ? "matmul-gelu" : "matmul", n, dtype }, rate)),
+            note: `${t.kernels} kernel${epilogue ? "; the peer is the bare product" : ""}`,
+            bar,
           }),
         ];
       } finally {
@@ -61,8 +71,8 @@ function erf(x: number): number {
 }
 
 /** Operations a second of a product of n by n matrices. */
-export async function matrixRate(n: number, dtype: "bf16" | "f32"): Promise<number> {
-  const t = await load(
+export async function matrixRate(n: number, dtype: "bf16" | "f32", on: Pick<Ground, "load"> = { load }): Promise<number> {
+  const t = await on.load(
     (a, w) => o.matmul(a!, o.permute(w!, [1, 0])),
     [1, 2].map(() => ({ shape: [n, n], dtype })),
   );
@@ -75,7 +85,7 @@ export async function matrixRate(n: number, dtype: "bf16" | "f32"): Promise<numb
 
 /** The rows. */
 export const matmulCases: readonly Case[] = [
-  matmulCase("matmul-4096-bf16", 4096, "bf16", false, 0.95),
-  matmulCase("matmul-4096-bf16-gelu", 4096, "bf16", true, 0.9),
-  matmulCase("matmul-4096-f32", 4096, "f32", false, 0.6),
+  matmulCase("matmul-4096-bf16", 4096, "bf16", false, { ratio: 0.95 }),
+  matmulCase("matmul-4096-bf16-gelu", 4096, "bf16", true, { ratio: 0.9 }),
+  matmulCase("matmul-4096-f32", 4096, "f32", false, { ratio: 0.6 }),
 ];

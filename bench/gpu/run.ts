@@ -4,12 +4,12 @@ import { compile } from "#treepie/compile/index.js";
 import { fromBytes } from "#treepie/core/convert.js";
 import { bytesOf, type DType } from "#treepie/core/dtype.js";
 import type { Node } from "#treepie/ir/node.js";
-import type { Codegen } from "#treepie/kernel/codegen.js";
+import type { Backend, Codegen } from "#treepie/kernel/codegen.js";
 import * as o from "#treepie/ops/index.js";
 import type { Allocation, Device } from "#treepie/runtime/device.js";
 import { median } from "../row.js";
 
-/** The GPU and what it was measured to do. */
+/** The GPU and what it was measured to do. `bytes`: a copy that is long enough to measure. */
 export interface Bench {
   readonly device: Device;
   readonly codegen: Codegen;
@@ -17,15 +17,34 @@ export interface Bench {
   readonly copy: number;
 }
 
-let opened: Promise<Bench> | undefined;
-/** Opens the GPU once. */
-export function bench(): Promise<Bench> {
-  opened ??= open();
-  return opened;
+/** A GPU that graphs are timed on, opened once. */
+export interface Ground {
+  bench(): Promise<Bench>;
+  /** Compiles `f` for inputs of the shapes, and makes them. */
+  load(f: (...x: Node[]) => Node, inputs: readonly { shape: readonly number[]; dtype: DType }[]): Promise<Timed>;
+  close(): Promise<void>;
 }
-async function open(): Promise<Bench> {
-  const device = await cuda.open();
-  const bytes = 1 << 30;
+/** The ground of a backend's device. */
+export function groundOf(backend: Backend, bytes: number = 1 << 30): Ground {
+  let opened: Promise<Bench> | undefined;
+  const bench = (): Promise<Bench> => {
+    opened ??= open(backend, bytes);
+    return opened;
+  };
+  return {
+    bench,
+    load: async (f, inputs) => loadOn(await bench(), f, inputs),
+    async close() {
+      if (opened) await (await opened).device.close();
+      opened = undefined;
+    },
+  };
+}
+/** The GPU through CUDA. */
+export const { bench, load, close: closeBench }: Ground = groundOf(cuda);
+
+async function open(backend: Backend, bytes: number): Promise<Bench> {
+  const device = await backend.open();
   const [a, b] = [device.alloc(bytes), device.alloc(bytes)];
   const seconds = await timed(async (calls) => {
     for (let i = 0; i < calls; i++) device.copy(a, b, bytes);
@@ -33,14 +52,8 @@ async function open(): Promise<Bench> {
   }, 20);
   device.free(a);
   device.free(b);
-  return { device, codegen: cuda.codegen(), copy: (2 * bytes) / seconds };
+  return { device, codegen: backend.codegen(), copy: (2 * bytes) / seconds };
 }
-/** Ends the suite. */
-export async function closeBench(): Promise<void> {
-  if (opened) await (await opened).device.close();
-  opened = undefined;
-}
-
 /** Median seconds of a call, over rounds of `calls` calls after a warm-up. */
 export async function timed(run: (calls: number) => Promise<void>, calls: number, rounds = 7): Promise<number> {
   await run(2);
@@ -72,9 +85,7 @@ export interface Timed {
   close(): void;
 }
 
-/** Compiles `f` for inputs of the shapes, and makes them. */
-export async function load(f: (...x: Node[]) => Node, inputs: readonly { shape: readonly number[]; dtype: DType }[]): Promise<Timed> {
-  const { device, codegen } = await bench();
+async function loadOn({ device, codegen }: Bench, f: (...x: Node[]) => Node, inputs: Parameters<Ground["load"]>[1]): Promise<Timed> {
   const size = (x: { shape: readonly number[]; dtype: DType }): number => x.shape.reduce((a, b) => a * b, 1) * bytesOf(x.dtype);
   const placed: Allocation[] = [];
   for (const [i, x] of inputs.entries()) {

@@ -75,6 +75,8 @@ export interface Target {
   readonly maxBinding: number;
   /** Bytes that the place of every temporary is a multiple of; absent where 64 will do. */
   readonly alignment?: number;
+  /** A buffer is read in whole vectors only where every store to it writes whole vectors. */
+  readonly wholeVectors?: true;
   /** Narrowest store in bytes that does not race with its neighbours. */
   readonly storeBytes: number;
   readonly atomics: ReadonlySet<DType>;

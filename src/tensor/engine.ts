@@ -101,8 +101,10 @@ export class Engine {
     const backend = await this.opener.backend();
     this.name = backend.name;
     const options = this.opener.options();
+    // What code is made for may show only when the device is open.
+    const device = await backend.open(options);
     this.codegen = backend.codegen(options);
-    this.device = await backend.open(options);
+    this.device = device;
   }
   /** The open device; the error says how to open it. */
   opened(): Device {

@@ -1,11 +1,17 @@
-// jax-js on its WebAssembly backend. Every use of an array takes a reference (`ref`), as its ownership rules want.
+// jax-js on its WebAssembly backend, or (`jax-js.mjs webgpu`) on Dawn's WebGPU. Every use of an array takes a reference (`ref`), as its ownership rules want.
 import { serve, values } from "./serve.mjs";
 
 await serve("jax-js", async () => {
   const { init, defaultDevice, jit, nn, numpy: np, valueAndGrad } = await import("@jax-js/jax");
-  const devices = await init("wasm");
-  if (!devices.includes("wasm")) throw new Error("the wasm backend does not start");
-  defaultDevice("wasm");
+  const backend = process.argv[2] ?? "wasm";
+  if (backend === "webgpu" && !globalThis.navigator?.gpu) {
+    const { create, globals } = await import("webgpu");
+    Object.assign(globalThis, globals);
+    Object.defineProperty(globalThis, "navigator", { value: { gpu: create([]) }, configurable: true });
+  }
+  const devices = await init(backend);
+  if (!devices.includes(backend)) throw new Error(`the ${backend} backend does not start`);
+  defaultDevice(backend);
   const arrays = (inputs) => inputs.map((x) => np.array(values(x), { shape: x.shape }));
   const pure = (f) => (spec, inputs) => {
     const args = arrays(inputs);

@@ -11,9 +11,9 @@ import { runHost } from "../../runtime/host-step.js";
 import { Memory, noCounters } from "../../runtime/memory.js";
 import type { HostFunction, KernelCode, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, type Job, Queue } from "../../runtime/queue.js";
-import { mapRead, openGpu, usage } from "./gpu.js";
-import { webgpuKey } from "./key.js";
-import { Launches, type Place, type Places, wantedOf } from "./launches.js";
+import { mapRead, type OpenedGpu, openGpu, usage } from "./gpu.js";
+import { deviceKey } from "./key.js";
+import { Launches, leastBytes, type Place, type Places, wantedOf } from "./launches.js";
 import { copyKernel, patchKernel } from "./move.js";
 import { type Pipeline, Pipelines } from "./pipelines.js";
 
@@ -56,7 +56,7 @@ export async function openWebGpu(options: DeviceOptions = {}): Promise<Device> {
 
 class WebGpuDevice implements Device {
   readonly name = "webgpu";
-  readonly key: TargetKey = webgpuKey;
+  readonly key: TargetKey;
   readonly blocking = false;
   readonly counters: Counters = noCounters();
   readonly #gpu: GPUDevice;
@@ -78,11 +78,12 @@ class WebGpuDevice implements Device {
   #closed: Promise<void> | undefined;
 
   constructor(
-    { device, adapter }: { readonly device: GPUDevice; readonly adapter: string },
+    { device, adapter, limits }: OpenedGpu,
     pipelines: Pipelines,
     patch: Pipeline,
     copying: Pipeline,
   ) {
+    this.key = deviceKey(limits);
     this.#gpu = device;
     this.#adapter = adapter;
     this.#pipelines = pipelines;
@@ -95,7 +96,7 @@ class WebGpuDevice implements Device {
     const all = usage.storage | usage.copySource | usage.copyTarget;
     this.#memory = new Memory("the webgpu device", source(all), this.counters);
     this.#staging = new Memory("the webgpu device", source(usage.mapRead | usage.copyTarget), noCounters());
-    this.#nowhere = device.createBuffer({ size: 4, usage: all });
+    this.#nowhere = device.createBuffer({ size: leastBytes, usage: all });
     // WebGPU itself keeps kernels inside what is bound: there is nothing to mark.
     const ground = {
       memory: this.#memory,

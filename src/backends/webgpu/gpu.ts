@@ -1,6 +1,7 @@
 /// <reference types="@webgpu/types" />
 /** Finds WebGPU: a browser's or Deno's own, or Dawn in Node through the package `webgpu`. */
 import { DeviceError, UnsupportedError } from "../../core/errors.js";
+import type { WebGpuLimits } from "./key.js";
 
 const ofBrowser = (): GPU | undefined => (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
 
@@ -30,10 +31,30 @@ async function findGpu(): Promise<GPU> {
 }
 
 /** Limits that a device is asked to have as high as its adapter allows. */
-const raised = ["maxBufferSize", "maxStorageBufferBindingSize", "maxComputeWorkgroupsPerDimension"] as const;
+const raised = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxComputeWorkgroupsPerDimension",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupStorageSize",
+  "maxStorageBuffersPerShaderStage",
+] as const;
+const features = ["subgroups", "timestamp-query"] as const;
 
+/** What the device opened last can do: code is made for that; before there is one, for every device. */
+let found: WebGpuLimits = {};
+export const limitsFound = (): WebGpuLimits => found;
+
+/** A device and what it is. */
+export interface OpenedGpu {
+  readonly device: GPUDevice;
+  readonly limits: WebGpuLimits;
+  readonly adapter: string;
+  readonly software: boolean;
+}
 /** Opens a device of the best adapter, with an adapter's name for messages. */
-export async function openGpu(): Promise<{ readonly device: GPUDevice; readonly adapter: string; readonly software: boolean }> {
+export async function openGpu(): Promise<OpenedGpu> {
   const gpu = await findGpu();
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter)
@@ -41,10 +62,20 @@ export async function openGpu(): Promise<{ readonly device: GPUDevice; readonly 
       "WebGPU has no adapter here: no driver of a GPU was found. Install one (for Vulkan also its loader, libvulkan1), or use another device",
     );
   const requiredLimits = Object.fromEntries(raised.map((name) => [name, adapter.limits[name]]));
-  const device = await adapter.requestDevice({ requiredLimits });
-  const { vendor, architecture, description } = adapter.info;
+  const device = await adapter.requestDevice({ requiredLimits, requiredFeatures: features.filter((f) => adapter.features.has(f)) });
+  const { vendor, architecture, description, subgroupMinSize, subgroupMaxSize } = adapter.info;
+  const isEven = device.features.has("subgroups") && subgroupMinSize === subgroupMaxSize;
+  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX } = device.limits;
+  found = {
+    maxComputeInvocationsPerWorkgroup: Math.min(maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX),
+    maxComputeWorkgroupStorageSize: device.limits.maxComputeWorkgroupStorageSize,
+    maxStorageBuffersPerShaderStage: device.limits.maxStorageBuffersPerShaderStage,
+    maxStorageBufferBindingSize: device.limits.maxStorageBufferBindingSize,
+    ...(isEven && { subgroup: subgroupMinSize }),
+  };
   return {
     device,
+    limits: found,
     adapter: description || [vendor, architecture].filter(Boolean).join(" ") || "unknown",
     software: adapter.info.isFallbackAdapter ?? false,
   };

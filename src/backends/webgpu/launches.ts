@@ -31,6 +31,8 @@ interface Launch {
   bound: GPUBindGroup | undefined;
   readonly label: string;
 }
+/** Bindings hold whole elements of the widest type; memory comes in larger pieces. */
+export const leastBytes = 16;
 /** Places of dims are multiples of this many bytes on every device. */
 const uniformAlign = 256;
 
@@ -86,7 +88,7 @@ export class Launches extends Prepared<Places, Place> {
     const most = places.device.limits.maxStorageBufferBindingSize;
     const entries: GPUBindGroupEntry[] = l.buffers.map((b, binding) => {
       const { buffer, offset } = this.address(b, places);
-      const size = Math.max(4, roundUp(this.bytes[b]!, 4));
+      const size = Math.max(leastBytes, roundUp(this.bytes[b]!, leastBytes));
       if (size > most)
         throw new UnsupportedError(
           `${this.program.name}: ${l.label} binds a buffer of ${size} bytes, and this WebGPU device binds at most ${most}; split the tensor, or use narrower elements`,

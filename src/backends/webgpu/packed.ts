@@ -1,20 +1,29 @@
 /** Elements narrower than a word: packed in u32, read by shifting, written whole words at a time or bit by bit with atomics. */
-import { bytesOf, type DType, isHalf } from "../../core/dtype.js";
-import type { Buffer, Combiner } from "../../kernel/kernel.js";
+import { bytesOf, type DType, isHalf, isWide } from "../../core/dtype.js";
+import type { Combiner } from "../../kernel/kernel.js";
+import { isPacked, perWord, type Storage } from "./layout.js";
+import { valueType } from "./scalar.js";
+import { wideType } from "./wide.js";
 
-/** A buffer as it is bound. `atomic`: its words are written by several threads. */
-export interface Storage extends Buffer {
-  readonly atomic: boolean;
+const scalarType = (b: Storage): string => {
+  if (b.space !== "global") return valueType(b.dtype);
+  return isPacked(b) || (b.atomic && b.dtype === "f32") ? "u32" : isWide(b.dtype) ? wideType : b.dtype;
+};
+/** The element type of the declaration. */
+export function storageType(b: Storage): string {
+  if (b.atomic) return `atomic<${scalarType(b)}>`;
+  return b.width > 1 ? `vec${b.width}<${scalarType(b)}>` : scalarType(b);
 }
-/** Whether several elements share a word. */
-export const isPacked = (b: { readonly dtype: DType }): boolean => bytesOf(b.dtype) < 4;
-const unatomic = (b: Storage): string => (isPacked(b) || (b.atomic && b.dtype === "f32") ? "u32" : b.dtype);
-/** The element type of the binding. */
-export const storageType = (b: Storage): string => (b.atomic ? `atomic<${unatomic(b)}>` : unatomic(b));
-
-const perWord = (b: Storage): number => 4 / bytesOf(b.dtype);
 const bits = (b: Storage): number => 8 * bytesOf(b.dtype);
-const read = (b: Storage, i: string): string => (b.atomic ? `atomicLoad(&${b.name}[${i}])` : `${b.name}[${i}]`);
+/** A position that is not negative, divided by a power of two, and what is left of it. */
+const over = (i: string, by: number): string => (by > 1 ? `((${i}) >> ${Math.log2(by)}u)` : i);
+const rest = (i: string, by: number): string => `((${i}) & ${by - 1})`;
+/** A word by its number; `more` is known. */
+function read(b: Storage, i: string, more = 0): string {
+  const at = more ? `${i} + ${more}` : i;
+  if (b.atomic) return `atomicLoad(&${b.name}[${at}])`;
+  return b.width > 1 ? `${b.name}[${over(at, b.width)}][${rest(at, b.width)}]` : `${b.name}[${at}]`;
+}
 /** The value in the low bits of a word. */
 function unpack(dtype: DType, word: string): string {
   switch (dtype) {
@@ -53,59 +62,58 @@ function pack(dtype: DType, v: string): string {
 }
 /** One element of a packed buffer. */
 const packedLoad = (b: Storage, i: string): string =>
-  unpack(b.dtype, `(${read(b, `(${i}) / ${perWord(b)}`)} >> (u32((${i}) % ${perWord(b)}) * ${bits(b)}u))`);
-/** One element of a bound buffer. */
+  unpack(b.dtype, `(${read(b, over(i, perWord(b)))} >> (u32${rest(i, perWord(b))} * ${bits(b)}u))`);
+/** One element. */
 export function loadWord(b: Storage, i: string): string {
   if (isPacked(b)) return packedLoad(b, i);
   return b.atomic && b.dtype === "f32" ? `bitcast<f32>(${read(b, i)})` : read(b, i);
 }
-/** Neighbouring elements, whole words where they are packed. */
+/** Neighbouring elements, as words `name_0`, `name_1`, ... */
 export function wideLoad(b: Storage, i: string, lanes: number, name: string): string {
-  if (!isPacked(b) || b.space !== "global")
-    return Array.from(
-      { length: lanes },
-      (_, l) => `let ${name}_${l} = ${b.space === "global" ? loadWord(b, `${i} + ${l}`) : `${b.name}[${i} + ${l}]`};`,
-    ).join(" ");
-  const words = Math.ceil(lanes / perWord(b));
-  if (lanes < perWord(b)) return `let ${name}_0 = ${read(b, `(${i}) / ${perWord(b)}`)} >> (u32((${i}) % ${perWord(b)}) * ${bits(b)}u);`;
-  return Array.from({ length: words }, (_, w) => `let ${name}_${w} = ${read(b, `(${i}) / ${perWord(b)}${w ? ` + ${w}` : ""}`)};`).join(" ");
+  const n = perWord(b);
+  if (lanes < n) return `let ${name}_0 = ${read(b, over(i, n))} >> (u32${rest(i, n)} * ${bits(b)}u);`;
+  const words = lanes / n;
+  const lines: string[] = [];
+  if (b.width > 1 && words % b.width === 0)
+    for (let v = 0; v < words / b.width; v++) {
+      lines.push(`let ${name}_v${v} = ${b.name}[${over(i, n * b.width)}${v ? ` + ${v}` : ""}];`);
+      for (let l = 0; l < b.width; l++) lines.push(`let ${name}_${v * b.width + l} = ${name}_v${v}.${"xyzw"[l]};`);
+    }
+  else
+    for (let w = 0; w < words; w++)
+      lines.push(`let ${name}_${w} = ${isPacked(b) ? read(b, over(i, n), w) : loadWord(b, w ? `${i} + ${w}` : i)};`);
+  return lines.join(" ");
 }
 /** Lane `l` of what `wideLoad` read. */
 export function wideLane(b: Storage, name: string, l: number): string {
-  if (!isPacked(b) || b.space !== "global") return `${name}_${l}`;
+  if (!isPacked(b)) return `${name}_${l}`;
   const shift = (l % perWord(b)) * bits(b);
   const word = `${name}_${Math.floor(l / perWord(b))}`;
   return unpack(b.dtype, shift ? `(${word} >> ${shift}u)` : word);
 }
 /** Writes one element or several neighbours. Part of a word is cleared and set with atomics, which touch no other bits. */
 export function storeStatement(b: Storage, i: string, v: readonly string[], lanes: number): string {
-  if (b.space !== "global") {
-    const held = v.map((x) => (isHalf(b.dtype) ? `round_${b.dtype}(${x})` : x));
-    return lanes === 1 ? `${b.name}[${i}] = ${held[0]};` : held.map((x, l) => `${b.name}[${i} + ${l}] = ${x};`).join(" ");
-  }
-  if (!isPacked(b)) {
-    const put = (at: string, x: string): string =>
-      b.atomic ? `atomicStore(&${b.name}[${at}], ${b.dtype === "f32" ? `bitcast<u32>(${x})` : x});` : `${b.name}[${at}] = ${x};`;
-    return v.map((x, l) => put(l ? `${i} + ${l}` : i, x)).join(" ");
-  }
   const n = perWord(b);
-  if (lanes >= n) {
-    const word = (w: number): string =>
-      v
-        .slice(w * n, w * n + n)
-        .map((x, l) => (l ? `(${pack(b.dtype, x)} << ${l * bits(b)}u)` : pack(b.dtype, x)))
-        .join(" | ");
-    return Array.from({ length: lanes / n }, (_, w) => `atomicStore(&${b.name}[(${i}) / ${n}${w ? ` + ${w}` : ""}], ${word(w)});`).join(
-      " ",
-    );
-  }
-  const mask = bits(b) === 8 ? "255u" : "65535u";
-  return v
-    .map((x, l) => {
-      const at = l ? `(${i} + ${l})` : `(${i})`;
-      return `{ let s_ = u32(${at} % ${n}) * ${bits(b)}u; let v_ = ${pack(b.dtype, x)} << s_; atomicAnd(&${b.name}[${at} / ${n}], ~(${mask} << s_)); atomicOr(&${b.name}[${at} / ${n}], v_); }`;
-    })
-    .join(" ");
+  if (lanes < n) return v.map((x, l) => storePart(b, l ? `(${i} + ${l})` : `(${i})`, x)).join(" ");
+  const held = b.space !== "global" && isHalf(b.dtype) ? v.map((x) => `round_${b.dtype}(${x})`) : v;
+  const words = isPacked(b) ? Array.from({ length: lanes / n }, (_, w) => packed(b, held.slice(w * n, w * n + n))) : held;
+  if (b.width > 1)
+    return Array.from(
+      { length: words.length / b.width },
+      (_, w) =>
+        `${b.name}[${over(i, n * b.width)}${w ? ` + ${w}` : ""}] = ${storageType(b)}(${words.slice(w * b.width, (w + 1) * b.width).join(", ")});`,
+    ).join(" ");
+  const first = over(i, n);
+  const put = (at: string, x: string): string =>
+    b.atomic ? `atomicStore(&${b.name}[${at}], ${b.dtype === "f32" ? `bitcast<u32>(${x})` : x});` : `${b.name}[${at}] = ${x};`;
+  return words.map((x, w) => put(w ? `${first} + ${w}` : first, x)).join(" ");
+}
+/** A word of neighbouring narrow elements. */
+const packed = (b: Storage, v: readonly string[]): string =>
+  v.map((x, l) => (l ? `(${pack(b.dtype, x)} << ${l * bits(b)}u)` : pack(b.dtype, x))).join(" | ");
+function storePart(b: Storage, at: string, x: string): string {
+  const [n, mask] = [perWord(b), bits(b) === 8 ? "255u" : "65535u"];
+  return `{ let s_ = u32${rest(at, n)} * ${bits(b)}u; let v_ = ${pack(b.dtype, x)} << s_; atomicAnd(&${b.name}[${over(at, n)}], ~(${mask} << s_)); atomicOr(&${b.name}[${over(at, n)}], v_); }`;
 }
 const named: Readonly<Partial<Record<Combiner, string>>> = {
   add: "atomicAdd",

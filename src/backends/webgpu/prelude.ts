@@ -1,6 +1,7 @@
 /** The WGSL functions that generated kernels call; a module gets those that its kernel names. */
 import type { Parts } from "../../kernel/parts.js";
 import { cosTail, erfLarge, erfSmall, exp2Tail, expTail, logTail, sinTail, tanhTail } from "../../kernel/polynomials.js";
+import { wideParts } from "./wide.js";
 
 const list: [string, string][] = [];
 const part = (name: string, text: string): void => {
@@ -213,4 +214,4 @@ fn lgamma_(x: f32) -> f32 { if (nan_(x)) { return x; } if (x <= 0.0f && x == flo
 );
 
 /** Every function, by name. */
-export const parts: Parts = new Map(list);
+export const parts: Parts = new Map([...list, ...wideParts]);

@@ -2,12 +2,12 @@
 fn nan_(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 fn order_(x: f32) -> i32 { let b = bitcast<i32>(x); let m = b & 0x7fffffff; return select(m, -m, b < 0); }
 fn max_(a: f32, b: f32) -> f32 { return select(b, a, nan_(a) || (!nan_(b) && order_(a) > order_(b))); }
-@group(0) @binding(0) var<storage, read> in0: array<f32>;
-@group(0) @binding(1) var<storage, read> in1: array<f32>;
-@group(0) @binding(2) var<storage, read> in2: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out0: array<f32>;
+@group(0) @binding(0) var<storage, read> in0: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> in1: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> in2: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> out0: array<vec4<f32>>;
 var<workgroup> aStage: array<f32, 1088>;
-var<workgroup> bStage: array<f32, 1088>;
+var<workgroup> bStage: array<vec4<f32>, 272>;
 @compute @workgroup_size(256) fn dot_maximum_0z(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
 let pid = i32(group.x + group.y * groups.x);
 let tid = i32(local);
@@ -54,48 +54,48 @@ acc_14 = 0.0f;
 acc_15 = 0.0f;
 for (var k4 = 0; k4 < 4; k4++) {
 workgroupBarrier();
-let t_0_0 = in1[(16 * k4 + 4096 * ((pid) / (2)) + 64 * ((tid) / (4)) + 4 * ((tid) % (4))) + 0]; let t_0_1 = in1[(16 * k4 + 4096 * ((pid) / (2)) + 64 * ((tid) / (4)) + 4 * ((tid) % (4))) + 1]; let t_0_2 = in1[(16 * k4 + 4096 * ((pid) / (2)) + 64 * ((tid) / (4)) + 4 * ((tid) % (4))) + 2]; let t_0_3 = in1[(16 * k4 + 4096 * ((pid) / (2)) + 64 * ((tid) / (4)) + 4 * ((tid) % (4))) + 3];
-aStage[(17 * ((tid) / (4)) + 4 * ((tid) % (4)))] = t_0_0;
-aStage[(17 * ((tid) / (4)) + 4 * ((tid) % (4)) + 1)] = t_0_1;
-aStage[(17 * ((tid) / (4)) + 4 * ((tid) % (4)) + 2)] = t_0_2;
-aStage[(17 * ((tid) / (4)) + 4 * ((tid) % (4)) + 3)] = t_0_3;
-let t_1_0 = in0[(2048 * k4 + 128 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 0]; let t_1_1 = in0[(2048 * k4 + 128 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 1]; let t_1_2 = in0[(2048 * k4 + 128 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 2]; let t_1_3 = in0[(2048 * k4 + 128 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 3];
-bStage[(68 * ((tid) / (16)) + 4 * ((tid) % (16))) + 0] = t_1_0; bStage[(68 * ((tid) / (16)) + 4 * ((tid) % (16))) + 1] = t_1_1; bStage[(68 * ((tid) / (16)) + 4 * ((tid) % (16))) + 2] = t_1_2; bStage[(68 * ((tid) / (16)) + 4 * ((tid) % (16))) + 3] = t_1_3;
+let t_0_v0 = in1[(((16 * k4 + 4096 * ((pid) >> 1u) + 64 * ((tid) >> 2u) + 4 * ((tid) & 3))) >> 2u)]; let t_0_0 = t_0_v0.x; let t_0_1 = t_0_v0.y; let t_0_2 = t_0_v0.z; let t_0_3 = t_0_v0.w;
+aStage[(17 * ((tid) >> 2u) + 4 * ((tid) & 3))] = t_0_0;
+aStage[(17 * ((tid) >> 2u) + 4 * ((tid) & 3) + 1)] = t_0_1;
+aStage[(17 * ((tid) >> 2u) + 4 * ((tid) & 3) + 2)] = t_0_2;
+aStage[(17 * ((tid) >> 2u) + 4 * ((tid) & 3) + 3)] = t_0_3;
+let t_1_v0 = in0[(((2048 * k4 + 128 * ((tid) >> 4u) + 64 * ((pid) & 1) + 4 * ((tid) & 15))) >> 2u)]; let t_1_0 = t_1_v0.x; let t_1_1 = t_1_v0.y; let t_1_2 = t_1_v0.z; let t_1_3 = t_1_v0.w;
+bStage[(((68 * ((tid) >> 4u) + 4 * ((tid) & 15))) >> 2u)] = vec4<f32>(t_1_0, t_1_1, t_1_2, t_1_3);
 workgroupBarrier();
 for (var k = 0; k < 16; k++) {
-let t_2_0 = bStage[(68 * k + 4 * ((tid) % (16))) + 0]; let t_2_1 = bStage[(68 * k + 4 * ((tid) % (16))) + 1]; let t_2_2 = bStage[(68 * k + 4 * ((tid) % (16))) + 2]; let t_2_3 = bStage[(68 * k + 4 * ((tid) % (16))) + 3];
+let t_2_v0 = bStage[(((68 * k + 4 * ((tid) & 15))) >> 2u)]; let t_2_0 = t_2_v0.x; let t_2_1 = t_2_v0.y; let t_2_2 = t_2_v0.z; let t_2_3 = t_2_v0.w;
 br_0 = t_2_0;
 br_1 = t_2_1;
 br_2 = t_2_2;
 br_3 = t_2_3;
-ar_0 = aStage[(k + 68 * ((tid) / (16)))];
+ar_0 = aStage[(k + 68 * ((tid) >> 4u))];
 acc_0 = fma(ar_0, br_0, acc_0);
 acc_1 = fma(ar_0, br_1, acc_1);
 acc_2 = fma(ar_0, br_2, acc_2);
 acc_3 = fma(ar_0, br_3, acc_3);
-ar_1 = aStage[(k + 68 * ((tid) / (16)) + 17)];
+ar_1 = aStage[(k + 68 * ((tid) >> 4u) + 17)];
 acc_4 = fma(ar_1, br_0, acc_4);
 acc_5 = fma(ar_1, br_1, acc_5);
 acc_6 = fma(ar_1, br_2, acc_6);
 acc_7 = fma(ar_1, br_3, acc_7);
-ar_2 = aStage[(k + 68 * ((tid) / (16)) + 34)];
+ar_2 = aStage[(k + 68 * ((tid) >> 4u) + 34)];
 acc_8 = fma(ar_2, br_0, acc_8);
 acc_9 = fma(ar_2, br_1, acc_9);
 acc_10 = fma(ar_2, br_2, acc_10);
 acc_11 = fma(ar_2, br_3, acc_11);
-ar_3 = aStage[(k + 68 * ((tid) / (16)) + 51)];
+ar_3 = aStage[(k + 68 * ((tid) >> 4u) + 51)];
 acc_12 = fma(ar_3, br_0, acc_12);
 acc_13 = fma(ar_3, br_1, acc_13);
 acc_14 = fma(ar_3, br_2, acc_14);
 acc_15 = fma(ar_3, br_3, acc_15);
 }
 }
-let t_3_0 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 0]; let t_3_1 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 1]; let t_3_2 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 2]; let t_3_3 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 3];
-out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16)))] = max_((acc_0 + t_3_0), 0.0f); out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 1] = max_((acc_1 + t_3_1), 0.0f); out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 2] = max_((acc_2 + t_3_2), 0.0f); out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 3] = max_((acc_3 + t_3_3), 0.0f);
-let t_4_0 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 0]; let t_4_1 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 1]; let t_4_2 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 2]; let t_4_3 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 3];
-out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16)) + 128)] = max_((acc_4 + t_4_0), 0.0f); out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16)) + 128) + 1] = max_((acc_5 + t_4_1), 0.0f); out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16)) + 128) + 2] = max_((acc_6 + t_4_2), 0.0f); out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16)) + 128) + 3] = max_((acc_7 + t_4_3), 0.0f);
-let t_5_0 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 0]; let t_5_1 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 1]; let t_5_2 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 2]; let t_5_3 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 3];
-out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16)) + 256)] = max_((acc_8 + t_5_0), 0.0f); out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16)) + 256) + 1] = max_((acc_9 + t_5_1), 0.0f); out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16)) + 256) + 2] = max_((acc_10 + t_5_2), 0.0f); out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16)) + 256) + 3] = max_((acc_11 + t_5_3), 0.0f);
-let t_6_0 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 0]; let t_6_1 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 1]; let t_6_2 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 2]; let t_6_3 = in2[(64 * ((pid) % (2)) + 4 * ((tid) % (16))) + 3];
-out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16)) + 384)] = max_((acc_12 + t_6_0), 0.0f); out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16)) + 384) + 1] = max_((acc_13 + t_6_1), 0.0f); out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16)) + 384) + 2] = max_((acc_14 + t_6_2), 0.0f); out0[(8192 * ((pid) / (2)) + 512 * ((tid) / (16)) + 64 * ((pid) % (2)) + 4 * ((tid) % (16)) + 384) + 3] = max_((acc_15 + t_6_3), 0.0f);
+let t_3_v0 = in2[(((64 * ((pid) & 1) + 4 * ((tid) & 15))) >> 2u)]; let t_3_0 = t_3_v0.x; let t_3_1 = t_3_v0.y; let t_3_2 = t_3_v0.z; let t_3_3 = t_3_v0.w;
+out0[(((8192 * ((pid) >> 1u) + 512 * ((tid) >> 4u) + 64 * ((pid) & 1) + 4 * ((tid) & 15))) >> 2u)] = vec4<f32>(max_((acc_0 + t_3_0), 0.0f), max_((acc_1 + t_3_1), 0.0f), max_((acc_2 + t_3_2), 0.0f), max_((acc_3 + t_3_3), 0.0f));
+let t_4_v0 = in2[(((64 * ((pid) & 1) + 4 * ((tid) & 15))) >> 2u)]; let t_4_0 = t_4_v0.x; let t_4_1 = t_4_v0.y; let t_4_2 = t_4_v0.z; let t_4_3 = t_4_v0.w;
+out0[(((8192 * ((pid) >> 1u) + 512 * ((tid) >> 4u) + 64 * ((pid) & 1) + 4 * ((tid) & 15) + 128)) >> 2u)] = vec4<f32>(max_((acc_4 + t_4_0), 0.0f), max_((acc_5 + t_4_1), 0.0f), max_((acc_6 + t_4_2), 0.0f), max_((acc_7 + t_4_3), 0.0f));
+let t_5_v0 = in2[(((64 * ((pid) & 1) + 4 * ((tid) & 15))) >> 2u)]; let t_5_0 = t_5_v0.x; let t_5_1 = t_5_v0.y; let t_5_2 = t_5_v0.z; let t_5_3 = t_5_v0.w;
+out0[(((8192 * ((pid) >> 1u) + 512 * ((tid) >> 4u) + 64 * ((pid) & 1) + 4 * ((tid) & 15) + 256)) >> 2u)] = vec4<f32>(max_((acc_8 + t_5_0), 0.0f), max_((acc_9 + t_5_1), 0.0f), max_((acc_10 + t_5_2), 0.0f), max_((acc_11 + t_5_3), 0.0f));
+let t_6_v0 = in2[(((64 * ((pid) & 1) + 4 * ((tid) & 15))) >> 2u)]; let t_6_0 = t_6_v0.x; let t_6_1 = t_6_v0.y; let t_6_2 = t_6_v0.z; let t_6_3 = t_6_v0.w;
+out0[(((8192 * ((pid) >> 1u) + 512 * ((tid) >> 4u) + 64 * ((pid) & 1) + 4 * ((tid) & 15) + 384)) >> 2u)] = vec4<f32>(max_((acc_12 + t_6_0), 0.0f), max_((acc_13 + t_6_1), 0.0f), max_((acc_14 + t_6_2), 0.0f), max_((acc_15 + t_6_3), 0.0f));
 }

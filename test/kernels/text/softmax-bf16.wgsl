@@ -11,8 +11,8 @@ fn round_bf16(x: f32) -> f32 { return widen_bf16(narrow_bf16(x)); }
 fn scale_(x: f32, n: i32) -> f32 { let h = n >> 1u; let g = n - h; return x * bitcast<f32>(u32(h + 127) << 23u) * bitcast<f32>(u32(g + 127) << 23u); }
 fn exp_(x: f32) -> f32 { if (nan_(x)) { return x; } if (x > 88.8f) { return infinity(); } let a = max(x, -104.0f); let n = round(a * 1.44269504f);
   let r = fma(n, 2.12194440e-4f, fma(n, -0.693359375f, a)); return scale_(fma(fma(fma(fma(fma(fma(0.000199178176f, r, 0.00139460771f), r, 0.00833326578f), r, 0.0416662693f), r, 0.166666672f), r, 0.5f), r * r, r) + 1.0f, i32(n)); }
-@group(0) @binding(0) var<storage, read> in0: array<u32>;
-@group(0) @binding(1) var<storage, read_write> out0: array<atomic<u32>>;
+@group(0) @binding(0) var<storage, read> in0: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read_write> out0: array<vec4<u32>>;
 var<workgroup> part_f32: array<f32, 64>;
 fn combine_max_f32_64(x: f32, tid: i32) -> f32 {
 workgroupBarrier();
@@ -204,7 +204,7 @@ acc0_30 = neg_(infinity());
 acc0_31 = neg_(infinity());
 {
 {
-let t_0_0 = in0[((2048 * pid + 8 * tid)) / 2]; let t_0_1 = in0[((2048 * pid + 8 * tid)) / 2 + 1]; let t_0_2 = in0[((2048 * pid + 8 * tid)) / 2 + 2]; let t_0_3 = in0[((2048 * pid + 8 * tid)) / 2 + 3];
+let t_0_v0 = in0[(((2048 * pid + 8 * tid)) >> 3u)]; let t_0_0 = t_0_v0.x; let t_0_1 = t_0_v0.y; let t_0_2 = t_0_v0.z; let t_0_3 = t_0_v0.w;
 let v0_0: f32 = widen_bf16(t_0_0 & 65535u);
 let v0_1: f32 = widen_bf16((t_0_0 >> 16u) & 65535u);
 let v0_2: f32 = widen_bf16(t_0_1 & 65535u);
@@ -233,7 +233,7 @@ acc0_7 = max_(acc0_7, v0_7);
 }
 {
 {
-let t_1_0 = in0[((2048 * pid + 8 * tid + 512)) / 2]; let t_1_1 = in0[((2048 * pid + 8 * tid + 512)) / 2 + 1]; let t_1_2 = in0[((2048 * pid + 8 * tid + 512)) / 2 + 2]; let t_1_3 = in0[((2048 * pid + 8 * tid + 512)) / 2 + 3];
+let t_1_v0 = in0[(((2048 * pid + 8 * tid + 512)) >> 3u)]; let t_1_0 = t_1_v0.x; let t_1_1 = t_1_v0.y; let t_1_2 = t_1_v0.z; let t_1_3 = t_1_v0.w;
 let v0_0: f32 = widen_bf16(t_1_0 & 65535u);
 let v0_1: f32 = widen_bf16((t_1_0 >> 16u) & 65535u);
 let v0_2: f32 = widen_bf16(t_1_1 & 65535u);
@@ -262,7 +262,7 @@ acc0_15 = max_(acc0_15, v0_7);
 }
 {
 {
-let t_2_0 = in0[((2048 * pid + 8 * tid + 1024)) / 2]; let t_2_1 = in0[((2048 * pid + 8 * tid + 1024)) / 2 + 1]; let t_2_2 = in0[((2048 * pid + 8 * tid + 1024)) / 2 + 2]; let t_2_3 = in0[((2048 * pid + 8 * tid + 1024)) / 2 + 3];
+let t_2_v0 = in0[(((2048 * pid + 8 * tid + 1024)) >> 3u)]; let t_2_0 = t_2_v0.x; let t_2_1 = t_2_v0.y; let t_2_2 = t_2_v0.z; let t_2_3 = t_2_v0.w;
 let v0_0: f32 = widen_bf16(t_2_0 & 65535u);
 let v0_1: f32 = widen_bf16((t_2_0 >> 16u) & 65535u);
 let v0_2: f32 = widen_bf16(t_2_1 & 65535u);
@@ -291,7 +291,7 @@ acc0_23 = max_(acc0_23, v0_7);
 }
 {
 {
-let t_3_0 = in0[((2048 * pid + 8 * tid + 1536)) / 2]; let t_3_1 = in0[((2048 * pid + 8 * tid + 1536)) / 2 + 1]; let t_3_2 = in0[((2048 * pid + 8 * tid + 1536)) / 2 + 2]; let t_3_3 = in0[((2048 * pid + 8 * tid + 1536)) / 2 + 3];
+let t_3_v0 = in0[(((2048 * pid + 8 * tid + 1536)) >> 3u)]; let t_3_0 = t_3_v0.x; let t_3_1 = t_3_v0.y; let t_3_2 = t_3_v0.z; let t_3_3 = t_3_v0.w;
 let v0_0: f32 = widen_bf16(t_3_0 & 65535u);
 let v0_1: f32 = widen_bf16((t_3_0 >> 16u) & 65535u);
 let v0_2: f32 = widen_bf16(t_3_1 & 65535u);
@@ -464,8 +464,8 @@ acc1_31 = (acc1_31 + v1_7);
 }
 }
 sum1_0 = combine_add_f32_64((((((((((((((((((((((((((((((((acc1_0 + acc1_1) + acc1_2) + acc1_3) + acc1_4) + acc1_5) + acc1_6) + acc1_7) + acc1_8) + acc1_9) + acc1_10) + acc1_11) + acc1_12) + acc1_13) + acc1_14) + acc1_15) + acc1_16) + acc1_17) + acc1_18) + acc1_19) + acc1_20) + acc1_21) + acc1_22) + acc1_23) + acc1_24) + acc1_25) + acc1_26) + acc1_27) + acc1_28) + acc1_29) + acc1_30) + acc1_31), tid);
-atomicStore(&out0[((2048 * pid + 8 * tid)) / 2], narrow_bf16(round_bf16((kept1_0 / sum1_0))) | (narrow_bf16(round_bf16((kept1_1 / sum1_0))) << 16u)); atomicStore(&out0[((2048 * pid + 8 * tid)) / 2 + 1], narrow_bf16(round_bf16((kept1_2 / sum1_0))) | (narrow_bf16(round_bf16((kept1_3 / sum1_0))) << 16u)); atomicStore(&out0[((2048 * pid + 8 * tid)) / 2 + 2], narrow_bf16(round_bf16((kept1_4 / sum1_0))) | (narrow_bf16(round_bf16((kept1_5 / sum1_0))) << 16u)); atomicStore(&out0[((2048 * pid + 8 * tid)) / 2 + 3], narrow_bf16(round_bf16((kept1_6 / sum1_0))) | (narrow_bf16(round_bf16((kept1_7 / sum1_0))) << 16u));
-atomicStore(&out0[((2048 * pid + 8 * tid + 512)) / 2], narrow_bf16(round_bf16((kept1_8 / sum1_0))) | (narrow_bf16(round_bf16((kept1_9 / sum1_0))) << 16u)); atomicStore(&out0[((2048 * pid + 8 * tid + 512)) / 2 + 1], narrow_bf16(round_bf16((kept1_10 / sum1_0))) | (narrow_bf16(round_bf16((kept1_11 / sum1_0))) << 16u)); atomicStore(&out0[((2048 * pid + 8 * tid + 512)) / 2 + 2], narrow_bf16(round_bf16((kept1_12 / sum1_0))) | (narrow_bf16(round_bf16((kept1_13 / sum1_0))) << 16u)); atomicStore(&out0[((2048 * pid + 8 * tid + 512)) / 2 + 3], narrow_bf16(round_bf16((kept1_14 / sum1_0))) | (narrow_bf16(round_bf16((kept1_15 / sum1_0))) << 16u));
-atomicStore(&out0[((2048 * pid + 8 * tid + 1024)) / 2], narrow_bf16(round_bf16((kept1_16 / sum1_0))) | (narrow_bf16(round_bf16((kept1_17 / sum1_0))) << 16u)); atomicStore(&out0[((2048 * pid + 8 * tid + 1024)) / 2 + 1], narrow_bf16(round_bf16((kept1_18 / sum1_0))) | (narrow_bf16(round_bf16((kept1_19 / sum1_0))) << 16u)); atomicStore(&out0[((2048 * pid + 8 * tid + 1024)) / 2 + 2], narrow_bf16(round_bf16((kept1_20 / sum1_0))) | (narrow_bf16(round_bf16((kept1_21 / sum1_0))) << 16u)); atomicStore(&out0[((2048 * pid + 8 * tid + 1024)) / 2 + 3], narrow_bf16(round_bf16((kept1_22 / sum1_0))) | (narrow_bf16(round_bf16((kept1_23 / sum1_0))) << 16u));
-atomicStore(&out0[((2048 * pid + 8 * tid + 1536)) / 2], narrow_bf16(round_bf16((kept1_24 / sum1_0))) | (narrow_bf16(round_bf16((kept1_25 / sum1_0))) << 16u)); atomicStore(&out0[((2048 * pid + 8 * tid + 1536)) / 2 + 1], narrow_bf16(round_bf16((kept1_26 / sum1_0))) | (narrow_bf16(round_bf16((kept1_27 / sum1_0))) << 16u)); atomicStore(&out0[((2048 * pid + 8 * tid + 1536)) / 2 + 2], narrow_bf16(round_bf16((kept1_28 / sum1_0))) | (narrow_bf16(round_bf16((kept1_29 / sum1_0))) << 16u)); atomicStore(&out0[((2048 * pid + 8 * tid + 1536)) / 2 + 3], narrow_bf16(round_bf16((kept1_30 / sum1_0))) | (narrow_bf16(round_bf16((kept1_31 / sum1_0))) << 16u));
+out0[(((2048 * pid + 8 * tid)) >> 3u)] = vec4<u32>(narrow_bf16(round_bf16((kept1_0 / sum1_0))) | (narrow_bf16(round_bf16((kept1_1 / sum1_0))) << 16u), narrow_bf16(round_bf16((kept1_2 / sum1_0))) | (narrow_bf16(round_bf16((kept1_3 / sum1_0))) << 16u), narrow_bf16(round_bf16((kept1_4 / sum1_0))) | (narrow_bf16(round_bf16((kept1_5 / sum1_0))) << 16u), narrow_bf16(round_bf16((kept1_6 / sum1_0))) | (narrow_bf16(round_bf16((kept1_7 / sum1_0))) << 16u));
+out0[(((2048 * pid + 8 * tid + 512)) >> 3u)] = vec4<u32>(narrow_bf16(round_bf16((kept1_8 / sum1_0))) | (narrow_bf16(round_bf16((kept1_9 / sum1_0))) << 16u), narrow_bf16(round_bf16((kept1_10 / sum1_0))) | (narrow_bf16(round_bf16((kept1_11 / sum1_0))) << 16u), narrow_bf16(round_bf16((kept1_12 / sum1_0))) | (narrow_bf16(round_bf16((kept1_13 / sum1_0))) << 16u), narrow_bf16(round_bf16((kept1_14 / sum1_0))) | (narrow_bf16(round_bf16((kept1_15 / sum1_0))) << 16u));
+out0[(((2048 * pid + 8 * tid + 1024)) >> 3u)] = vec4<u32>(narrow_bf16(round_bf16((kept1_16 / sum1_0))) | (narrow_bf16(round_bf16((kept1_17 / sum1_0))) << 16u), narrow_bf16(round_bf16((kept1_18 / sum1_0))) | (narrow_bf16(round_bf16((kept1_19 / sum1_0))) << 16u), narrow_bf16(round_bf16((kept1_20 / sum1_0))) | (narrow_bf16(round_bf16((kept1_21 / sum1_0))) << 16u), narrow_bf16(round_bf16((kept1_22 / sum1_0))) | (narrow_bf16(round_bf16((kept1_23 / sum1_0))) << 16u));
+out0[(((2048 * pid + 8 * tid + 1536)) >> 3u)] = vec4<u32>(narrow_bf16(round_bf16((kept1_24 / sum1_0))) | (narrow_bf16(round_bf16((kept1_25 / sum1_0))) << 16u), narrow_bf16(round_bf16((kept1_26 / sum1_0))) | (narrow_bf16(round_bf16((kept1_27 / sum1_0))) << 16u), narrow_bf16(round_bf16((kept1_28 / sum1_0))) | (narrow_bf16(round_bf16((kept1_29 / sum1_0))) << 16u), narrow_bf16(round_bf16((kept1_30 / sum1_0))) | (narrow_bf16(round_bf16((kept1_31 / sum1_0))) << 16u));
 }

@@ -8,7 +8,7 @@ fn neg_(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ 0x80000000u); }
 fn scale_(x: f32, n: i32) -> f32 { let h = n >> 1u; let g = n - h; return x * bitcast<f32>(u32(h + 127) << 23u) * bitcast<f32>(u32(g + 127) << 23u); }
 fn exp_(x: f32) -> f32 { if (nan_(x)) { return x; } if (x > 88.8f) { return infinity(); } let a = max(x, -104.0f); let n = round(a * 1.44269504f);
   let r = fma(n, 2.12194440e-4f, fma(n, -0.693359375f, a)); return scale_(fma(fma(fma(fma(fma(fma(0.000199178176f, r, 0.00139460771f), r, 0.00833326578f), r, 0.0416662693f), r, 0.166666672f), r, 0.5f), r * r, r) + 1.0f, i32(n)); }
-@group(0) @binding(0) var<storage, read> in0: array<f32>;
+@group(0) @binding(0) var<storage, read> in0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> out0: array<f32>;
 var<workgroup> part_f32: array<f32, 64>;
 fn combine_max_f32_64(x: f32, tid: i32) -> f32 {
@@ -80,7 +80,7 @@ acc0_5 = neg_(infinity());
 acc0_6 = neg_(infinity());
 acc0_7 = neg_(infinity());
 {
-let t_0_0 = in0[(300 * pid + 4 * tid) + 0]; let t_0_1 = in0[(300 * pid + 4 * tid) + 1]; let t_0_2 = in0[(300 * pid + 4 * tid) + 2]; let t_0_3 = in0[(300 * pid + 4 * tid) + 3];
+let t_0_v0 = in0[(((300 * pid + 4 * tid)) >> 2u)]; let t_0_0 = t_0_v0.x; let t_0_1 = t_0_v0.y; let t_0_2 = t_0_v0.z; let t_0_3 = t_0_v0.w;
 let v0_0: f32 = t_0_0;
 let v0_1: f32 = t_0_1;
 let v0_2: f32 = t_0_2;
@@ -95,7 +95,7 @@ acc0_2 = max_(acc0_2, v0_2);
 acc0_3 = max_(acc0_3, v0_3);
 }
 if ((4 * tid + 259) < 300) {
-let t_1_0 = in0[(300 * pid + 4 * tid + 256) + 0]; let t_1_1 = in0[(300 * pid + 4 * tid + 256) + 1]; let t_1_2 = in0[(300 * pid + 4 * tid + 256) + 2]; let t_1_3 = in0[(300 * pid + 4 * tid + 256) + 3];
+let t_1_v0 = in0[(((300 * pid + 4 * tid + 256)) >> 2u)]; let t_1_0 = t_1_v0.x; let t_1_1 = t_1_v0.y; let t_1_2 = t_1_v0.z; let t_1_3 = t_1_v0.w;
 let v0_0: f32 = t_1_0;
 let v0_1: f32 = t_1_1;
 let v0_2: f32 = t_1_2;
@@ -111,28 +111,28 @@ acc0_7 = max_(acc0_7, v0_3);
 } else {
 {
 if ((4 * tid + 256) < 300) {
-let v0: f32 = in0[(300 * pid + 4 * tid + 256)];
+let v0: f32 = in0[(((300 * pid + 4 * tid + 256)) >> 2u)][(((300 * pid + 4 * tid + 256)) & 3)];
 kept0_4 = v0;
 acc0_4 = max_(acc0_4, v0);
 }
 }
 {
 if ((4 * tid + 257) < 300) {
-let v0: f32 = in0[(300 * pid + 4 * tid + 257)];
+let v0: f32 = in0[(((300 * pid + 4 * tid + 257)) >> 2u)][(((300 * pid + 4 * tid + 257)) & 3)];
 kept0_5 = v0;
 acc0_5 = max_(acc0_5, v0);
 }
 }
 {
 if ((4 * tid + 258) < 300) {
-let v0: f32 = in0[(300 * pid + 4 * tid + 258)];
+let v0: f32 = in0[(((300 * pid + 4 * tid + 258)) >> 2u)][(((300 * pid + 4 * tid + 258)) & 3)];
 kept0_6 = v0;
 acc0_6 = max_(acc0_6, v0);
 }
 }
 {
 if ((4 * tid + 259) < 300) {
-let v0: f32 = in0[(300 * pid + 4 * tid + 259)];
+let v0: f32 = in0[(((300 * pid + 4 * tid + 259)) >> 2u)][(((300 * pid + 4 * tid + 259)) & 3)];
 kept0_7 = v0;
 acc0_7 = max_(acc0_7, v0);
 }

@@ -1,5 +1,5 @@
 
-@group(0) @binding(0) var<storage, read> in0: array<f32>;
+@group(0) @binding(0) var<storage, read> in0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> tmp0: array<f32>;
 var<workgroup> part_f32: array<f32, 256>;
 fn combine_add_f32_256(x: f32, tid: i32) -> f32 {
@@ -83,42 +83,42 @@ acc0_29 = 0.0f;
 acc0_30 = 0.0f;
 acc0_31 = 0.0f;
 for (var j8 = 0; j8 < 4; j8++) {
-let t_0_0 = in0[(8192 * j8 + 32768 * pid + 4 * tid) + 0]; let t_0_1 = in0[(8192 * j8 + 32768 * pid + 4 * tid) + 1]; let t_0_2 = in0[(8192 * j8 + 32768 * pid + 4 * tid) + 2]; let t_0_3 = in0[(8192 * j8 + 32768 * pid + 4 * tid) + 3];
+let t_0_v0 = in0[(((8192 * j8 + 32768 * pid + 4 * tid)) >> 2u)]; let t_0_0 = t_0_v0.x; let t_0_1 = t_0_v0.y; let t_0_2 = t_0_v0.z; let t_0_3 = t_0_v0.w;
 acc0_0 = (acc0_0 + t_0_0);
 acc0_1 = (acc0_1 + t_0_1);
 acc0_2 = (acc0_2 + t_0_2);
 acc0_3 = (acc0_3 + t_0_3);
-let t_1_0 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 1024) + 0]; let t_1_1 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 1024) + 1]; let t_1_2 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 1024) + 2]; let t_1_3 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 1024) + 3];
+let t_1_v0 = in0[(((8192 * j8 + 32768 * pid + 4 * tid + 1024)) >> 2u)]; let t_1_0 = t_1_v0.x; let t_1_1 = t_1_v0.y; let t_1_2 = t_1_v0.z; let t_1_3 = t_1_v0.w;
 acc0_4 = (acc0_4 + t_1_0);
 acc0_5 = (acc0_5 + t_1_1);
 acc0_6 = (acc0_6 + t_1_2);
 acc0_7 = (acc0_7 + t_1_3);
-let t_2_0 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 2048) + 0]; let t_2_1 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 2048) + 1]; let t_2_2 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 2048) + 2]; let t_2_3 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 2048) + 3];
+let t_2_v0 = in0[(((8192 * j8 + 32768 * pid + 4 * tid + 2048)) >> 2u)]; let t_2_0 = t_2_v0.x; let t_2_1 = t_2_v0.y; let t_2_2 = t_2_v0.z; let t_2_3 = t_2_v0.w;
 acc0_8 = (acc0_8 + t_2_0);
 acc0_9 = (acc0_9 + t_2_1);
 acc0_10 = (acc0_10 + t_2_2);
 acc0_11 = (acc0_11 + t_2_3);
-let t_3_0 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 3072) + 0]; let t_3_1 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 3072) + 1]; let t_3_2 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 3072) + 2]; let t_3_3 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 3072) + 3];
+let t_3_v0 = in0[(((8192 * j8 + 32768 * pid + 4 * tid + 3072)) >> 2u)]; let t_3_0 = t_3_v0.x; let t_3_1 = t_3_v0.y; let t_3_2 = t_3_v0.z; let t_3_3 = t_3_v0.w;
 acc0_12 = (acc0_12 + t_3_0);
 acc0_13 = (acc0_13 + t_3_1);
 acc0_14 = (acc0_14 + t_3_2);
 acc0_15 = (acc0_15 + t_3_3);
-let t_4_0 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 4096) + 0]; let t_4_1 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 4096) + 1]; let t_4_2 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 4096) + 2]; let t_4_3 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 4096) + 3];
+let t_4_v0 = in0[(((8192 * j8 + 32768 * pid + 4 * tid + 4096)) >> 2u)]; let t_4_0 = t_4_v0.x; let t_4_1 = t_4_v0.y; let t_4_2 = t_4_v0.z; let t_4_3 = t_4_v0.w;
 acc0_16 = (acc0_16 + t_4_0);
 acc0_17 = (acc0_17 + t_4_1);
 acc0_18 = (acc0_18 + t_4_2);
 acc0_19 = (acc0_19 + t_4_3);
-let t_5_0 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 5120) + 0]; let t_5_1 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 5120) + 1]; let t_5_2 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 5120) + 2]; let t_5_3 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 5120) + 3];
+let t_5_v0 = in0[(((8192 * j8 + 32768 * pid + 4 * tid + 5120)) >> 2u)]; let t_5_0 = t_5_v0.x; let t_5_1 = t_5_v0.y; let t_5_2 = t_5_v0.z; let t_5_3 = t_5_v0.w;
 acc0_20 = (acc0_20 + t_5_0);
 acc0_21 = (acc0_21 + t_5_1);
 acc0_22 = (acc0_22 + t_5_2);
 acc0_23 = (acc0_23 + t_5_3);
-let t_6_0 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 6144) + 0]; let t_6_1 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 6144) + 1]; let t_6_2 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 6144) + 2]; let t_6_3 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 6144) + 3];
+let t_6_v0 = in0[(((8192 * j8 + 32768 * pid + 4 * tid + 6144)) >> 2u)]; let t_6_0 = t_6_v0.x; let t_6_1 = t_6_v0.y; let t_6_2 = t_6_v0.z; let t_6_3 = t_6_v0.w;
 acc0_24 = (acc0_24 + t_6_0);
 acc0_25 = (acc0_25 + t_6_1);
 acc0_26 = (acc0_26 + t_6_2);
 acc0_27 = (acc0_27 + t_6_3);
-let t_7_0 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 7168) + 0]; let t_7_1 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 7168) + 1]; let t_7_2 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 7168) + 2]; let t_7_3 = in0[(8192 * j8 + 32768 * pid + 4 * tid + 7168) + 3];
+let t_7_v0 = in0[(((8192 * j8 + 32768 * pid + 4 * tid + 7168)) >> 2u)]; let t_7_0 = t_7_v0.x; let t_7_1 = t_7_v0.y; let t_7_2 = t_7_v0.z; let t_7_3 = t_7_v0.w;
 acc0_28 = (acc0_28 + t_7_0);
 acc0_29 = (acc0_29 + t_7_1);
 acc0_30 = (acc0_30 + t_7_2);
@@ -130,7 +130,7 @@ tmp0[pid] = sum0_0;
 }
 }
 @group(0) @binding(0) var<storage, read_write> out0: array<f32>;
-@group(0) @binding(1) var<storage, read> tmp0: array<f32>;
+@group(0) @binding(1) var<storage, read> tmp0: array<vec4<f32>>;
 var<workgroup> part_f32: array<f32, 32>;
 fn combine_add_f32_32(x: f32, tid: i32) -> f32 {
 workgroupBarrier();
@@ -165,7 +165,7 @@ acc0_5 = 0.0f;
 acc0_6 = 0.0f;
 acc0_7 = 0.0f;
 if ((4 * tid + 3) < 4) {
-let t_0_0 = tmp0[4 * tid + 0]; let t_0_1 = tmp0[4 * tid + 1]; let t_0_2 = tmp0[4 * tid + 2]; let t_0_3 = tmp0[4 * tid + 3];
+let t_0_v0 = tmp0[((4 * tid) >> 2u)]; let t_0_0 = t_0_v0.x; let t_0_1 = t_0_v0.y; let t_0_2 = t_0_v0.z; let t_0_3 = t_0_v0.w;
 acc0_0 = (acc0_0 + t_0_0);
 acc0_1 = (acc0_1 + t_0_1);
 acc0_2 = (acc0_2 + t_0_2);
@@ -173,22 +173,22 @@ acc0_3 = (acc0_3 + t_0_3);
 } else {
 {
 if (4 * tid < 4) {
-acc0_0 = (acc0_0 + tmp0[4 * tid]);
+acc0_0 = (acc0_0 + tmp0[((4 * tid) >> 2u)][((4 * tid) & 3)]);
 }
 }
 {
 if ((4 * tid + 1) < 4) {
-acc0_1 = (acc0_1 + tmp0[(4 * tid + 1)]);
+acc0_1 = (acc0_1 + tmp0[(((4 * tid + 1)) >> 2u)][(((4 * tid + 1)) & 3)]);
 }
 }
 {
 if ((4 * tid + 2) < 4) {
-acc0_2 = (acc0_2 + tmp0[(4 * tid + 2)]);
+acc0_2 = (acc0_2 + tmp0[(((4 * tid + 2)) >> 2u)][(((4 * tid + 2)) & 3)]);
 }
 }
 {
 if ((4 * tid + 3) < 4) {
-acc0_3 = (acc0_3 + tmp0[(4 * tid + 3)]);
+acc0_3 = (acc0_3 + tmp0[(((4 * tid + 3)) >> 2u)][(((4 * tid + 3)) & 3)]);
 }
 }
 }

@@ -33,13 +33,16 @@ function stage(x: Contract, o: Operand, st: State, slot: Dim): readonly Stmt[] {
   const flat = add(mul(at(u), t.threads), x.tid);
   const minor = mul(mod(flat, inner / v), v);
   const major = div(flat, inner / v);
-  const [i, k] = kInner ? [major, minor] : [minor, major];
+  // Lanes lie along memory, or along what lies side by side in shared memory.
+  const turned = kInner && layout.kind === "columns" && t.wholeVectors === true;
+  const [i, k] = turned ? [mul(div(flat, kTile), v), mod(flat, kTile)] : kInner ? [major, minor] : [minor, major];
   const to = x.place(role, i, k, slot);
   if (plain && t.depth > 1) {
     const from = x.address(o, add(base, i), add(st.off.k, k));
     return loops([u], [{ kind: "copy", to: ref(buffer, to), from, count: v }]);
   }
-  const [li, lk] = [kInner ? i : add(i, at(l)), kInner ? add(k, at(l)) : k];
+  const alongK = kInner && !turned;
+  const [li, lk] = [alongK ? i : add(i, at(l)), alongK ? add(k, at(l)) : k];
   const [ei, ek] = [add(base, li), add(st.off.k, lk)];
   const there = x.place(role, li, lk, slot);
   into.push(store(buffer, there, x.operand(o, ei, ek, into)));

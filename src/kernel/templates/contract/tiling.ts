@@ -59,6 +59,8 @@ export interface ContractTiling {
     readonly along?: "n" | "k";
   };
   readonly threads: number;
+  /** Stages are written in whole vectors, whichever way operands lie in memory. */
+  readonly wholeVectors?: true;
   /**
    * How results leave: each lane stores what it holds; a warp regroups them in shared memory for 16-byte stores; the grid point's
    * whole tile waits in scratch, and a sweep over its rows computes the epilogue; or it does so in parts, a fragment's rows at a time.
@@ -127,6 +129,7 @@ export function tileThreads(p: Problem, t: Target): ContractTiling {
     depth: 1,
     micro: { m, n, k: 1, vector: t.lanes > 1 ? Math.min(4, n) : 1 },
     threads: side * side,
+    ...(t.wholeVectors && { wholeVectors: true }),
     band: 1,
   };
 }
