@@ -10,7 +10,11 @@ const share = (x: number | null): string => (x === null ? "-" : x.toFixed(2));
 export function report(suite: string, rows: readonly Row[]): string {
   const asked = rows.filter((r) => r.bar);
   const lines = rows.map((r) => {
-    const bar = [r.bar?.ratio?.toFixed(2), r.bar?.limitFraction !== undefined ? `${r.bar.limitFraction.toFixed(2)} of limit` : undefined, r.bar?.least?.toString()];
+    const bar = [
+      r.bar?.ratio?.toFixed(2),
+      r.bar?.limitFraction !== undefined ? `${r.bar.limitFraction.toFixed(2)} of limit` : undefined,
+      r.bar?.least?.toString(),
+    ];
     const met = r.bar ? (r.met ? "yes" : "**no**") : "";
     const ours = r.error ? (r.error === "not measured" ? r.error : "failed") : `${number(r.ours)} ${r.unit}`;
     return `| ${[

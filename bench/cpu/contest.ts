@@ -88,7 +88,10 @@ function processOf(name: "PyTorch" | ScriptPeer, site: Site): Promise<PeerProces
   let p = processes.get(name);
   if (!p) {
     const cache = { TORCHINDUCTOR_CACHE_DIR: benchPath("inductor", ".").replace(/\.$/, "") };
-    p = name === "PyTorch" ? startPeer("cpu.py", [JSON.stringify(site.torch)], { ...torchEnv, ...cache }) : startScript(`${name}.mjs`, site.scriptArguments);
+    p =
+      name === "PyTorch"
+        ? startPeer("cpu.py", [JSON.stringify(site.torch)], { ...torchEnv, ...cache })
+        : startScript(`${name}.mjs`, site.scriptArguments);
     processes.set(name, p);
   }
   return p;

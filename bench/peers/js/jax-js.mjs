@@ -7,7 +7,10 @@ await serve("jax-js", async () => {
   if (backend === "webgpu" && !globalThis.navigator?.gpu) {
     const { create, globals } = await import("webgpu");
     Object.assign(globalThis, globals);
-    Object.defineProperty(globalThis, "navigator", { value: { gpu: create([]) }, configurable: true });
+    Object.defineProperty(globalThis, "navigator", {
+      value: { gpu: create([]), userAgent: "Node", hardwareConcurrency: 1 },
+      configurable: true,
+    });
   }
   const devices = await init(backend);
   if (!devices.includes(backend)) throw new Error(`the ${backend} backend does not start`);

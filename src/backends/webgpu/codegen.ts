@@ -31,8 +31,14 @@ export function webgpuCodegen(limits: WebGpuLimits = {}, claims: readonly Templa
       checkDTypes(k);
       // How buffers are declared depends on every access: the first text is for counting those.
       const found = new Accesses();
-      print(k, wgsl(k, found, () => plain, { ...steps, maxComputeWorkgroupStorageSize: Number.POSITIVE_INFINITY }));
-      const code = print(k, wgsl(k, new Accesses(), (b) => found.layout(b), steps));
+      print(
+        k,
+        wgsl(k, found, () => plain, { ...steps, maxComputeWorkgroupStorageSize: Number.POSITIVE_INFINITY }),
+      );
+      const code = print(
+        k,
+        wgsl(k, new Accesses(), (b) => found.layout(b), steps),
+      );
       const text = code.source as string;
       return { ...code, source: [...directives(text), ...partsFor(parts, text), text].join("\n") };
     },
@@ -89,8 +95,7 @@ function wgsl(k: Kernel, found: Accesses, layout: (b: Buffer) => Layout, limits:
         number: (n) => (n < 0 ? `(${n})` : `${n}`),
         div: (a, b, reach) =>
           reach === "any" ? `floor_div(${a}, ${b})` : power(b) ? `((${a}) >> ${Math.log2(Number(b))}u)` : `((${a}) / (${b}))`,
-        mod: (a, b, reach) =>
-          reach === "any" ? `floor_mod(${a}, ${b})` : power(b) ? `((${a}) & ${Number(b) - 1})` : `((${a}) % (${b}))`,
+        mod: (a, b, reach) => (reach === "any" ? `floor_mod(${a}, ${b})` : power(b) ? `((${a}) & ${Number(b) - 1})` : `((${a}) % (${b}))`),
         xor: (a, b) => `((${a}) ^ (${b}))`,
         min: (a, b) => `min(${a}, ${b})`,
         max: (a, b) => `max(${a}, ${b})`,
@@ -167,13 +172,7 @@ function wgsl(k: Kernel, found: Accesses, layout: (b: Buffer) => Layout, limits:
   };
 }
 
-function finish(
-  k: Kernel,
-  p: Printed,
-  storage: (b: Buffer) => Storage,
-  combines: readonly Combine[],
-  sharedBytes: number,
-): KernelCode {
+function finish(k: Kernel, p: Printed, storage: (b: Buffer) => Storage, combines: readonly Combine[], sharedBytes: number): KernelCode {
   if (p.wide) throw new UnsupportedError(`kernel ${k.name}: an index may reach 2^31, and WGSL indices have 32 bits; split the buffer`);
   // As the text names them.
   const declared = (space: Buffer["space"]): readonly Storage[] =>
@@ -194,8 +193,7 @@ function finish(
     );
   const lines = [
     ...global.map(
-      (b, i) =>
-        `@group(0) @binding(${i}) var<storage, ${b.writes ? "read_write" : "read"}> ${b.name}: array<${storageType(b)}>;`,
+      (b, i) => `@group(0) @binding(${i}) var<storage, ${b.writes ? "read_write" : "read"}> ${b.name}: array<${storageType(b)}>;`,
     ),
     ...(k.dims.length
       ? [

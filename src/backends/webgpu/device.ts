@@ -77,12 +77,7 @@ class WebGpuDevice implements Device {
   #arenaPlace: Place | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(
-    { device, adapter, limits }: OpenedGpu,
-    pipelines: Pipelines,
-    patch: Pipeline,
-    copying: Pipeline,
-  ) {
+  constructor({ device, adapter, limits }: OpenedGpu, pipelines: Pipelines, patch: Pipeline, copying: Pipeline) {
     this.key = deviceKey(limits);
     this.#gpu = device;
     this.#adapter = adapter;

@@ -3,7 +3,7 @@ import { bytesOf, computeDType, type DType, isFloat, isHalf, isInt, isWide } fro
 import { UnsupportedError } from "../../core/errors.js";
 import type { Text } from "../../kernel/dialect.js";
 import type { ScalarOp } from "../../ops/scalar.js";
-import { narrow, wideCompare, widen, wideLiteral, wideOp, wideType } from "./wide.js";
+import { narrow, wideCompare, wideLiteral, widen, wideOp, wideType } from "./wide.js";
 
 /** The WGSL type of a value; small integers live in 32 bits, large ones in two words. */
 export const valueType = (dtype: DType): string =>

@@ -4,20 +4,7 @@ import type { Target } from "../../kernel/codegen.js";
 import type { WebGpuLimits } from "./key.js";
 
 /** Types narrower than 32 bits are packed in words, 64-bit integers are two words; f64 does not exist. */
-const dtypes: ReadonlySet<DType> = new Set<DType>([
-  "bool",
-  "u8",
-  "u16",
-  "u32",
-  "u64",
-  "i8",
-  "i16",
-  "i32",
-  "i64",
-  "f16",
-  "bf16",
-  "f32",
-]);
+const dtypes: ReadonlySet<DType> = new Set<DType>(["bool", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f16", "bf16", "f32"]);
 
 /** The Target of a WebGPU device. */
 export function webgpuTarget(limits: WebGpuLimits = {}): Target {

@@ -37,7 +37,7 @@ export function tileColumns(p: Plan, lane: MergedAxis | undefined, t: Target): C
   if (rows < 64 || rows > mostRows || vector === 1 || p.reductions.length > mostSums) return undefined;
   const points = hi(numel(p.merged.filter((m) => !m.reduced).map((m) => m.size))) / vector;
   const across = [8, 4, 2, 1].find((n) => points / n >= busy && divides(n * vector, lane.size)) ?? 1;
-  const threads = rows / (256 / across) >= 8 ? 512 : 256;
+  const threads = Math.min(t.threads, rows / (256 / across) >= 8 ? 512 : 256);
   const each = Math.ceil((rows * across) / threads);
   return { vector, across, threads, unroll: Math.ceil(each / Math.ceil(each / 8)) };
 }
