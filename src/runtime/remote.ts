@@ -2,6 +2,8 @@
  * Files of a server, in pieces. A piece comes from memory, from what was kept of an earlier visit, or from one response that is read from
  * front to back; where something else is needed, or the connection breaks, another request begins there. Nothing is read ahead of need.
  */
+
+import { joined } from "../core/bytes.js";
 import { FileError } from "../core/errors.js";
 import type { ByteSource } from "./file.js";
 import { pageStore } from "./opfs.js";
@@ -9,7 +11,7 @@ import { digest } from "./sha256.js";
 
 /** Which pieces of a file were seen, by content. */
 export interface KnownFile {
-  /** Stands for the file's version: its ETag, or the date of its last change. */
+  /** Stands for the file's version: its ETag, or the date of its last change. `absent` where the server had no such file. */
   readonly version: string;
   readonly size: number;
   /** SHA-256 of each piece; null where it never came. */
@@ -44,6 +46,9 @@ const stallMs = 30_000;
 
 /** What is kept is kept here; Node has no cache, and its types not this field. */
 const request: object = { cache: "no-store" };
+
+/** The version of a file that is not there. */
+const absent = "absent";
 
 /** A response that is being read. */
 interface Stream {
@@ -96,18 +101,23 @@ class Remote implements ByteSource {
   /** False where the server has no such file. */
   async open(signal: AbortSignal | undefined): Promise<boolean> {
     const known = await this.#store?.known(this.name);
+    const kept = known?.pieces.every(Boolean) ? known : undefined;
     let response: Response;
     try {
-      response = await this.#patiently(0, signal, () => this.#request(0, signal));
+      response = await (kept ? this.#request(0, signal) : this.#patiently(0, signal, () => this.#request(0, signal)));
     } catch (error) {
-      // Without a network, what is kept whole still serves.
-      if (signal?.aborted || !known?.pieces.every(Boolean)) throw error;
-      this.#adopt(known.version, known.size, known.pieces);
+      // Without a network, what is kept whole still serves, and at once.
+      if (signal?.aborted || !kept) throw error;
+      if (kept.version === absent) return false;
+      this.#adopt(kept.version, kept.size, kept.pieces);
       return true;
     }
-    if (response.status === 404) return false;
+    if (response.status === 404) {
+      if (known?.version !== absent) await this.#store?.remember(this.name, { version: absent, size: 0, pieces: [] });
+      return false;
+    }
     const length = response.headers.get("content-length");
-    if (length === null || response.headers.get("content-encoding")) await this.#whole(response, signal);
+    if (length === null || response.headers.get("content-encoding")) await this.#whole(signal);
     else {
       const version = versionOf(response);
       const same = known !== undefined && version !== "" && known.version === version && known.size === Number(length);
@@ -123,13 +133,13 @@ class Remote implements ByteSource {
     this.#hashes = Array.from({ length: count }, (_, i) => (pieces.length === count ? pieces[i]! : null));
   }
   /** A body whose length is not told (or is that of its compressed form) is read to its end: it cannot be asked for in parts. */
-  async #whole(first: Response, signal: AbortSignal | undefined): Promise<void> {
-    let response: Response | undefined = first;
+  async #whole(signal: AbortSignal | undefined): Promise<void> {
     const bytes = await this.#patiently(0, signal, async () => {
-      response ??= await this.#request(0, signal);
-      const body = response.arrayBuffer();
-      response = undefined;
-      return new Uint8Array(await body);
+      if (!this.#stream) await this.#request(0, signal);
+      const chunks: Uint8Array[] = [];
+      for (let chunk = await this.#chunk(this.#stream!, signal); chunk; chunk = await this.#chunk(this.#stream!, signal))
+        chunks.push(chunk);
+      return joined(chunks);
     });
     this.#stream = undefined;
     this.#ranges = false;
@@ -140,7 +150,7 @@ class Remote implements ByteSource {
     }
   }
 
-  load(offset: number, bytes: number, signal?: AbortSignal): Promise<void> {
+  async load(offset: number, bytes: number, signal?: AbortSignal): Promise<void> {
     const [from, to] = this.#span(offset, bytes);
     for (let i = from; i < to; i++) this.#use(i);
     const work = this.#turn.then(async () => {
@@ -151,10 +161,12 @@ class Remote implements ByteSource {
       }
     });
     this.#turn = work.catch(() => {});
-    return work.catch((error: unknown) => {
+    try {
+      await work;
+    } catch (error) {
       this.release(offset, bytes);
       throw error;
-    });
+    }
   }
   release(offset: number, bytes: number): void {
     const [from, to] = this.#span(offset, bytes);
@@ -266,7 +278,11 @@ class Remote implements ByteSource {
       stream = this.#stream!;
     }
     for (;;) {
-      if (!stream.rest.length) stream.rest = await this.#chunk(stream, signal);
+      if (!stream.rest.length) {
+        const chunk = await this.#chunk(stream, signal);
+        if (!chunk) throw new Error(`the connection ended at byte ${stream.at}`);
+        stream.rest = chunk;
+      }
       // What lies before the place is skipped.
       const skipped = Math.min(at - stream.at, stream.rest.length);
       const part = stream.rest.subarray(skipped, skipped + most);
@@ -275,14 +291,13 @@ class Remote implements ByteSource {
       if (part.length) return part;
     }
   }
-  async #chunk(stream: Stream, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  /** What comes next; undefined at the end. */
+  async #chunk(stream: Stream, signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
     const timer = setTimeout(() => stream.stop.abort(new Error(`nothing came for ${stallMs / 1000} s`)), stallMs);
     const stop = (): void => stream.stop.abort(signal?.reason);
     signal?.addEventListener("abort", stop, { once: true });
     try {
-      const { done, value } = await stream.reader.read();
-      if (done) throw new Error(`the connection ended at byte ${stream.at}`);
-      return value;
+      return (await stream.reader.read()).value;
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", stop);

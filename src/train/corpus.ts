@@ -1,4 +1,5 @@
 /** Text to train on, as bytes: the declarations that every TypeScript install has, or any file. */
+import { joined } from "../core/bytes.js";
 import { ArgumentError } from "../core/errors.js";
 import { builtin, files, paths } from "../core/host.js";
 
@@ -54,14 +55,4 @@ function libraryFolder(): string {
   } catch {
     return join(dirname(main), "lib");
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, p) => sum + p.length, 0));
-  let at = 0;
-  for (const p of parts) {
-    out.set(p, at);
-    at += p.length;
-  }
-  return out;
 }

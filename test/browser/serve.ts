@@ -1,4 +1,5 @@
 /** A small server of files for pages, and for tests of what a bad server does. */
+import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -33,7 +34,10 @@ export async function serve(find: (path: string) => Served | undefined, options:
       response.statusCode = 404;
       response.end();
     } else if (typeof found === "function") found(request, response);
-    else sendRange(request, response, typeof found === "string" ? new TextEncoder().encode(found) : found);
+    else {
+      const bytes = typeof found === "string" ? new TextEncoder().encode(found) : found;
+      sendRange(request, response, bytes, `"${createHash("sha256").update(bytes).digest("hex")}"`);
+    }
   });
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
   return {

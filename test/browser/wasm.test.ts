@@ -72,11 +72,13 @@ describe.skipIf(why).each([
         new Promise<never>((done, fail) => {
           interface PageWorker {
             onmessage: (e: { data: { value: never; error?: string } }) => void;
+            onerror: (e: { message?: string }) => void;
             postMessage(m: unknown): void;
             terminate(): void;
           }
           const { Worker } = globalThis as unknown as { Worker: new (url: string, options: object) => PageWorker };
           const worker = new Worker("/main.js", { type: "module" });
+          worker.onerror = (e) => fail(new Error(e.message ?? "the worker did not start"));
           worker.onmessage = ({ data }) => {
             worker.terminate();
             if (data.error) fail(new Error(data.error));
@@ -101,6 +103,13 @@ describe.skipIf(why).each([
     const options = { url: `${server.url}/stories`, tokens: 200 };
     expect(await here("generate", options)).toBe(text);
     expect(await inWorker("generate", options)).toBe(text);
+  });
+  test.skipIf(!trained)("a model that was loaded once is there without a network", async () => {
+    const options = { url: `${server.url}/stories`, tokens: 30 };
+    const text = await here("generate", options);
+    await page.context().setOffline(true);
+    expect(await here("generate", options)).toBe(text);
+    await page.context().setOffline(false);
   });
   test("hundreds of devices leave nothing", async () => {
     expect(await here("devices", 300)).toBe(300);
