@@ -3,6 +3,9 @@ import { closeDevices, compile, manualSeed, nn, optim, randn, ready, setDefaultB
 import { type Case, median, row } from "../row.js";
 
 const calls = 40;
+/** Turns before the figure counts: the engine compiles what is called often, and a training run has thousands of steps. */
+const warmUp = 200;
+const rounds = 200;
 
 export const hostPerStep: Case = {
   name: "host-per-step",
@@ -22,12 +25,12 @@ export const hostPerStep: Case = {
       });
       const x = randn([32, 64]);
       const [host, whole]: [number[], number[]] = [[], []];
-      for (let r = 0; r < 60; r++) {
+      for (let r = 0; r < warmUp + rounds; r++) {
         const start = performance.now();
         for (let i = 0; i < calls; i++) step(x);
         const called = performance.now();
         await synchronize();
-        if (r < 10) continue;
+        if (r < warmUp) continue;
         host.push(((called - start) / calls) * 1000);
         whole.push(((performance.now() - start) / calls) * 1000);
       }

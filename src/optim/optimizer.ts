@@ -81,14 +81,14 @@ export abstract class Optimizer<S extends Settings = Settings> {
   /** By how many steps parameters differ from the first one: what they may share rests on it. */
   private lag(): string {
     let first: number | undefined;
-    const differences = this.paramGroups.flatMap((g) =>
-      g.params.flatMap((p, i) => {
-        const step = this.state.get(p)?.step ?? 0;
+    let differences = "";
+    for (const { params } of this.paramGroups)
+      for (let i = 0; i < params.length; i++) {
+        const step = this.state.get(params[i]!)?.step ?? 0;
         first ??= step;
-        return step === first ? [] : [`${i}:${step - first}`];
-      }),
-    );
-    return differences.join(" ");
+        if (step !== first) differences += ` ${i}:${step - first}`;
+      }
+    return differences;
   }
   private stateOf(p: Tensor): ParamState {
     let s = this.state.get(p);

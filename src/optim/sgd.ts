@@ -21,7 +21,8 @@ export class SGD extends Optimizer<SGDSettings> {
     super(params, all);
   }
   protected override update(p: Tensor, grad: Tensor, group: Group<SGDSettings>, state: ParamState): void {
-    traceGuard(() => `${group.nesterov} ${group.maximize} ${group.momentum !== 0} ${group.weightDecay !== 0}`, "settings of SGD");
+    for (const read of [() => group.nesterov, () => group.maximize, () => group.momentum !== 0, () => group.weightDecay !== 0])
+      traceGuard(read, "settings of SGD");
     const n = (name: string, read: () => number): Tensor => this.number(p, group, state, name, read);
     let d = group.maximize ? grad.neg() : grad;
     if (group.weightDecay !== 0) d = d.add(p.mul(n("decay", () => group.weightDecay)));

@@ -140,7 +140,7 @@ export function runBlocking(queue: Queue, make: (done: () => void, fail: (error:
     },
   );
   queue.drain();
-  queue.push({ ...job, step: () => job.step(true, () => {}) });
+  queue.push({ step: () => job.step(true, () => {}), done: () => job.done(), fail: (error) => job.fail(error) });
   if (failure) throw failure.error;
 }
 

@@ -3,15 +3,13 @@ import type { TensorType } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import { mode, type Recorder } from "./mode.js";
 import { noteMissed } from "./pending.js";
-import { storageOf } from "./storage.js";
+import { type Storage, storageOf } from "./storage.js";
 
 /** Counts submissions of what is pending, so that cells know what was recorded before the last one. */
 export const clock: { now: number } = { now: 0 };
 
 export class Cell {
   readonly type: TensorType;
-  /** Outside of traces: a realised leaf, or a recorded node. */
-  value: Node;
   version = 0;
   readonly device: string;
   /** The trace that made this cell; it has no value outside of it. */
@@ -28,13 +26,29 @@ export class Cell {
   missed = false;
   /** A parameter, a buffer, state of an optimizer: made real in a program of its own when it is first needed. */
   keep = false;
+  private node: Node;
+  /** The storage of the value, once it was found. */
+  private storage: Storage | undefined;
 
   constructor(value: Node, device: string) {
     this.type = value.type;
-    this.value = value;
+    this.node = value;
     this.device = device;
     this.trace = mode.trace;
     mode.trace?.own(this);
+  }
+  /** Outside of traces: a realised leaf, or a recorded node. */
+  get value(): Node {
+    return this.node;
+  }
+  set value(n: Node) {
+    this.node = n;
+    this.storage = undefined;
+  }
+  /** The realised value, if there is one. */
+  get realised(): Storage | undefined {
+    this.storage ??= storageOf(this.node);
+    return this.storage;
   }
 }
 

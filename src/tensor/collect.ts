@@ -11,14 +11,18 @@ const registry = new FinalizationRegistry<Block>((block) => free(block));
 
 /** The storage owns the block: when the storage is unreachable, the block is freed. */
 export function adopt(s: Storage, block: Block): void {
-  registry.unregister(block);
+  if (block.adopted) registry.unregister(block);
+  block.adopted = true;
   blocks.set(block, new WeakRef(s));
   registry.register(s, block, block);
 }
 /** Frees a block once. */
 export function free(block: Block): void {
-  blocks.delete(block);
-  registry.unregister(block);
+  if (block.adopted) {
+    blocks.delete(block);
+    registry.unregister(block);
+    block.adopted = false;
+  }
   const a = block.allocation;
   block.allocation = undefined;
   if (a && block.engine.device) block.engine.device.free(a);
@@ -75,12 +79,12 @@ const limits = new WeakMap<Engine, { bytes: number; blocks: number }>();
 export function collectIfNeeded(engine: Engine): void {
   const device = engine.device!;
   let limit = limits.get(engine);
-  if (!limit) limits.set(engine, (limit = { bytes: unlooked, blocks: 4096 }));
+  if (!limit) limits.set(engine, (limit = { bytes: unlooked, blocks: 32768 }));
   if (device.counters.bytes <= limit.bytes && blocks.size <= limit.blocks) return;
   collect();
   if (device.counters.bytes > limit.bytes) collect();
   limit.bytes = device.counters.bytes * 1.5 + slack;
-  limit.blocks = blocks.size * 2 + 4096;
+  limit.blocks = blocks.size * 2 + 32768;
 }
 /** Runs the collector now and frees what it finds. */
 export function collect(): void {

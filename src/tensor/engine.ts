@@ -12,7 +12,7 @@ import type { Backend, Codegen } from "../kernel/codegen.js";
 import type { Call, Device, DeviceOptions, Loaded } from "../runtime/device.js";
 import type { HostFunctions, Program } from "../runtime/program.js";
 import { adopt, collect, collectIfNeeded, memoryText } from "./collect.js";
-import { type Block, release, type Storage, type Ticket } from "./storage.js";
+import { type Block, release, type Storage, Ticket } from "./storage.js";
 
 /** A graph on its way to being run: compiled and loaded once for each structure. */
 export interface Prepared {
@@ -20,6 +20,8 @@ export interface Prepared {
   program: Program | undefined;
   loaded: Loaded | undefined;
   loading: Promise<void> | undefined;
+  /** Bytes of each output, where no size is symbolic. */
+  outputBytes: readonly number[] | undefined;
 }
 
 /** Programs that an engine remembers; older ones live on where a compiled function or a queued run holds them. */
@@ -42,18 +44,18 @@ export interface Job {
   readonly prepared: Prepared;
   /** For `graph.inputs`, in order. */
   readonly inputs: readonly Storage[];
-  /** For `graph.state`, in order: what the state was, and what it becomes. */
-  readonly states: readonly { readonly before: Storage; readonly after: Storage }[];
+  /** For `graph.state`, in order: what the state was, and what it becomes; the same storage where it is written over. */
+  readonly states: readonly Storage[];
+  readonly becomes: readonly Storage[];
   readonly outputs: readonly Storage[];
   readonly name: string;
   readonly signal?: AbortSignal | undefined;
 }
-interface Queued extends Job {
+interface Queued {
+  readonly job: Job;
   readonly ticket: Ticket;
   /** How often there was no memory to start it. */
   starved: number;
-  resolve(): void;
-  reject(e: unknown): void;
 }
 
 /** Counts that tests read. */
@@ -119,7 +121,7 @@ export class Engine {
     const key = graphKey(interned);
     let p = this.programs.get(key);
     const known = p !== undefined;
-    p ??= { graph: interned, program: undefined, loaded: undefined, loading: undefined };
+    p ??= { graph: interned, program: undefined, loaded: undefined, loading: undefined, outputBytes: undefined };
     // A Map keeps the order of insertion: the first is the one that was asked for longest ago.
     this.programs.delete(key);
     this.programs.set(key, p);
@@ -155,38 +157,21 @@ export class Engine {
     return this.opener.host ? { host: this.opener.host } : {};
   }
 
-  /** Puts a job behind all earlier ones, and starts what can start. The promise settles when it has run. */
-  enqueue(job: Job): Promise<void> {
-    let resolve!: () => void;
-    let reject!: (e: unknown) => void;
-    const done = new Promise<void>((a, b) => {
-      resolve = a;
-      reject = b;
-    });
-    done.catch(() => {}); // whoever reads an output sees the failure
-    const ticket: Ticket = { done, started: false, failed: undefined };
+  /** Puts a job behind all earlier ones, and starts what can start. */
+  enqueue(job: Job): Ticket {
+    const ticket = new Ticket();
     for (const s of job.outputs) s.job = ticket;
-    for (const s of job.states) s.after.job = ticket;
-    const queued: Queued = {
-      ...job,
-      ticket,
-      starved: 0,
-      resolve,
-      reject: (e) => {
-        ticket.failed = e ?? new DeviceError(`${job.name} failed`);
-        reject(e);
-      },
-    };
-    this.queue.push(queued);
+    for (const s of job.becomes) s.job = ticket;
+    this.queue.push({ job, ticket, starved: 0 });
     this.startReady();
     if (this.queue.length) this.drain();
-    return done;
+    return ticket;
   }
   /** Starts jobs whose programs are loaded, as far as order allows. */
   private startReady(): void {
     while (this.device && this.queue.length) {
       const head = this.queue[0]!;
-      if (head.starved || !head.prepared.loaded || head.inputs.some((s) => s.arriving)) return;
+      if (head.starved || !head.job.prepared.loaded || head.job.inputs.some(onItsWay)) return;
       this.queue.shift();
       this.start(head);
     }
@@ -203,12 +188,12 @@ export class Engine {
       const head = this.queue[0]!;
       try {
         await this.open();
-        await this.load(head.prepared);
-        for (const s of head.inputs) await s.arriving;
+        await this.load(head.job.prepared);
+        for (const s of head.job.inputs) await s.arriving;
         if (head.starved) await this.makeRoom();
       } catch (e) {
         if (this.queue[0] === head) this.queue.shift();
-        head.reject(e);
+        fail(head, e);
         continue;
       }
       if (head.starved && this.queue[0] === head) this.start(this.queue.shift()!);
@@ -228,10 +213,10 @@ export class Engine {
     while (this.queue.length) {
       const head = this.queue[0]!;
       try {
-        this.loadSync(head.prepared);
+        this.loadSync(head.job.prepared);
       } catch (e) {
         this.queue.shift();
-        head.reject(e);
+        fail(head, e);
         continue;
       }
       this.start(this.queue.shift()!);
@@ -239,80 +224,85 @@ export class Engine {
   }
 
   /** Binds buffers and submits. Never throws: a failure belongs to the job's outputs. */
-  private start(job: Queued): void {
-    job.ticket.started = true;
+  private start(queued: Queued): void {
+    const { job, ticket } = queued;
+    ticket.started = true;
     const device = this.device!;
     const transient: Storage[] = [];
     try {
       collectIfNeeded(this);
-      const program = job.prepared.program!;
+      const { prepared } = job;
+      const program = prepared.program!;
       const buffers: Call["buffers"][number][] = new Array(program.buffers.length).fill(undefined);
       const dims = bindDims(program, job);
-      job.inputs.forEach((s, i) => {
-        buffers[program.inputs[i]!.buffer] = this.bind(s, transient).allocation!;
-      });
-      job.states.forEach((s, i) => {
-        const block = s.after === s.before ? this.retake(s.before) : (s.after.block ?? this.take(s.before));
-        if (!s.after.block) {
-          s.after.block = block;
-          adopt(s.after, block);
+      for (let i = 0; i < job.inputs.length; i++) buffers[program.inputs[i]!.buffer] = this.bind(job.inputs[i]!, transient).allocation!;
+      for (let i = 0; i < job.states.length; i++) {
+        const before = job.states[i]!;
+        const after = job.becomes[i]!;
+        const block = after === before ? this.retake(before) : (after.block ?? this.take(before));
+        if (!after.block) {
+          after.block = block;
+          adopt(after, block);
         }
         buffers[program.state[i]!.buffer] = block.allocation!;
-      });
-      job.outputs.forEach((s, i) => {
+      }
+      for (let i = 0; i < job.outputs.length; i++) {
         const { buffer } = program.outputs[i]!;
-        const plan = program.buffers[buffer]!;
-        const bytes = valueOf(plan.size, Object.fromEntries(program.dims.map((d, k) => [d.name, dims[k]!]))) * bytesOf(plan.dtype);
-        buffers[buffer] = this.allocate(s, bytes).allocation!;
-      });
+        buffers[buffer] = this.allocate(job.outputs[i]!, outputBytes(prepared, program, i, dims)).allocation!;
+      }
       engineCounters.submissions++;
       const call: Call = { buffers, dims };
       if (this.inFlight >= inFlightLimit && device.blocking) {
-        device.submitSync(job.prepared.loaded!, call);
-        settle(job);
+        device.submitSync(prepared.loaded!, call);
+        settle(queued);
         return;
       }
       this.inFlight++;
-      device.submit(job.prepared.loaded!, call, job.signal).then(
+      device.submit(prepared.loaded!, call, job.signal).then(
         () => {
           this.inFlight--;
-          settle(job);
+          settle(queued);
         },
         (e: unknown) => {
           this.inFlight--;
-          job.reject(e);
+          fail(queued, e);
         },
       );
     } catch (e) {
-      this.failed(job, e);
+      this.failed(queued, e);
     } finally {
       for (const s of transient) release(s);
     }
   }
 
   /** A job that could not start. Where memory was short, it is tried again: at once, and then when what runs has ended. */
-  private failed(job: Queued, e: unknown): void {
-    if (!(e instanceof OutOfMemoryError)) job.reject(e);
-    else if (++job.starved > 2) job.reject(new OutOfMemoryError(`${e.message}\n${memoryText()}`, { cause: e }));
-    else if (job.starved === 1) {
+  private failed(queued: Queued, e: unknown): void {
+    if (!(e instanceof OutOfMemoryError)) fail(queued, e);
+    else if (++queued.starved > 2) fail(queued, new OutOfMemoryError(`${e.message}\n${memoryText()}`, { cause: e }));
+    else if (queued.starved === 1) {
       collect();
-      this.start(job);
+      this.start(queued);
     } else {
-      job.ticket.started = false;
-      this.queue.unshift(job);
+      queued.ticket.started = false;
+      this.queue.unshift(queued);
       this.drain();
     }
   }
 
   /** Fresh device memory for a storage. */
   allocate(s: Storage, bytes: number = s.bytes): Block {
-    const block: Block = { engine: this, allocation: this.opened().alloc(Math.max(bytes, 1)) };
-    s.block = block;
+    const block = this.lend(s, bytes);
     adopt(s, block);
     return block;
   }
-  /** The device memory that holds a storage, uploaded where it is only on the host. */
-  private bind(s: Storage, transient: Storage[]): Block {
+  /** The same, for a storage that whoever asks releases. */
+  private lend(s: Storage, bytes: number = s.bytes): Block {
+    const block: Block = { engine: this, allocation: this.opened().alloc(Math.max(bytes, 1)), adopted: false };
+    s.block = block;
+    return block;
+  }
+  /** The device memory that holds a storage, uploaded where it is only on the host. `transient` takes those that are released after the call. */
+  private bind(s: Storage, transient?: Storage[]): Block {
     if (s.job?.failed) throw s.job.failed;
     if (s.arriving) throw new DeviceError("a value is still on its way from another device; await it first");
     if (s.gone) throw new DeviceError(`a value that was ${s.gone} is needed again`);
@@ -325,16 +315,17 @@ export class Engine {
       return s.block;
     }
     if (!s.host) throw new DeviceError("a value has neither host bytes nor device memory");
-    const block = this.allocate(s);
-    if (s.bytes) this.device!.write(block.allocation!, 0, s.host);
     // Most host values (batches, numbers) are read by one program only; those that come back stay on the device.
-    if (s.uses === 1 && s.bytes <= uploadOnceBelow) transient.push(s);
+    const once = transient !== undefined && s.uses === 1 && s.bytes <= uploadOnceBelow;
+    const block = once ? this.lend(s) : this.allocate(s);
+    if (s.bytes) this.device!.write(block.allocation!, 0, s.host);
+    if (once) transient.push(s);
     else if (s.bytes > keepHostBelow) s.host = undefined;
     return block;
   }
   /** Memory that may be overwritten: the storage's own, or a copy where a recorded node still needs the old value. */
   private take(s: Storage): Block {
-    const own = this.bind(s, []);
+    const own = this.bind(s);
     if (s.pinned) return this.copyOf(s, own);
     if (own.allocation!.readOnly) {
       const copy = this.copyOf(s, own);
@@ -350,7 +341,7 @@ export class Engine {
 
   /** Memory that is written over while its storage stays. */
   private retake(s: Storage): Block {
-    let own = this.bind(s, []);
+    let own = this.bind(s);
     if (own.allocation!.readOnly) {
       const copy = this.copyOf(s, own);
       release(s);
@@ -362,7 +353,7 @@ export class Engine {
     return own;
   }
   private copyOf(s: Storage, own: Block): Block {
-    const copy: Block = { engine: this, allocation: this.opened().alloc(Math.max(s.bytes, 1)) };
+    const copy: Block = { engine: this, allocation: this.opened().alloc(Math.max(s.bytes, 1)), adopted: false };
     if (s.bytes) this.device!.copy(own.allocation!, copy.allocation!, s.bytes);
     return copy;
   }
@@ -421,10 +412,25 @@ export class Engine {
   }
 }
 
-function settle(job: Queued): void {
-  for (const s of job.outputs) if (s.job === job.ticket) s.job = undefined;
-  for (const s of job.states) if (s.after.job === job.ticket) s.after.job = undefined;
-  job.resolve();
+const onItsWay = (s: Storage): boolean => s.arriving !== undefined;
+
+function settle({ job, ticket }: Queued): void {
+  for (const s of job.outputs) if (s.job === ticket) s.job = undefined;
+  for (const s of job.becomes) if (s.job === ticket) s.job = undefined;
+  ticket.settle();
+}
+const fail = ({ job, ticket }: Queued, e: unknown): void => ticket.settle(e ?? new DeviceError(`${job.name} failed`));
+
+/** Bytes of an output in a call of these dims; remembered where no size is symbolic. */
+function outputBytes(prepared: Prepared, program: Program, output: number, dims: readonly number[]): number {
+  const known = prepared.outputBytes?.[output];
+  if (known !== undefined) return known;
+  const of = (buffer: number): number => {
+    const plan = program.buffers[buffer]!;
+    return valueOf(plan.size, Object.fromEntries(program.dims.map((d, k) => [d.name, dims[k]!]))) * bytesOf(plan.dtype);
+  };
+  if (program.dims.length === 0) prepared.outputBytes = program.outputs.map((o) => of(o.buffer));
+  return of(program.outputs[output]!.buffer);
 }
 
 /** Values of the program's symbolic dims, read off the shapes that are bound. */
@@ -440,7 +446,7 @@ function bindDims(program: Program, job: Job): number[] {
     for (const [k, d] of type.shape.entries()) bind(d, s.type.shape[k] as number);
   };
   for (const [i, p] of program.inputs.entries()) bindAll(p.type, job.inputs[i]!);
-  for (const [i, p] of program.state.entries()) bindAll(p.type, job.states[i]!.before);
+  for (const [i, p] of program.state.entries()) bindAll(p.type, job.states[i]!);
   return program.dims.map((d) => {
     const v = values.get(d.name);
     if (v === undefined) throw new DeviceError(`${program.name}: nothing that is passed has the size ${d.name}`);

@@ -3,7 +3,6 @@
 import { toBytes } from "../core/convert.js";
 import type { DType } from "../core/dtype.js";
 import { InternalError, TraceError } from "../core/errors.js";
-import type { TensorType } from "../core/type.js";
 import type { Graph, Update } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
 import { reshape, slice } from "../ops/movement.js";
@@ -131,11 +130,15 @@ function pending(roots: readonly Node[], border: ReadonlyMap<Node, Node>): Node[
 /** The node over mapped inputs. Always a new one: a graph outlives its call, and must not keep values alive that belong to its nodes. */
 const renewed = (n: Node, to: ReadonlyMap<Node, Node>): Node => ({ ...n, inputs: n.inputs.map((x) => to.get(x)!) });
 
-/** Numbers as one vector; `current` gives those of a trace anew. */
-export function packed(p: Pack, current?: (slot: number) => readonly (number | bigint)[]): Storage {
-  const values = p.literals.flatMap((l) => (l.slot !== undefined && current ? current(l.slot) : l.values));
-  const type: TensorType = { shape: [values.length], dtype: p.leaf.type.dtype };
-  return new Storage(type, toBytes(type.dtype, values));
+/** Numbers as one vector; `current` has those of a trace, by slot. */
+export function packed(p: Pack, current?: readonly (readonly (number | bigint)[])[]): Storage {
+  const values: (number | bigint)[] = new Array(p.leaf.type.shape[0] as number);
+  let at = 0;
+  for (const l of p.literals) {
+    const now = l.slot !== undefined && current ? current[l.slot]! : l.values;
+    for (let i = 0; i < now.length; i++) values[at++] = now[i]!;
+  }
+  return new Storage(p.leaf.type, toBytes(p.leaf.type.dtype, values));
 }
 
 /** A value to be replaced by another in the memory that it has. */
@@ -200,15 +203,16 @@ export function submit(engine: Engine, nodes: readonly Node[], replace: readonly
     else outputs.set(result, new Storage(n.type));
     found.push([n, known ?? outputs.get(result)!]);
   });
-  const states = free.map((f) => ({ before: f.before, after: new Storage(f.value.type) }));
-  free.forEach((f, i) => void found.push([f.value, states[i]!.after]));
+  const states = free.map((f) => f.before);
+  const becomes = free.map((f) => new Storage(f.value.type));
+  free.forEach((f, i) => void found.push([f.value, becomes[i]!]));
   const runs = outputs.size > 0 || states.length > 0;
   // Compiling may fail: only then do the nodes get their values.
   const prepared = runs ? engine.prepare({ ...p.graph, outputs: [...outputs.keys()] }) : undefined;
   for (const [n, s] of found) setStorage(n, s);
   if (!prepared) return waitFor(nodes);
   const inputs = [...p.feeds, ...p.packs.map((x) => packed(x))];
-  return engine.enqueue({ prepared, inputs, states, outputs: [...outputs.values()], name: "lazy" });
+  return engine.enqueue({ prepared, inputs, states, becomes, outputs: [...outputs.values()], name: "lazy" }).done;
 }
 async function waitFor(nodes: readonly Node[]): Promise<void> {
   for (const n of nodes) await storageOf(n)?.job?.done;

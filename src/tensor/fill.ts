@@ -88,6 +88,6 @@ export function filled(engine: Engine, n: Node): Storage | undefined {
   const numbers =
     fill.kind === "constant" ? [vector(dtype, [fill.value])] : [vector("u32", fill.state), vector(dtype, [fill.scale, fill.shift])];
   const s = new Storage(n.type);
-  engine.enqueue({ prepared: program, inputs: [sized, ...numbers], states: [], outputs: [s], name: fill.kind });
+  engine.enqueue({ prepared: program, inputs: [sized, ...numbers], states: [], becomes: [], outputs: [s], name: fill.kind });
   return s;
 }

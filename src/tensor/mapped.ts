@@ -29,7 +29,7 @@ export async function mapFile(source: ByteSource, device: string = currentDevice
       const storage = new Storage({ shape, dtype });
       const allocation = storage.bytes ? mapping.part(offset, storage.bytes, bytesOf(dtype)) : undefined;
       if (!allocation) return undefined;
-      const block: Block = { engine, allocation };
+      const block: Block = { engine, allocation, adopted: false };
       storage.block = block;
       adopt(storage, block);
       const leaf = input(storage.type);

@@ -10,14 +10,42 @@ import type { Engine } from "./engine.js";
 export interface Block {
   readonly engine: Engine;
   allocation: Allocation | undefined;
+  /** It is freed with its storage, not only by hand. */
+  adopted: boolean;
 }
 
-/** Work that fills storages. */
-export interface Ticket {
-  readonly done: Promise<void>;
+/** Work that fills storages. Most of it is never waited for, so the promise is made only where somebody asks. */
+export class Ticket {
   /** It was handed to the device: what is asked of the device from now on comes after it. */
-  started: boolean;
+  started = false;
   failed: unknown;
+  private over = false;
+  private promise: Promise<void> | undefined;
+  private resolve: (() => void) | undefined;
+  private reject: ((e: unknown) => void) | undefined;
+
+  /** Settles when the work has run. */
+  get done(): Promise<void> {
+    if (!this.promise) {
+      this.promise = this.over
+        ? this.failed === undefined
+          ? Promise.resolve()
+          : Promise.reject(this.failed)
+        : new Promise<void>((resolve, reject) => {
+            this.resolve = resolve;
+            this.reject = reject;
+          });
+      this.promise.catch(() => {}); // whoever reads an output sees the failure
+    }
+    return this.promise;
+  }
+  /** The work has run, or failed. */
+  settle(failed?: unknown): void {
+    this.over = true;
+    this.failed = failed;
+    if (failed === undefined) this.resolve?.();
+    else this.reject?.(failed);
+  }
 }
 
 /** A realised value: bytes on the host, memory on a device, or both. */
@@ -36,6 +64,8 @@ export class Storage {
   uses = 0;
   /** Several nodes have this one value. */
   shared = false;
+  /** Number of the compiled call that took it last. */
+  call = 0;
   /** Set while the bytes come from another device. */
   arriving: Promise<void> | undefined;
   /** What became of the value, when it was given away or disposed. */

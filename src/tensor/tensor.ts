@@ -140,6 +140,10 @@ export class Tensor {
     if (this.disposed) throw new ArgumentError("a tensor is read after it was disposed");
     return this.view ? this.replayed(this.view.base.value()) : mode.trace ? mode.trace.read(this.cell) : this.cell.value;
   }
+  /** The realised value, if there is one. */
+  storage(): Storage | undefined {
+    return this.view || mode.trace || this.disposed ? storageOf(this.value()) : this.cell.realised;
+  }
   /** Replaces the value, through views. `value` has this tensor's type. */
   write(value: Node): void {
     if (!this.view) {

@@ -18,6 +18,7 @@ import { Fences, failure } from "./fences.js";
 import { cudaKey, nvrtcFlags } from "./key.js";
 import { type HostMemory, Launches, type Places } from "./launches.js";
 import { Modules } from "./modules.js";
+import { type Ground, Run } from "./run.js";
 import { Slabs } from "./slabs.js";
 import { Staging } from "./staging.js";
 
@@ -78,6 +79,7 @@ class CudaDevice implements Device {
   readonly #blocks: Blocks<bigint, bigint>;
   readonly #arena: Arena<bigint>;
   readonly #places: Places;
+  readonly #ground: Ground;
   #copy = 0n;
   #closed: Promise<void> | undefined;
 
@@ -129,6 +131,15 @@ class CudaDevice implements Device {
       host: (bytes, old) => this.#hostMemory(bytes, old),
       copy: () => this.#copy,
       settled: (work) => this.#fences.after(work),
+    };
+    this.#ground = {
+      stream: this.#stream,
+      queue: this.#queue,
+      fences: this.#fences,
+      places: this.#places,
+      counters: this.counters,
+      enter: () => this.#enter(),
+      host: (loaded, step) => this.#host(loaded as CudaLoaded, step),
     };
   }
 
@@ -333,61 +344,7 @@ class CudaDevice implements Device {
     if (!(loaded instanceof CudaLoaded) || loaded.device !== this || loaded.unloaded)
       throw new DeviceError("the program is not loaded on this device");
     checkAlive(loaded.program, call);
-    const { launches } = loaded;
-    let at = 0;
-    let begun = false;
-    let settled = false;
-    let failed: Error | undefined;
-    // What the GPU has begun it ends; its results are left behind.
-    const stop = (): void => {
-      if (!begun) this.#queue.remove(job);
-      reject(signal!.reason);
-    };
-    signal?.addEventListener("abort", stop, { once: true });
-    const job: Job = {
-      step: (blocking, wake) => {
-        this.#enter();
-        if (!begun || settled) signal?.throwIfAborted();
-        if (failed) throw failed;
-        if (!begun) {
-          begun = true;
-          launches.prepare(call, this.#places);
-          this.counters.submissions++;
-        }
-        const segment = launches.segments[at];
-        if (!segment) return "done";
-        if (segment.kind === "native") {
-          this.counters.launches += launches.run(segment, this.#stream, this.#places);
-          return ++at === launches.segments.length ? "done" : "more";
-        }
-        if (!settled) {
-          settled = true;
-          this.#fences.after((error) => {
-            failed = error;
-            wake();
-          });
-          if (!blocking) return "waiting";
-          this.#fences.drain();
-          return "more";
-        }
-        settled = false;
-        this.#host(loaded, segment.step);
-        return ++at === launches.segments.length ? "done" : "more";
-      },
-      block: () => this.#fences.drain(),
-      done: () => {
-        this.#fences.after((error) => {
-          signal?.removeEventListener("abort", stop);
-          if (error) reject(error);
-          else resolve();
-        });
-      },
-      fail: (error) => {
-        signal?.removeEventListener("abort", stop);
-        reject(error);
-      },
-    };
-    return job;
+    return new Run(this.#ground, loaded, call, resolve, reject, signal);
   }
 
   #host(loaded: CudaLoaded, step: HostStep): void {

@@ -20,9 +20,10 @@ import { newTensor } from "../record.js";
 import { Storage, setStorage, storageOf } from "../storage.js";
 import type { Tensor } from "../tensor.js";
 import { markReleased } from "../track.js";
+import { type Form, formOf, hasForm } from "./form.js";
 import { type Kept, type Recording, recordFunction } from "./recording.js";
 import { type Dynamic, firstSizes, isSymbolic, type Sizes, serves, valuesOf, widened } from "./sizes.js";
-import { unchanged } from "./trace.js";
+import { type Captured, unchanged } from "./trace.js";
 import { flatten, rebuild } from "./values.js";
 
 export interface CompileFunctionOptions {
@@ -50,6 +51,13 @@ interface Specialization {
   readonly engine: Engine;
   /** Undefined where the function is called as it is: gradients are asked for outside of it. */
   readonly prepared: Prepared | undefined;
+  /** What a call that this serves looks like, and the modes that it is made in. */
+  readonly form: Form;
+  readonly modes: readonly unknown[];
+  /** Types of the outputs, where no size is symbolic. */
+  readonly types: readonly TensorType[] | undefined;
+  /** The host's numbers of the call that runs, by slot. */
+  readonly numbers: (readonly (number | bigint)[])[];
 }
 const mostSpecializations = 64;
 
@@ -93,6 +101,10 @@ export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOp
       recording,
       engine,
       prepared: recording.trace.lazy ? undefined : engine.prepare(recording.graph),
+      form: formOf(args, sizes.axes),
+      modes: modesNow(),
+      types: isSymbolic(sizes) ? undefined : recording.graph.outputs.map((n) => concrete(n.type, {})),
+      numbers: [],
     };
     if (list.length >= mostSpecializations) list.shift();
     list.push(made);
@@ -102,14 +114,15 @@ export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOp
   const compiled = (...args: unknown[]): unknown => {
     if (mode.trace) return fn(...(args as never[]));
     options.signal?.throwIfAborted();
+    for (const s of list) {
+      const tensors: Tensor[] = [];
+      if (!sameModes(s.modes) || !hasForm(s.form, args, tensors) || !holds(s, tensors)) continue;
+      if (check) compare(s, recordFor(args, tensors, s.sizes));
+      return s.prepared ? run(s, s.prepared, tensors, options.signal) : fn(...(args as never[]));
+    }
     const flat = flatten(args);
-    const key = keyOf(flat);
-    const shapes = flat.tensors.map((t) => t.shape);
-    let s = list.find((x) => x.key === key && samePlain(x.plain, flat.plain) && serves(x.sizes, shapes) && holds(x, shapes));
-    if (!s) s = specialize(args, flat, key);
-    else if (check) compare(s, recordFor(args, flat.tensors, s.sizes));
-    if (!s.prepared) return fn(...(args as never[]));
-    return run(s, s.prepared, flat.tensors, shapes, options.signal);
+    const s = specialize(args, flat, keyOf(flat));
+    return s.prepared ? run(s, s.prepared, flat.tensors, options.signal) : fn(...(args as never[]));
   };
   const explainAll = (): string => {
     const programs = list.flatMap(({ prepared }) => (prepared?.program ? [explain(prepared.program)] : []));
@@ -119,18 +132,25 @@ export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOp
 }
 
 const samePlain = (a: readonly unknown[], b: readonly unknown[]): boolean => a.length === b.length && a.every((x, i) => Object.is(x, b[i]));
-/** Structure of the arguments, what tensors are, and the modes that recording depends on. */
+/** The modes that recording depends on. */
+const modesNow = (): readonly unknown[] => [mode.grad, mode.autocast, defaultDType(), float32MatmulPrecision(), currentDevice()];
+const sameModes = (m: readonly unknown[]): boolean =>
+  m[0] === mode.grad && m[1] === mode.autocast && m[2] === defaultDType() && m[3] === float32MatmulPrecision() && m[4] === currentDevice();
+/** Structure of the arguments, what tensors are, and the modes that recording depends on: calls of one key differ in sizes. */
 function keyOf(flat: ReturnType<typeof flatten>): string {
   const cells: Cell[] = [];
   const tensors = flat.tensors.map((t) => {
     let alias = cells.indexOf(t.cell);
     if (alias < 0) alias = cells.push(t.cell) - 1;
-    return `${t.dtype}:${t.ndim}:${t.isLeaf && t.requiresGrad ? "g" : ""}:${alias}:${t.cell.device}`;
+    return `${t.dtype}:${t.ndim}:${t.isGradLeaf ? "g" : ""}:${alias}:${t.cell.device}`;
   });
-  return `${flat.structure}|${tensors.join()}|${mode.grad}|${mode.autocast}|${defaultDType()}|${float32MatmulPrecision()}|${currentDevice()}`;
+  return `${flat.structure}|${tensors.join()}|${modesNow().join("|")}`;
 }
-function holds({ sizes, recording: { trace } }: Specialization, shapes: readonly (readonly number[])[]): boolean {
-  if (trace.equalities.size) {
+/** Whether a recording serves a call of its form: symbolic sizes fit, and what it rests on is as it was. */
+function holds({ sizes, recording: { trace } }: Specialization, tensors: readonly Tensor[]): boolean {
+  if (isSymbolic(sizes) || trace.equalities.size) {
+    const shapes = tensors.map((t) => t.shape);
+    if (!serves(sizes, shapes)) return false;
     const values = valuesOf(sizes, shapes);
     for (const [e, value] of trace.equalities) if (evaluate(e, values) !== value) return false;
   }
@@ -184,45 +204,66 @@ function realise(engine: Engine, tensors: readonly Tensor[], r: Recording): void
   for (const list of [r.read, r.written]) for (const { cell } of list) settleCell(cell);
 }
 
-function run(
-  s: Specialization,
-  prepared: Prepared,
-  tensors: readonly Tensor[],
-  shapes: readonly (readonly number[])[],
-  signal?: AbortSignal,
-): unknown {
-  const { recording: r, engine } = s;
-  const numbers: (readonly (number | bigint)[])[] = [];
-  r.trace.host.forEach((w, i) => {
+let calls = 0;
+const newStorage = (type: TensorType): Storage => new Storage(type);
+/** Types of the outputs of a call whose sizes are symbolic. */
+function typesOf({ sizes, recording }: Specialization, tensors: readonly Tensor[]): TensorType[] {
+  const shapes = tensors.map((t) => t.shape);
+  const values = valuesOf(sizes, shapes);
+  return recording.graph.outputs.map((n) => concrete(n.type, values));
+}
+/** The values of a call's tensors and of what it touches, with room for `more`; undefined where one does not exist yet. */
+function valuesAt(tensors: readonly Tensor[], cells: readonly Captured[], more: number = 0): Storage[] | undefined {
+  const out: Storage[] = new Array(tensors.length + cells.length + more);
+  for (let i = 0; i < tensors.length; i++) {
+    const s = tensors[i]!.storage();
+    if (!s) return undefined;
+    out[i] = s;
+  }
+  for (let i = 0; i < cells.length; i++) {
+    const { cell } = cells[i]!;
+    const s = cell.disposed ? undefined : cell.realised;
+    if (!s) return undefined;
+    out[tensors.length + i] = s;
+  }
+  return out;
+}
+
+function run(s: Specialization, prepared: Prepared, tensors: readonly Tensor[], signal?: AbortSignal): unknown {
+  const { recording: r, engine, numbers } = s;
+  const { host } = r.trace;
+  for (let i = 0; i < host.length; i++) {
+    const w = host[i]!;
     if (w.kind === "effect") w.run();
     else numbers[i] = w.read();
-  });
-  realise(engine, tensors, r);
-  const given = tensors.map((t) => storageOf(t.value())!);
-  const read = r.read.map((c) => storageOf(c.cell.value)!);
-  const inputs = [...given, ...read, ...r.feeds, ...r.packs.map((p) => packed(p, (slot) => numbers[slot]!))];
-  const taken = new Set<Storage>(inputs);
-  const states = r.written.map((c) => {
-    const before = storageOf(c.cell.value)!;
-    if (before.shared || taken.has(before)) before.pinned = true;
-    taken.add(before);
-    // Where nobody else reads the old value, the variable keeps its storage: steady state makes no garbage.
-    const again = !before.pinned && before.block !== undefined && before.host === undefined && !before.job?.failed;
-    return { before, after: again ? before : new Storage(c.cell.type) };
-  });
-  const sizes = valuesOf(s.sizes, shapes);
-  const outputs = r.graph.outputs.map((n) => new Storage(concrete(n.type, sizes)));
-  if (outputs.length > 0 || states.length > 0) engine.enqueue({ prepared, inputs, states, outputs, name: "compiled", signal });
-  const leafOf = (storage: Storage): ReturnType<typeof input> => {
-    const leaf = input(storage.type);
-    setStorage(leaf, storage);
-    return leaf;
-  };
-  r.written.forEach((c, i) => {
-    c.cell.version++;
-    const { before, after } = states[i]!;
-    if (after !== before) c.cell.value = leafOf(after);
-  });
+  }
+  const made = r.feeds.length + r.packs.length;
+  let inputs = valuesAt(tensors, r.read, made);
+  let states = inputs && valuesAt([], r.written);
+  if (!inputs || !states) {
+    realise(engine, tensors, r);
+    inputs = valuesAt(tensors, r.read, made)!;
+    states = valuesAt([], r.written)!;
+  }
+  let at = inputs.length - made;
+  for (const f of r.feeds) inputs[at++] = f;
+  for (const p of r.packs) inputs[at++] = packed(p, numbers);
+  const call = ++calls;
+  for (let i = 0; i < inputs.length; i++) inputs[i]!.call = call;
+  let becomes = states;
+  for (let i = 0; i < states.length; i++) {
+    if (overwritten(states[i]!, call)) continue;
+    if (becomes === states) becomes = states.slice();
+    becomes[i] = new Storage(states[i]!.type);
+  }
+  const types = s.types ?? typesOf(s, tensors);
+  const outputs = types.map(newStorage);
+  if (outputs.length > 0 || states.length > 0) engine.enqueue({ prepared, inputs, states, becomes, outputs, name: "compiled", signal });
+  for (let i = 0; i < states.length; i++) {
+    const { cell } = r.written[i]!;
+    cell.version++;
+    if (becomes[i] !== states[i]) cell.value = leafOf(becomes[i]!);
+  }
   const device = tensors[0]?.cell.device ?? engine.name;
   const output = (i: number): Tensor => newTensor(leafOf(outputs[i]!), device);
   for (const { argument, output: i } of r.changed) tensors[argument]!.write(leafOf(outputs[i]!));
@@ -245,6 +286,20 @@ function run(
         return result satisfies never;
     }
   });
+}
+function leafOf(storage: Storage): Node {
+  const leaf = input(storage.type);
+  setStorage(leaf, storage);
+  return leaf;
+}
+/**
+ * Whether a variable keeps its storage in a call: where nobody else reads the old value, steady state makes no garbage. A value that
+ * the call has met before, or that has another name, survives.
+ */
+function overwritten(before: Storage, call: number): boolean {
+  if (before.shared || before.call === call) before.pinned = true;
+  before.call = call;
+  return !before.pinned && before.block !== undefined && before.host === undefined && !before.job?.failed;
 }
 function addGrad(t: Tensor, g: Tensor | null): void {
   const before = t.outsideGrad();
