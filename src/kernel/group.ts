@@ -1,8 +1,9 @@
+import { computeDType } from "../core/dtype.js";
 import { hi } from "../core/expr.js";
 import { numel, type Shape } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import type { Template } from "./codegen.js";
-import type { Buffer } from "./kernel.js";
+import type { Buffer, Stmt, Value } from "./kernel.js";
 
 /** What one step of a program computes: a connected set of nodes with the values that leave it. */
 export interface Group {
@@ -65,4 +66,14 @@ export function groupBuffers(group: Group): ReadonlyMap<Node, Buffer> {
     buffers.set(n, { name: `out${i}`, dtype: n.type.dtype, space: "global", size: numel(n.type.shape), writes: true });
   for (const { output, input } of group.inPlace ?? []) buffers.set(input, buffers.get(output)!);
   return buffers;
+}
+
+/** Values that are about to be stored, each computed before the first store: an output may share its memory with what another one reads. */
+export function beforeStores(group: Group, values: readonly Value[], into: Stmt[]): readonly Value[] {
+  if (!group.inPlace?.length || values.length < 2) return values;
+  return values.map((value, i) => {
+    const name = `leaving${i}`;
+    into.push({ kind: "let", name, value });
+    return { kind: "ref", dtype: computeDType(value.dtype), name };
+  });
 }

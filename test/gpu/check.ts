@@ -3,10 +3,11 @@
  * `npx esbuild test/gpu/check.ts --bundle --platform=node --format=esm --external:koffi --outfile=check.mjs`, then
  * `node check.mjs conformance 12` there: the suite, shared out over 12 processes (the compiler works for one at a time).
  * `node check.mjs fuzz 12 1000` is the graph fuzzer, `node check.mjs products 12` and `attention 12` what matrix units compute,
- * `decode 8` tokens through small models.
+ * `decode 8` tokens through small models. `TREEPIE_CHECK=webgpu` checks the webgpu backend instead of cuda (`--external:webgpu`).
  */
 import { spawn } from "node:child_process";
 import { cuda } from "../../src/backends/cuda/index.js";
+import { webgpu } from "../../src/backends/webgpu/index.js";
 import "../../src/ops/index.js";
 import { allCases } from "../conformance/cases.js";
 import { judge } from "../conformance/judge.js";
@@ -15,6 +16,8 @@ import { buildCase, randomRecipe } from "../fuzz/graphs.js";
 import { attentionCases } from "./attention.js";
 import { decodeCases } from "./decode.js";
 import { judgeProduct, productCases } from "./products.js";
+
+const backend = process.env["TREEPIE_CHECK"] === "webgpu" ? webgpu : cuda;
 
 interface Found {
   readonly ran: number;
@@ -41,8 +44,8 @@ async function share(what: string, index: number, count: number, total: number):
         : allCases({ derivatives: ["f32"], ...(process.env["TREEPIE_OPS"] && { ops: process.env["TREEPIE_OPS"].split(",") }) });
   const block = what in own ? 1 : 20;
   const mine = cases.filter((_, i) => Math.floor(i / block) % count === index);
-  const device = await cuda.open();
-  const codegen = cuda.codegen();
+  const device = await backend.open();
+  const codegen = backend.codegen();
   const { results, broken } = await runAll(mine, codegen, device, 100);
   const wrong = [...(index ? [] : failed.map((f) => `${f.name}: ${f.why}`)), ...broken.map((b) => `${b.case.name}: ${b.why}`)];
   let compared = 0;

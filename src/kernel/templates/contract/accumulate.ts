@@ -25,7 +25,7 @@ export function accumulate(x: Contract, st: State, body: readonly Stmt[]): reado
   const epilogue =
     partsOfK(x) > 1
       ? each(x, st, (m, n, v, into) => keepPart(x, m, n, v, into))
-      : unit && t.leave === "regrouped"
+      : unit && t.leave === "regrouped" && (x.group.inPlace ?? []).length < 2
         ? regrouped(x, st, unit)
         : unit && t.leave === "parts"
           ? parts(x, st, unit)
@@ -181,7 +181,11 @@ function regrouped(x: Contract, st: State, unit: MatrixUnit): readonly Stmt[] {
   const column = add(mod(position, width), at(l));
   const m0 = add(st.off.m, mul(at(I), unit.m));
   const n0 = add(st.off.n, mul(at(chunk), width));
-  return x.group.outputs.flatMap((o: Node, which) => {
+  // What is written over is read by all others first.
+  const isOver = (o: Node): boolean => (x.group.inPlace ?? []).some((d) => d.output === o);
+  const order = [...x.group.outputs].sort((a, b) => Number(isOver(a)) - Number(isOver(b)));
+  return order.flatMap((o) => {
+    const which = x.group.outputs.indexOf(o);
     const fill = Array.from({ length: held / 2 }, (_, h) => {
       const pair = axis(`h${h}`, 2, "vector");
       const [r, c0] = fragmentAt(unit.layout!, x.lane, 2 * h);

@@ -1,6 +1,7 @@
 /** Where results go: the epilogue at an element of the product, at once or in a sweep over a tile that waited in scratch. */
 import { add, type Dim, div, divides, mod, mul } from "../../../core/expr.js";
 import type { Shape } from "../../../core/type.js";
+import { beforeStores } from "../../group.js";
 import { at, axis, below, load, loops, type Stmt, store, type Value } from "../../kernel.js";
 import { type Contract, type Product, pieces, type State } from "./contract.js";
 
@@ -12,7 +13,8 @@ export const waiting = (x: Contract, p: Product, st: State, i: Dim, j: Dim): Dim
 export function leave(x: Contract, products: readonly Value[], m: Dim, n: Dim, into: Stmt[]): void {
   const [row, column] = x.position(m, n);
   const e = x.epilogue(products);
-  const values = x.group.outputs.map((o) => e.value(o, outputIndex(x, o.type.shape, row, column), into));
+  const computed = x.group.outputs.map((o) => e.value(o, outputIndex(x, o.type.shape, row, column), into));
+  const values = beforeStores(x.group, computed, into);
   into.push(...values.map((value, i) => store(x.outs[i]!, flat(x, row, column), value)));
 }
 

@@ -6,7 +6,7 @@ import type { Node } from "../../../ir/node.js";
 import { flatten, unflatten } from "../../../ops/movement.js";
 import type { Target } from "../../codegen.js";
 import { type Evaluator, makeEvaluator, namesFor } from "../../evaluate.js";
-import { type Group, groupBuffers } from "../../group.js";
+import { beforeStores, type Group, groupBuffers } from "../../group.js";
 import {
   type Axis,
   apply,
@@ -307,11 +307,10 @@ export function leaveRows(
     const e = x.epilogue(bias ? x.op("add", total, x.read(bias, [channel], into)) : total);
     const index = x.place(o.batch, row, column, channel);
     const flat = flatten(index, root.type.shape);
-    const stores = group.outputs.map((y) => {
-      const own = sameShape(y.type.shape, root.type.shape) ? index : unflatten(flat, y.type.shape);
-      return store(x.buffers.get(y)!, flat, e.value(y, own, into));
-    });
-    return [...into, ...stores];
+    const own = (y: Node): readonly Dim[] => (sameShape(y.type.shape, root.type.shape) ? index : unflatten(flat, y.type.shape));
+    const computed = group.outputs.map((y) => e.value(y, own(y), into));
+    const values = beforeStores(group, computed, into);
+    return [...into, ...group.outputs.map((y, i) => store(x.buffers.get(y)!, flat, values[i]!))];
   };
   const limit = sub(sizes.outputs, mul(o.panel, x.panel));
   const whole = divides(x.panel, sizes.outputs);
