@@ -75,6 +75,8 @@ export interface Device {
   readonly counters: Readonly<Counters>;
   /** True if `submitSync` and `readSync` work. */
   readonly blocking: boolean;
+  /** Writes are enqueued behind what runs and copied at once: memory that is in use may be written for the next call. */
+  readonly ordered?: boolean;
   /** Throws OutOfMemoryError. Contents are undefined. */
   alloc(bytes: number): Allocation;
   /** Maps an open file of that many bytes without a copy; undefined where the system refuses. Absent on devices that cannot: their callers copy. */

@@ -12,7 +12,7 @@ import type { Backend, Codegen } from "../kernel/codegen.js";
 import type { Call, Device, DeviceOptions, Loaded } from "../runtime/device.js";
 import type { HostFunctions, Program } from "../runtime/program.js";
 import { adopt, collect, collectIfNeeded, memoryText } from "./collect.js";
-import { type Block, release, type Storage, Ticket } from "./storage.js";
+import { type Block, release, Storage, Ticket } from "./storage.js";
 
 /** A graph on its way to being run: compiled and loaded once for each structure. */
 export interface Prepared {
@@ -22,6 +22,8 @@ export interface Prepared {
   loading: Promise<void> | undefined;
   /** Bytes of each output, where no size is symbolic. */
   outputBytes: readonly number[] | undefined;
+  /** Memory for small inputs that come from the host with each call, by input. */
+  readonly lent: (Storage | undefined)[];
 }
 
 /** Programs that an engine remembers; older ones live on where a compiled function or a queued run holds them. */
@@ -73,6 +75,7 @@ export interface Opener {
 const inFlightLimit = 64;
 const keepHostBelow = 4096;
 const uploadOnceBelow = 16 << 20;
+const handedBelow = 64 << 10;
 
 /** A device, its programs and its queue. */
 export class Engine {
@@ -121,7 +124,7 @@ export class Engine {
     const key = graphKey(interned);
     let p = this.programs.get(key);
     const known = p !== undefined;
-    p ??= { graph: interned, program: undefined, loaded: undefined, loading: undefined, outputBytes: undefined };
+    p ??= { graph: interned, program: undefined, loaded: undefined, loading: undefined, outputBytes: undefined, lent: [] };
     // A Map keeps the order of insertion: the first is the one that was asked for longest ago.
     this.programs.delete(key);
     this.programs.set(key, p);
@@ -235,7 +238,11 @@ export class Engine {
       const program = prepared.program!;
       const buffers: Call["buffers"][number][] = new Array(program.buffers.length).fill(undefined);
       const dims = bindDims(program, job);
-      for (let i = 0; i < job.inputs.length; i++) buffers[program.inputs[i]!.buffer] = this.bind(job.inputs[i]!, transient).allocation!;
+      for (let i = 0; i < job.inputs.length; i++) {
+        const s = job.inputs[i]!;
+        const block = device.ordered && isFresh(s) ? this.hand(s, prepared, i) : this.bind(s, transient);
+        buffers[program.inputs[i]!.buffer] = block.allocation!;
+      }
       for (let i = 0; i < job.states.length; i++) {
         const before = job.states[i]!;
         const after = job.becomes[i]!;
@@ -322,6 +329,17 @@ export class Engine {
     if (once) transient.push(s);
     else if (s.bytes > keepHostBelow) s.host = undefined;
     return block;
+  }
+  /** A value of the host in memory that the program keeps for this input, so that a call moves nothing. */
+  private hand(s: Storage, prepared: Prepared, input: number): Block {
+    let lent = prepared.lent[input];
+    if (!lent || lent.bytes < s.bytes) {
+      prepared.lent[input] = lent = new Storage(s.type);
+      this.allocate(lent);
+    }
+    s.uses++;
+    if (s.bytes) this.device!.write(lent.block!.allocation!, 0, s.host!);
+    return lent.block!;
   }
   /** Memory that may be overwritten: the storage's own, or a copy where a recorded node still needs the old value. */
   private take(s: Storage): Block {
@@ -412,6 +430,8 @@ export class Engine {
   }
 }
 
+/** A small value that is on the host only, and that no program has read: most of them (numbers, positions) no other will. */
+const isFresh = (s: Storage): boolean => s.uses === 0 && !s.block && s.host !== undefined && s.bytes <= handedBelow && !s.job && !s.gone;
 const onItsWay = (s: Storage): boolean => s.arriving !== undefined;
 
 function settle({ job, ticket }: Queued): void {

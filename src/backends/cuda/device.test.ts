@@ -95,6 +95,32 @@ describe.skipIf(!fake)("the cuda device", () => {
     loaded.unload();
   });
 
+  test("buffers that take turns, and more of them than there are graphs", async () => {
+    // Three launches on two states: each call has its own pair, in turns that come again and in others that do not.
+    const add = (by: number): KernelCode => kernel(`add${by}`, `for (int i = 0; i < 4; i++) s[i] += ${by};`);
+    const one = onState("turns", [add(1), add(10), add(100)], [launch(0, 1), launch(1, 1), launch(2, 1)]);
+    const step = (k: number, buffer: number): Step => ({ kind: "launch", kernel: k, buffers: [buffer], dims: [], grid: 1 });
+    const program: Program = {
+      ...one,
+      state: [...one.state, { ...one.state[0]!, name: "t", buffer: 1 }],
+      buffers: [one.buffers[0]!, one.buffers[0]!],
+    };
+    const loaded = await device.load({ ...program, steps: [step(0, 0), step(1, 1), step(2, 1)] });
+    const all = Array.from({ length: 12 }, () => device.alloc(16));
+    const want = new Float64Array(all.length);
+    for (const a of all) device.write(a, 0, new Uint8Array(16));
+    for (let i = 0; i < 60; i++) {
+      const [a, b] = i < 30 ? [i % 3, (i + 1) % 3] : [(i * 5) % 12, (i * 7 + 1) % 12];
+      if (a === b) continue;
+      want[a]! += 1;
+      want[b]! += 110;
+      void device.submit(loaded, { buffers: [all[a], all[b]], dims: [] });
+    }
+    for (const [i, a] of all.entries()) expect([...floatsOf(await device.read(a, 0, 16))]).toEqual(new Array(4).fill(want[i]));
+    for (const a of all) device.free(a);
+    loaded.unload();
+  });
+
   test("too much memory is refused with a report, and the device goes on", async () => {
     expect(() => device.alloc(1 << 30)).toThrow(OutOfMemoryError);
     expect(() => device.alloc(1 << 30)).toThrow(/no memory for a buffer of 1.0 GiB.*the limit is 256 MiB, the system reports .* free/);

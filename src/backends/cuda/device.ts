@@ -61,6 +61,7 @@ let current = 0n;
 class CudaDevice implements Device {
   readonly name: string;
   readonly blocking = true;
+  readonly ordered = true;
   readonly key: TargetKey;
   readonly counters: Counters = noCounters();
   readonly #driver: Driver;

@@ -1,6 +1,7 @@
 /**
  * A program's steps as launches of the driver: parameters lie in native memory and are patched where buffers moved. The first run
- * of given sizes launches one by one; then the launches are one graph, and a run is one call.
+ * of given sizes launches one by one; then the launches are one graph, and a run is one call. Buffers that come and go in turns
+ * (a token goes in where the one before came out) have a graph for each turn: changing one that is at work would wait for it.
  */
 import { bytesOf } from "../../core/dtype.js";
 import { roundUp } from "../../core/numbers.js";
@@ -25,13 +26,17 @@ export interface Places extends Addresses {
   settled(work: () => void): void;
 }
 export type Segment =
-  | { readonly kind: "native"; readonly from: number; readonly to: number; graph: Graph | undefined; runs: number }
+  | { readonly kind: "native"; readonly from: number; readonly to: number; readonly graphs: Graph[]; runs: number }
   | { readonly kind: "host"; readonly step: HostStep };
 interface Graph {
   readonly graph: bigint;
   readonly exec: bigint;
   /** One for each launch of the segment. */
   readonly nodes: readonly bigint[];
+  /** Where it has the buffers that moved since sizes were laid out. */
+  readonly at: Map<number, bigint>;
+  /** When it ran last. */
+  used: number;
 }
 interface Launch {
   /** Number of its step in the program. */
@@ -62,6 +67,10 @@ const mapAlign = 64;
 /** The driver's numbers for elements of 1, 2, 4 and 8 bytes. */
 const elementKinds: Readonly<Record<number, number>> = { 1: 0, 2: 1, 4: 2, 8: 4 };
 
+/** Graphs of one segment, and buffers that move before it is better to begin anew. */
+const mostGraphs = 6;
+const mostMoving = 64;
+
 const profiled = profile();
 
 export class Launches extends Prepared<Places> {
@@ -70,7 +79,10 @@ export class Launches extends Prepared<Places> {
   #launches: Launch[] = [];
   /** Where each buffer's address stands in the host memory, in words, and in which launch. */
   #uses: { readonly launch: number; readonly word: number }[][] = [];
-  #dirty = new Set<number>();
+  /** Address of every buffer that launches use, and those that moved since sizes were laid out. */
+  #now: bigint[] = [];
+  readonly #moving = new Set<number>();
+  #turn = 0;
   #words = new BigInt64Array();
   host: HostMemory | undefined;
   segments: readonly Segment[] = [];
@@ -86,15 +98,8 @@ export class Launches extends Prepared<Places> {
     const d = this.#driver;
     if (profiled) return this.#timed(s, stream);
     s.runs++;
-    if (s.runs > 1) {
-      if (s.graph && this.#dirty.size * 2 > this.#launches.length) this.#forget(s, places);
-      if (!s.graph) s.graph = this.#record(s);
-      else this.#update(s);
-      d.call("cuGraphLaunch", s.graph.exec, stream);
-    } else {
-      for (let i = s.from; i < s.to; i++) this.#launch(i, stream);
-    }
-    for (let i = s.from; i < s.to; i++) this.#dirty.delete(i);
+    if (s.runs > 1) d.call("cuGraphLaunch", this.#graph(s, places).exec, stream);
+    else for (let i = s.from; i < s.to; i++) this.#launch(i, stream);
     return s.to - s.from;
   }
 
@@ -123,17 +128,51 @@ export class Launches extends Prepared<Places> {
 
   /** Gives back what the graphs hold. */
   drop(places: Places): void {
-    for (const s of this.segments) if (s.kind === "native") this.#forget(s, places);
+    for (const s of this.segments) if (s.kind === "native") for (const g of s.graphs.splice(0)) this.#forget(g, places);
+    this.#moving.clear();
+  }
+  #forget({ graph, exec }: Graph, places: Places): void {
+    places.settled(() => {
+      this.#driver.call("cuGraphExecDestroy", exec);
+      this.#driver.call("cuGraphDestroy", graph);
+    });
   }
 
-  #forget(s: Extract<Segment, { kind: "native" }>, places: Places): void {
-    const { graph } = s;
-    s.graph = undefined;
-    if (!graph) return;
-    places.settled(() => {
-      this.#driver.call("cuGraphExecDestroy", graph.exec);
-      this.#driver.call("cuGraphDestroy", graph.graph);
-    });
+  /** The graph that has all buffers where they are: one from before, a new one, or the one that ran longest ago, changed. */
+  #graph(s: Extract<Segment, { kind: "native" }>, places: Places): Graph {
+    if (this.#moving.size > mostMoving) this.drop(places);
+    let oldest: Graph | undefined;
+    let found: Graph | undefined;
+    for (const g of s.graphs) {
+      if (!oldest || g.used < oldest.used) oldest = g;
+      if (this.#fits(g)) found = g;
+    }
+    if (!found && s.graphs.length === mostGraphs) {
+      const launches = this.#outdated(s, oldest!);
+      if (launches.size * 2 > s.to - s.from) {
+        s.graphs.splice(s.graphs.indexOf(oldest!), 1);
+        this.#forget(oldest!, places);
+      } else {
+        found = oldest!;
+        for (const i of launches)
+          this.#driver.call("cuGraphExecKernelNodeSetParams_v2", found.exec, found.nodes[i - s.from]!, this.#node(i));
+        for (const b of this.#moving) found.at.set(b, this.#now[b]!);
+      }
+    }
+    if (!found) s.graphs.push((found = this.#record(s)));
+    found.used = ++this.#turn;
+    return found;
+  }
+  #fits({ at }: Graph): boolean {
+    for (const b of this.#moving) if (at.get(b) !== this.#now[b]) return false;
+    return true;
+  }
+  /** Launches of a segment whose buffers are no longer where a graph has them. */
+  #outdated(s: Extract<Segment, { kind: "native" }>, { at }: Graph): Set<number> {
+    const out = new Set<number>();
+    for (const b of this.#moving)
+      if (at.get(b) !== this.#now[b]) for (const { launch } of this.#uses[b]!) if (launch >= s.from && launch < s.to) out.add(launch);
+    return out;
   }
   #record(s: Extract<Segment, { kind: "native" }>): Graph {
     const d = this.#driver;
@@ -151,12 +190,8 @@ export class Launches extends Prepared<Places> {
       nodes.push(node);
       group.push(node);
     }
-    return { graph, nodes, exec: d.made("cuGraphInstantiateWithFlags", graph, 0) };
-  }
-  #update(s: Extract<Segment, { kind: "native" }>): void {
-    const { exec, nodes } = s.graph!;
-    for (const i of this.#dirty)
-      if (i >= s.from && i < s.to) this.#driver.call("cuGraphExecKernelNodeSetParams_v2", exec, nodes[i - s.from]!, this.#node(i));
+    const at = new Map([...this.#moving].map((b) => [b, this.#now[b]!]));
+    return { graph, nodes, exec: d.made("cuGraphInstantiateWithFlags", graph, 0), at, used: 0 };
   }
   /** Address of a launch's description. */
   #node = (i: number): bigint => this.host!.address + BigInt(this.#launches[i]!.node);
@@ -164,13 +199,17 @@ export class Launches extends Prepared<Places> {
   protected override move(buffer: number, to: () => bigint): void {
     if (!this.#uses[buffer]!.length) return;
     const address = to();
+    const before = this.#now[buffer]!;
+    if (before === address) return;
+    if (!this.#moving.has(buffer)) {
+      this.#moving.add(buffer);
+      for (const s of this.segments) if (s.kind === "native") for (const g of s.graphs) g.at.set(buffer, before);
+    }
+    this.#now[buffer] = address;
     for (const { launch, word } of this.#uses[buffer]!) {
-      if (this.#words[word] === address) continue;
       this.#words[word] = address;
-      this.#dirty.add(launch);
-      this.#launches[launch]!.tiles.forEach((t, i) => {
-        if (this.#launches[launch]!.buffers[t.buffer] === buffer) this.#describe(launch, i);
-      });
+      const { tiles, buffers } = this.#launches[launch]!;
+      for (let i = 0; i < tiles.length; i++) if (buffers[tiles[i]!.buffer] === buffer) this.#describe(launch, i);
     }
   }
   /** Writes the descriptor of a launch's tile: rows of 128 bytes at a time, as matrix units read them. */
@@ -201,7 +240,7 @@ export class Launches extends Prepared<Places> {
       fresh = false;
     };
     const close = (): void => {
-      if (launches.length > begin) segments.push({ kind: "native", from: begin, to: launches.length, graph: undefined, runs: 0 });
+      if (launches.length > begin) segments.push({ kind: "native", from: begin, to: launches.length, graphs: [], runs: 0 });
       begin = launches.length;
       fresh = true;
     };
@@ -262,13 +301,14 @@ export class Launches extends Prepared<Places> {
     const words = new BigInt64Array(bytes, 0, Math.floor(bytes.byteLength / 8));
     const halves = new Int32Array(bytes, 0, Math.floor(bytes.byteLength / 4));
     this.#words = words;
-    this.#dirty.clear();
+    this.#now = [];
     this.#uses = this.program.buffers.map(() => []);
     this.#launches.forEach((l, launch) => {
       const first = l.parameters / 8 - l.buffers.length - l.dims.length;
       l.buffers.forEach((b, i) => {
         this.#uses[b]!.push({ launch, word: first + i });
-        words[first + i] = this.address(b, places);
+        this.#now[b] ??= this.address(b, places);
+        words[first + i] = this.#now[b];
       });
       l.dims.forEach((d, i) => {
         words[first + l.buffers.length + i] = BigInt(d);
