@@ -82,12 +82,21 @@ export interface Dialect {
   copy(to: Buffer, at: string, from: Buffer, index: string, count: number): string;
   /** Empty where hardware does without. */
   prefetch(buffer: Buffer, index: string, second: boolean): string;
+  /** A block of words, columns in place of rows; strides count elements. */
+  turn(to: Buffer, at: string, toStride: string, from: Buffer, index: string, fromStride: string): string;
   commit(): string;
   wait(pending: number): string;
   copyTile(to: Buffer, at: string, from: Buffer, row: string, column: string, signal: string): string;
   signal(op: "arm" | "expect" | "arrive" | "await", on: string, amount: string): string;
   fill(u: MatrixUnit, acc: readonly string[]): string;
-  fetch(u: MatrixUnit, into: readonly string[], from: Buffer, index: string, stride: string, transposed: boolean): string;
+  fetch(
+    u: MatrixUnit,
+    into: readonly string[],
+    from: Buffer,
+    index: string,
+    stride: string,
+    how: { readonly transposed: boolean; readonly stream: boolean },
+  ): string;
   mma(u: MatrixUnit, acc: readonly string[], a: readonly string[], b: readonly string[]): string;
   spill(u: MatrixUnit, acc: readonly string[], to: Buffer, index: string, stride: string): string;
   issue(u: MatrixUnit): readonly [string, string];

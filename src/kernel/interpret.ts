@@ -118,15 +118,8 @@ class Thread {
         const [data, i] = this.place(v.buffer, v.index);
         return data[i]!;
       }
-      case "word": {
-        const { dtype } = this.buffers.get(v.buffer)!;
-        let bits = 0n;
-        for (let i = perWord(dtype) - 1; i >= 0; i--) {
-          const [data, at] = this.place(v.buffer, add(v.index, i));
-          bits = (bits << BigInt(8 * bytesOf(dtype))) | bitsOf(data[at]!, dtype);
-        }
-        return Number(bits);
-      }
+      case "word":
+        return this.word(v.buffer, this.dim(v.index));
       case "ref": {
         const x = this.names.get(v.name);
         if (x === undefined) throw new InternalError(`kernel ${this.kernel.name}: ${v.name} is used before its let`);
@@ -143,6 +136,24 @@ class Thread {
         );
       default:
         return v satisfies never;
+    }
+  }
+  /** The bits of neighbouring elements, as many as make a word. */
+  word(buffer: string, index: number): number {
+    const { dtype } = this.buffers.get(buffer)!;
+    let bits = 0n;
+    for (let i = perWord(dtype) - 1; i >= 0; i--) {
+      const [data, at] = this.place(buffer, index + i);
+      bits = (bits << BigInt(8 * bytesOf(dtype))) | bitsOf(data[at]!, dtype);
+    }
+    return Number(bits);
+  }
+  setWord(buffer: string, index: number, word: number): void {
+    const { dtype } = this.buffers.get(buffer)!;
+    const bits = 8 * bytesOf(dtype);
+    for (let i = 0; i < perWord(dtype); i++) {
+      const [data, at] = this.place(buffer, index + i);
+      data[at] = fromBits((BigInt(word) >> BigInt(bits * i)) & ((1n << BigInt(bits)) - 1n), dtype);
     }
   }
   write(r: Ref, x: Scalar): void {
@@ -172,10 +183,12 @@ class Thread {
       const [from, stride] = [tileAt(s.acc), this.dim(s.stride)];
       each((row, column, i) => this.write({ buffer: s.to.buffer, index: this.dim(s.to.index) + row * stride + column }, from[i]!));
     } else if (s.kind === "fetch") {
-      const [words, stride] = [new Float64Array(256), this.dim(s.stride)];
+      const [words, stride, start] = [new Float64Array(256), this.dim(s.stride), this.dim(s.from.index)];
+      const per = perWord(this.buffers.get(s.from.buffer)!.dtype);
       each((row, column, i) => {
-        const [data, at] = this.place(s.from.buffer, this.dim(s.from.index) + row * stride + column);
-        words[i] = Number(data[at]);
+        const at = start + row * stride + column * per;
+        // Words of operands are bits; accumulators are numbers.
+        words[i] = per > 1 ? this.word(s.from.buffer, at) : Number(this.place(s.from.buffer, at)[0][at]);
       });
       this.tiles.set(key(s.into), words);
     } else {
@@ -310,6 +323,23 @@ class Thread {
           const [from, at] = this.place(s.from.buffer, this.dim(s.from.index) + i);
           this.write({ buffer: s.to.buffer, index: this.dim(s.to.index) + i }, from[at]!);
         }
+        return [];
+      }
+      case "turn": {
+        const [to, from, toStride, fromStride] = [s.to.index, s.from.index, s.toStride, s.fromStride].map((d) => this.dim(d)) as [
+          number,
+          number,
+          number,
+          number,
+        ];
+        const per = (r: Ref): number => perWord(this.buffers.get(r.buffer)!.dtype);
+        for (let row = 0; row < 16; row++)
+          for (let column = 0; column < 16; column++)
+            this.setWord(
+              s.to.buffer,
+              to + column * toStride + row * per(s.to),
+              this.word(s.from.buffer, from + row * fromStride + column * per(s.from)),
+            );
         return [];
       }
       case "commit":

@@ -92,6 +92,8 @@ export type Stmt =
     }
   /** arm: arrivals; expect: bytes; arrive; await: phase. */
   | { readonly kind: "signal"; readonly op: "arm" | "expect" | "arrive" | "await"; readonly on: Ref; readonly amount: Dim }
+  /** Sixteen rows of sixteen words, columns in place of rows: words are 4 bytes of narrow elements too, and strides count elements. */
+  | { readonly kind: "turn"; readonly to: Ref; readonly toStride: Dim; readonly from: Ref; readonly fromStride: Dim }
   /** A matrix unit's operations on fragments: registers whose layout over lanes `unit` describes. */
   | { readonly kind: "fill"; readonly unit: MatrixUnit; readonly acc: Ref }
   | {
@@ -102,6 +104,8 @@ export type Stmt =
       readonly stride: Dim;
       readonly count: number;
       readonly transposed: boolean;
+      /** What is fetched is not fetched again soon: it need not push anything out of the first cache. */
+      readonly hint?: "stream";
     }
   | { readonly kind: "mma"; readonly unit: MatrixUnit; readonly acc: Ref; readonly a: Ref; readonly b: Ref }
   | { readonly kind: "spill"; readonly unit: MatrixUnit; readonly acc: Ref; readonly to: Ref; readonly stride: Dim }

@@ -98,6 +98,12 @@ function statement(s: State, x: Stmt): void {
     case "copy":
       emit(s, d.copy(bufferOf(s, x.to.buffer), at(x.to.index), bufferOf(s, x.from.buffer), at(x.from.index), x.count));
       return;
+    case "turn":
+      emit(
+        s,
+        d.turn(bufferOf(s, x.to.buffer), at(x.to.index), at(x.toStride), bufferOf(s, x.from.buffer), at(x.from.index), at(x.fromStride)),
+      );
+      return;
     case "commit":
       emit(s, d.commit());
       return;
@@ -117,7 +123,13 @@ function statement(s: State, x: Stmt): void {
       emit(s, d.fill(x.unit, registers(s, x.acc, Math.max(1, x.unit.regs.acc))));
       return;
     case "fetch":
-      emit(s, d.fetch(x.unit, registers(s, x.into, x.count), bufferOf(s, x.from.buffer), at(x.from.index), at(x.stride), x.transposed));
+      emit(
+        s,
+        d.fetch(x.unit, registers(s, x.into, x.count), bufferOf(s, x.from.buffer), at(x.from.index), at(x.stride), {
+          transposed: x.transposed,
+          stream: x.hint === "stream",
+        }),
+      );
       return;
     case "mma": {
       const operand = (r: Ref, n: number): string[] =>

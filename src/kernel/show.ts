@@ -59,6 +59,9 @@ export function showKernel(k: Kernel): string {
       case "copy":
         put(depth, `copy ${s.count} from ${place(s.from)} to ${place(s.to)}`);
         return;
+      case "turn":
+        put(depth, `turn ${place(s.from)} stride ${dim(s.fromStride)} into ${place(s.to)} stride ${dim(s.toStride)}`);
+        return;
       case "commit":
         put(depth, "commit");
         return;
@@ -80,7 +83,7 @@ export function showKernel(k: Kernel): string {
       case "fetch":
         put(
           depth,
-          `${s.unit.name} fetch ${s.count} into ${place(s.into)} from ${place(s.from)} stride ${dim(s.stride)}${s.transposed ? " transposed" : ""}`,
+          `${s.unit.name} fetch ${s.count} into ${place(s.into)} from ${place(s.from)} stride ${dim(s.stride)}${s.transposed ? " transposed" : ""}${s.hint ? ` (${s.hint})` : ""}`,
         );
         return;
       case "mma":

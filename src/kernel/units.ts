@@ -56,6 +56,8 @@ export const wgmma = (n: number, input: "bf16" | "f16" = "bf16"): MatrixUnit => 
 /** Whether a unit's fragments are tiles that only its own instructions see, and how many of them there are: accumulators, and a's and b's. */
 export const isOpaque = (unit: MatrixUnit | undefined): boolean => unit?.regs.acc === 0;
 export const tileCount = 8;
+/** Words of a tile's row. */
+export const rowWords = 16;
 
 /** Row and column of accumulator `register` of a lane. */
 export function fragmentAt(layout: FragmentLayout, lane: Dim, register: number): readonly [Dim, Dim] {

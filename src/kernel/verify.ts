@@ -297,6 +297,15 @@ class Checker {
         this.ref(x.from, s, x.count);
         this.writable(this.ref(x.to, s, x.count));
         return s;
+      case "turn": {
+        const block = (r: Ref, stride: Dim): Buffer | undefined =>
+          this.ref(r, s, add(mul(stride, 15), 64 / bytesOf(this.buffers.get(r.buffer)?.dtype ?? "u32")));
+        const [from, to] = [block(x.from, x.fromStride), block(x.to, x.toStride)];
+        this.writable(to);
+        for (const b of [from, to])
+          if (b && (b.space === "reg" || bytesOf(b.dtype) > 4)) this.say(`a turn of ${b.name}, which has no words`);
+        return s;
+      }
       case "copyTile":
         this.ref(x.to, s, x.box[0] * x.box[1]);
         this.ref(x.signal, s);

@@ -78,6 +78,8 @@ export function rewriteStmts(body: readonly Stmt[], how: Rewrite): readonly Stmt
         return s;
       case "copy":
         return { ...s, to: ref(s.to), from: ref(s.from) };
+      case "turn":
+        return { ...s, to: ref(s.to), toStride: dim(s.toStride), from: ref(s.from), fromStride: dim(s.fromStride) };
       case "copyTile":
         return { ...s, to: ref(s.to), from: buffer(s.from), origin: [dim(s.origin[0]), dim(s.origin[1])], signal: ref(s.signal) };
       case "signal":

@@ -34,12 +34,14 @@ static inline void emulated_store(int t, void *to, long stride) {
 #undef _tile_loadconfig
 #undef _tile_zero
 #undef _tile_loadd
+#undef _tile_stream_loadd
 #undef _tile_stored
 #undef _tile_dpbf16ps
 #undef _tile_dpbssd
 #define _tile_loadconfig(config) ((void)(config))
 #define _tile_zero(t) memset(emulated[t], 0, sizeof emulated[t])
 #define _tile_loadd(t, from, stride) emulated_load(t, from, stride)
+#define _tile_stream_loadd(t, from, stride) emulated_load(t, from, stride)
 #define _tile_stored(t, to, stride) emulated_store(t, to, stride)
 #define _tile_dpbf16ps(c, a, b) emulated_bf16(c, a, b)
 #define _tile_dpbssd(c, a, b) emulated_i8(c, a, b)

@@ -258,6 +258,9 @@ export const cuda: Dialect = {
   prefetch: () => "",
   commit: () => 'asm volatile("cp.async.commit_group;");',
   wait: (pending) => `landed<${pending}>();`,
+  turn: () => {
+    throw new UnsupportedError("CUDA has no turned blocks of words; choose a tiling without them");
+  },
   copyTile: (to, at, from, row, column, signal) => `copy_tile(${to.name} + ${at}, &${from.name}_map, ${column}, ${row}, ${signal});`,
   signal: (o, on, amount) => `signal_${o}(${on}${o === "arrive" ? "" : `, ${amount}`});`,
   ...unitWords,

@@ -8,7 +8,7 @@ const operands = (xs: readonly string[], how: string): string => xs.map((x) => `
 /** mma.sync takes fragments in registers; wgmma reads shared memory in the background. Both add up in f32. */
 export const unitWords: Pick<Dialect, "fill" | "fetch" | "mma" | "spill" | "issue" | "settle"> = {
   fill: (_u, acc) => `${acc.join(" = ")} = 0.0f;`,
-  fetch: (_u, into, from, i, _stride, transposed) => `fetch_4${transposed ? "_turned" : ""}(${into.join(", ")}, ${from.name} + ${i});`,
+  fetch: (_u, into, from, i, _stride, { transposed }) => `fetch_4${transposed ? "_turned" : ""}(${into.join(", ")}, ${from.name} + ${i});`,
   mma: (u, acc, a, b) =>
     u.operands === "registers"
       ? `mma_${u.m}x${u.n}x${u.k}_${u.input}(${[...acc, ...a, ...b].join(", ")});`

@@ -301,6 +301,7 @@ export const js: Dialect = {
   prefetch: () => "",
   commit: () => "",
   wait: () => "",
+  turn: () => unsupported("turned blocks of words"),
   copyTile: () => unsupported("tile copies in the background"),
   signal: () => unsupported("signals between threads"),
   fill: () => unsupported("matrix units"),

@@ -160,6 +160,7 @@ function wgsl(k: Kernel, found: Accesses, layout: (b: Buffer) => Layout, limits:
     prefetch: () => "",
     commit: () => "",
     wait: () => "",
+    turn: () => unsupported("turned blocks of words"),
     copyTile: () => unsupported("tile copies in the background"),
     signal: () => unsupported("signals between threads"),
     fill: () => unsupported("matrix units"),

@@ -70,6 +70,7 @@ function statement(s: State, x: Stmt): void {
     case "commit":
     case "wait":
       return;
+    case "turn":
     case "copyTile":
     case "signal":
     case "fill":

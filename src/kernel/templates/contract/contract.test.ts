@@ -251,6 +251,9 @@ describe.skipIf(!hasCompiler())("matmul template in C", () => {
       product("nn 33x70x64", 33, 70, 64, { dtype: "bf16" }),
       product("tn 20x40x32", 20, 40, 32, { a: "t", dtype: "bf16" }),
       product("nt 16x300x64", 16, 300, 64, { b: "t", dtype: "bf16" }),
+      product("tn 50x72x64", 50, 72, 64, { a: "t", dtype: "bf16" }),
+      product("nt 40x48x1696", 40, 48, 1696, { b: "t", dtype: "bf16" }),
+      product("tn 40x48x1600", 40, 48, 1600, { a: "t", dtype: "bf16" }),
       product("symbolic", rows, 40, 64, { b: "t", dtype: "bf16", dims: { M: 37 } }),
       {
         name: "prologue and epilogue",

@@ -8,7 +8,7 @@ import { unflatten } from "../../../ops/movement.js";
 import { type Evaluator, makeEvaluator } from "../../evaluate.js";
 import { type Group, groupBuffers } from "../../group.js";
 import { type Axis, apply, at, axis, type Buffer, constant, type MatrixUnit, type Stmt, type Value } from "../../kernel.js";
-import { isOpaque, tileCount } from "../../units.js";
+import { isOpaque, rowWords, tileCount } from "../../units.js";
 import { type Feed, feedOf } from "./feed.js";
 import {
   aroundProducts,
@@ -114,6 +114,10 @@ export interface Contract {
   epilogue(values: readonly Value[]): Evaluator;
   /** A register of this thread, made when it is first asked for. */
   register(name: string, type: DType, size: number): Buffer;
+  /** A buffer in shared storage, made when it is first asked for. */
+  block(name: string, type: DType, size: number): Buffer;
+  /** All buffers in shared storage that were asked for. */
+  readonly blocks: readonly Buffer[];
   /** All registers, also those that values needed. */
   registers(): readonly Buffer[];
   /** An operand element, computed from the group's inputs (the prologue). */
@@ -213,7 +217,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
     const [n, k] = [tileOf(role, across(role)), tileOf(role, "k")];
     if (layout.kind === "panels") return Math.ceil(n / layout.width) * layout.width * Math.ceil(k / pack);
     if (layout.kind === "swizzled") return n * k;
-    if (layout.kind === "words") return n * (k / pack);
+    if (layout.kind === "tiles") return n * k;
     return layout.kind === "rows" && kInner(role) ? n * (k + layout.pad) : k * (n + layout.pad);
   };
   const stages = new Map<Operand, Buffer>();
@@ -228,8 +232,10 @@ export function contract(group: Group, t: ContractTiling): Contract {
     switch (layout.kind) {
       case "panels":
         return add(base, mul(div(i, layout.width), layout.width * Math.ceil(kTile / pack)), mul(k, layout.width), mod(i, layout.width));
-      case "words":
-        return add(base, mul(i, kTile / pack), k);
+      case "tiles": {
+        const { m, k: deep } = unit!;
+        return add(base, mul(div(i, m), m * kTile), mul(div(k, deep), m * deep), mul(mod(i, m), deep), mod(k, deep));
+      }
       case "rows":
         return kInner(role) ? add(base, mul(i, kTile + layout.pad), k) : add(base, mul(k, tileOf(role, across(role)) + layout.pad), i);
       case "columns":
@@ -247,6 +253,14 @@ export function contract(group: Group, t: ContractTiling): Contract {
     if (known) return known;
     const made: Buffer = { name, dtype: type, space: "reg", size };
     registers.push(made);
+    return made;
+  };
+  const blocks: Buffer[] = [];
+  const block = (name: string, type: DType, size: number): Buffer => {
+    const known = blocks.find((b) => b.name === name);
+    if (known) return known;
+    const made: Buffer = { name, dtype: type, space: "shared", size };
+    blocks.push(made);
     return made;
   };
   // One evaluator, so that no name is given twice; what stands for a product differs from accumulator to accumulator.
@@ -269,7 +283,8 @@ export function contract(group: Group, t: ContractTiling): Contract {
   const isPlain = (o: Operand): boolean =>
     plainView(group, buffers, o.node, operandIndex(o.role, variable("i", 0, 1 << 20), variable("k", 0, 1 << 20))) !== undefined;
   const rows = (role: Role): readonly Rows[] | undefined => wholeRows(group, role);
-  const partialWidth = t.levels.findLast((l) => l.axis === "n" && l.on === "grid")?.tile ?? nr;
+  // Rows of a tile that lie a power of two apart would share a few lines of the cache.
+  const partialWidth = (t.levels.findLast((l) => l.axis === "n" && l.on === "grid")?.tile ?? nr) + (isOpaque(unit) ? rowWords : 0);
   const partialHeight = t.levels.findLast((l) => l.axis === "m" && l.on === "grid")?.tile ?? mr;
   const partSize = (partialHeight / mr) * (unit?.m ?? 1) * (partialWidth + 4);
   const made: Contract = {
@@ -311,6 +326,8 @@ export function contract(group: Group, t: ContractTiling): Contract {
     place,
     epilogue,
     register,
+    block,
+    blocks,
     registers: (): readonly Buffer[] => [...registers, ...evaluator.locals],
     operand,
     feed,

@@ -202,6 +202,7 @@ function kernelOf(x: Contract, body: readonly Stmt[]): Kernel {
     buffers: [
       ...globals,
       ...stages,
+      ...x.blocks,
       ...corners,
       ...partial,
       ...(split ? partBuffers(x) : []),

@@ -3,8 +3,8 @@ import { bytesOf } from "../../../core/dtype.js";
 import { add, type Dim, div, divides, hi, mod, mul, sub } from "../../../core/expr.js";
 import { type Axis, at, axis, below, constant, loops, ref, type Stmt, store } from "../../kernel.js";
 import { across, type Contract, nothing, pieces, type State } from "./contract.js";
+import { panelsOfWords, tilesOf } from "./fill.js";
 import type { Operand } from "./operands.js";
-import { rowsOfWords } from "./tiles.js";
 import type { Role } from "./tiling.js";
 import { operandWord } from "./words.js";
 
@@ -19,7 +19,8 @@ function stage(x: Contract, o: Operand, st: State, slot: Dim): readonly Stmt[] {
   const name = across(role);
   const base = x.origin(role, name);
   const into: Stmt[] = [];
-  if (layout.kind === "words") return rowsOfWords(x, o, st);
+  if (layout.kind === "tiles") return tilesOf(x, o, st);
+  if (layout.kind === "panels" && x.unit) return panelsOfWords(x, o, st);
   if (layout.kind === "panels") return panels(x, o, st, layout.width);
   const width = x.tileOf(role, name);
   const kTile = x.tileOf(role, "k");

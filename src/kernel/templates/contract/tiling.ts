@@ -28,8 +28,8 @@ export interface Stage {
 export type StageLayout =
   /** [tile / width][k][width]: what a register block reads in order. */
   | { readonly kind: "panels"; readonly width: number }
-  /** Row-major words along k. */
-  | { readonly kind: "words" }
+  /** A unit's tiles one after another, those of a row of them along k first. */
+  | { readonly kind: "tiles" }
   /** Row-major with padding. */
   | { readonly kind: "rows"; readonly pad: number }
   /** Rows along m or n with padding, one for each k: what threads read side by side, wherever it came from. */
