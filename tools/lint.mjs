@@ -5,6 +5,7 @@ const steps = [
   ["npx", ["biome", "check", "."]],
   ["npx", ["tsc", "--noEmit", "-p", "tsconfig.json"]],
   ["npx", ["tsc", "--noEmit", "-p", "tsconfig.bench.json"]],
+  ["npx", ["tsc", "--noEmit", "-p", "web/tsconfig.json"]],
   ["node", ["tools/layers.mjs"]],
 ];
 let failed = false;

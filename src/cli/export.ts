@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { ArgumentError } from "../core/errors.js";
 import { backends } from "../devices.js";
 import { exportPie, recompiled } from "../export.js";
-import { closeDevices, type Tensor, tensor, zeros } from "../index.js";
+import { closeDevices } from "../index.js";
 import type { Codegen } from "../kernel/codegen.js";
-import { GPT, type LayerCache, sample } from "../models/gpt/index.js";
+import { GPT } from "../models/gpt/index.js";
+import { gptMethods } from "../models/gpt/methods.js";
 import { openSource, readPie, writePie } from "../runtime/index.js";
 import { openCheckpoint } from "../train/checkpoint.js";
 import { readProgress } from "../train/progress.js";
@@ -57,48 +58,8 @@ export async function codegensFor(names: readonly string[]): Promise<Codegen[]> 
   return codegens;
 }
 
-/**
- * Writes a GPT as a `.pie` file with two methods: `logits` of a whole window, and `decode`, which takes one token and its position, keeps
- * keys and values as state, and samples the next token.
- */
+/** Writes a GPT as a `.pie` file. */
 export async function exportGPT(model: GPT, file: string, targets: readonly Codegen[], binary = false): Promise<void> {
-  const { vocabulary, width, heads, layers, context } = model.config;
-  model.eval();
-  const caches = Array.from(
-    { length: layers },
-    (): LayerCache => ({ key: zeros([1, heads, context, width / heads]), value: zeros([1, heads, context, width / heads]) }),
-  );
-  await exportPie(
-    file,
-    {
-      logits: {
-        fn: (tokens: Tensor) => ({ logits: model.forward(tokens) }),
-        inputs: { tokens: tensor(new Array<number>(context).fill(0), [1, context], { dtype: "i64" }) },
-        dynamic: { tokens: { 1: { min: 1, max: context } } },
-      },
-      decode: {
-        fn: (token: Tensor, position: Tensor, temperature: Tensor, noise: Tensor) => ({
-          next: sample(model.step(token, position, caches), temperature, noise.reshape([1, vocabulary])),
-        }),
-        inputs: {
-          token: tensor([0], { dtype: "i64" }),
-          position: tensor(0, { dtype: "i64" }),
-          temperature: tensor(1, { dtype: "f32" }),
-          noise: zeros([vocabulary]),
-        },
-      },
-    },
-    {
-      module: model,
-      state: Object.fromEntries(
-        caches.flatMap((c, i) => [
-          [`cache.${i}.key`, c.key],
-          [`cache.${i}.value`, c.value],
-        ]),
-      ),
-      targets,
-      metadata: { kind: "byte-language-model", vocabulary: `${vocabulary}`, context: `${context}` },
-      ...(binary && { binary }),
-    },
-  );
+  const { methods, options } = gptMethods(model);
+  await exportPie(file, methods, { ...options, targets, ...(binary && { binary }) });
 }

@@ -1,6 +1,6 @@
 /** `treepie generate`: a text model in a .pie file continues a prompt. It loads the small runtime and nothing of the compiler. */
-import { randomWords } from "../core/philox.js";
-import { ArgumentError, NoProgramError, openDevice, Session } from "../runtime/index.js";
+import { continueBytes } from "../llm/bytes.js";
+import { NoProgramError, openDevice, Session } from "../runtime/index.js";
 
 export interface GenerateCommand {
   readonly prompt: string;
@@ -16,28 +16,20 @@ export interface GenerateCommand {
 /** Devices of the small runtime, best first. */
 const small: readonly string[] = ["c", "wasm", "js"];
 
-/** What one generation did. */
-export interface Generated {
-  readonly text: string;
-  readonly tokens: number;
-  readonly tokensPerSecond: number;
-  readonly device: string;
-}
-
 export async function generate(file: string, o: GenerateCommand): Promise<void> {
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
   const session = await open(file, o);
   try {
     const pieces: string[] = [];
-    const result = await stream(session, o, stop.signal, (piece) => {
+    const result = await continueBytes(session, o, stop.signal, (piece) => {
       if (o.json) pieces.push(piece);
       else process.stdout.write(piece);
     });
-    if (o.json) console.log(JSON.stringify({ ...result, text: pieces.join("") }));
+    if (o.json) console.log(JSON.stringify({ text: pieces.join(""), ...result, device: session.device.name }));
     else {
       process.stdout.write("\n");
-      process.stderr.write(`${result.tokens} tokens, ${result.tokensPerSecond.toFixed(0)} tokens/s on ${result.device}\n`);
+      process.stderr.write(`${result.tokens} tokens, ${result.tokensPerSecond.toFixed(0)} tokens/s on ${session.device.name}\n`);
     }
   } finally {
     await session.dispose();
@@ -71,37 +63,4 @@ async function open(file: string, o: GenerateCommand): Promise<Session> {
   console.error(`treepie: ${why}: its graph is compiled`);
   if (process.env["TREEPIE_DEBUG"]) console.error(reasons.join("\n"));
   return openCompiled(file, o.device, ["decode"]);
-}
-
-/** Feeds the prompt byte by byte, then what the model answers, until `maxTokens` are out or `signal` aborts. */
-export async function stream(
-  session: Session,
-  o: Pick<GenerateCommand, "prompt" | "maxTokens" | "temperature" | "seed">,
-  signal: AbortSignal,
-  write: (piece: string) => void,
-): Promise<Generated> {
-  const { metadata } = session.pie;
-  if (metadata["kind"] !== "byte-language-model")
-    throw new ArgumentError(`${session.pie.source.name} is no byte language model (its kind is ${metadata["kind"] ?? "not told"})`);
-  const vocabulary = Number(metadata["vocabulary"]);
-  const prompt = new TextEncoder().encode(o.prompt || "\n");
-  const decoder = new TextDecoder();
-  let token = prompt[0]!;
-  let made = 0;
-  let started = performance.now();
-  for (let position = 0; made < o.maxTokens && !signal.aborted; position++) {
-    if (position === prompt.length - 1) started = performance.now();
-    const noise = Float32Array.from(randomWords([o.seed >>> 0, 0x9e3779, 0, 0], position, vocabulary), (w) => ((w >>> 8) + 0.5) * 2 ** -24);
-    const { next } = await session.run("decode", { token: [token], position, temperature: o.temperature, noise });
-    if (position + 1 < prompt.length) {
-      token = prompt[position + 1]!;
-      continue;
-    }
-    token = Number(next!.item());
-    made++;
-    write(decoder.decode(Uint8Array.of(token), { stream: true }));
-  }
-  write(decoder.decode());
-  const seconds = (performance.now() - started) / 1000;
-  return { text: "", tokens: made, tokensPerSecond: made / Math.max(1e-9, seconds), device: session.device.name };
 }

@@ -25,3 +25,4 @@ export {
 } from "./safetensors.js";
 export { type CompileMethod, type RunOptions, Session, type SessionOptions } from "./session.js";
 export { HostTensor, type HostValue } from "./tensor.js";
+export { type StepTime, StepTimes, timed } from "./timed.js";

@@ -26,7 +26,10 @@ export function split(name: string, text: Uint8Array): Corpus {
 export const readText = (file: string): Corpus => split(file, files().readFileSync(file));
 
 /** All `lib*.d.ts` of the installed TypeScript but `lib.webworker*`, which repeats `lib.dom`. */
-export function typescriptLibraries(): Corpus {
+export const typescriptLibraries = (): Corpus => split("TypeScript's lib*.d.ts", typescriptLibraryText());
+
+/** The text itself. */
+export function typescriptLibraryText(): Uint8Array {
   const folder = libraryFolder();
   const { readdirSync, readFileSync } = files();
   const { join } = paths();
@@ -34,7 +37,7 @@ export function typescriptLibraries(): Corpus {
     .filter((f) => /^lib.*\.d\.ts$/.test(f) && !f.startsWith("lib.webworker"))
     .sort();
   if (!names.length) throw new ArgumentError(`no lib*.d.ts in ${folder}: install typescript, or name a text with --text FILE`);
-  return split("TypeScript's lib*.d.ts", joined(names.map((f) => readFileSync(join(folder, f)))));
+  return joined(names.map((f) => readFileSync(join(folder, f))));
 }
 /** Since TypeScript 7 the libraries lie in a package of their own for each platform. */
 function libraryFolder(): string {

@@ -17,8 +17,8 @@ export const demoRate = 3e-3;
 
 export interface DemoOptions {
   readonly corpus: Corpus;
-  /** File of the checkpoint. */
-  readonly checkpoint: string;
+  /** File of the checkpoint; without one nothing is saved. */
+  readonly checkpoint?: string;
   /** Goes on from the checkpoint; what is not given is taken from it, and nothing may differ. */
   readonly resume?: boolean;
   readonly steps?: number;
@@ -92,7 +92,8 @@ export function demoStep(model: GPT, optimizer: AdamW): (tokens: Tensor, targets
 
 /** Trains, saves, and returns the model. */
 export async function trainDemo(o: DemoOptions): Promise<DemoRun> {
-  const saved = o.resume ? openCheckpoint(o.checkpoint) : undefined;
+  if (o.resume && !o.checkpoint) throw new ArgumentError("resume needs the checkpoint to go on from");
+  const saved = o.resume ? openCheckpoint(o.checkpoint!) : undefined;
   try {
     const progress = begin(o, saved);
     o.onStart?.(progress);
@@ -108,7 +109,7 @@ export async function trainDemo(o: DemoOptions): Promise<DemoRun> {
 }
 /** A new run, or the one that the checkpoint holds if it is the one that is asked for. */
 function begin(o: DemoOptions, checkpoint: SavedCheckpoint | undefined): DemoProgress {
-  const saved = checkpoint && readProgress(checkpoint.progress, o.checkpoint);
+  const saved = checkpoint && readProgress(checkpoint.progress, o.checkpoint!);
   const plan: DemoPlan = {
     config: { ...(saved?.config ?? demoModel), ...o.config },
     batch: o.batch ?? saved?.batch ?? demoBatch,
@@ -190,8 +191,9 @@ async function steps(o: DemoOptions, progress: DemoProgress, model: GPT, optimiz
   await save(o, progress, model, optimizer);
   return true;
 }
-const save = (o: DemoOptions, progress: DemoProgress, model: GPT, optimizer: AdamW): Promise<void> =>
-  saveCheckpoint(o.checkpoint, { model, optimizer, progress });
+async function save(o: DemoOptions, progress: DemoProgress, model: GPT, optimizer: AdamW): Promise<void> {
+  if (o.checkpoint) await saveCheckpoint(o.checkpoint, { model, optimizer, progress });
+}
 
 /** The value, or undefined as soon as the signal aborts. */
 async function unless<T>(signal: AbortSignal | undefined, value: Promise<T>): Promise<T | undefined> {

@@ -13,8 +13,8 @@ export function withoutChromium(): string | undefined {
     return `there is no Chromium at ${path} (apt-get install chromium, or name one in TREEPIE_CHROMIUM)`;
   }
 }
-/** Starts it, with WebGPU on the software driver that it brings. */
-export function startChromium(): Promise<Browser> {
+/** Starts it; with WebGPU on the software driver that it brings where that is asked for. */
+export function startChromium(options: { readonly webgpu?: boolean } = {}): Promise<Browser> {
   return chromium.launch({
     executablePath: path,
     headless: true,
@@ -25,8 +25,7 @@ export function startChromium(): Promise<Browser> {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
-      "--enable-unsafe-webgpu",
-      "--use-webgpu-adapter=swiftshader",
+      ...(options.webgpu ? ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"] : ["--disable-gpu"]),
       "--enable-precise-memory-info",
       "--js-flags=--expose-gc",
     ],

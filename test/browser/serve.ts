@@ -18,6 +18,8 @@ const types: Readonly<Record<string, string>> = {
   js: "text/javascript",
   json: "application/json",
   svg: "image/svg+xml",
+  css: "text/css",
+  "/": "text/html",
 };
 
 /** Serves by path; `find` is asked again for each request. */

@@ -211,7 +211,7 @@ export const inputs = (op: string): Float32Array => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32;
   };
-  const range = { exp: 105, exp2: 150, log: 4, log2: 4, tanh: 10, erf: 5, sin: 1000, cos: 1000, rsqrt: 4, sqrt: 4 }[op]!;
+  const range = { exp: 105, exp2: 150, log: 4, log2: 4, tanh: 10, erf: 5, sin: 1e5, cos: 1e5, rsqrt: 4, sqrt: 4 }[op]!;
   for (let i = 0; i < out.length; i++)
     if (i % 4 === 0) bits[i] = (random() * 2 ** 32) >>> 0;
     else out[i] = (random() - (op === "log" || op === "log2" ? 0 : 0.5)) * 2 * (i % 4 === 1 ? 1.2 : range);

@@ -1,0 +1,158 @@
+/** Models that are loaded: program files of byte language models, and folders of language models. Both write text. */
+
+import { compile } from "#treepie/compile/index.js";
+import { continueBytes } from "#treepie/llm/bytes.js";
+import { closeDevices, llm, registerBackend } from "#treepie/page.js";
+import { blobFolder, type Device, type Session, StepTimes, timed } from "#treepie/runtime/page.js";
+import { backendOf, openDevice, openSession } from "./devices.js";
+import { PageError } from "./failures.js";
+import type { Generated, GenerateRequest, KernelTime, ModelInfo } from "./protocol.js";
+
+export interface Model {
+  readonly info: ModelInfo;
+  generate(o: GenerateRequest, signal: AbortSignal, write: (piece: string) => void): Promise<Generated>;
+  measure(): Promise<readonly KernelTime[]>;
+  close(): Promise<void>;
+}
+type Told = (done: number, total: number) => void;
+
+/** Tokens before kernels are measured, and while they are. */
+const [warm, measured] = [16, 64];
+function kernelTimes(times: StepTimes, tokens: number): readonly KernelTime[] {
+  return times.steps.map((s) => ({
+    label: s.label,
+    microseconds: (1000 * s.milliseconds) / tokens,
+    gigabytesPerSecond: s.milliseconds > 0 ? s.bytes / s.milliseconds / 1e6 : 0,
+  }));
+}
+
+/** A program file: an address, a file or bytes. */
+export async function openProgram(from: string | Blob, name: string, deviceName: string, told?: Told): Promise<Model> {
+  const device = await openDevice(deviceName);
+  let session: Session;
+  try {
+    session = await openSession(from, device, told);
+    checkKind(session, name);
+  } catch (error) {
+    await device.close();
+    throw error;
+  }
+  const parameters = [...session.pie.state.values()]
+    .filter((s) => s.blob !== undefined)
+    .reduce((sum, s) => sum + s.shape.reduce((a, b) => a * b, 1), 0);
+  const run = (on: Session, tokens: number): Promise<unknown> =>
+    continueBytes(on, { prompt: "a", maxTokens: tokens, temperature: 1, seed: 1 }, new AbortController().signal, () => {});
+  return {
+    info: { name, parameters, device: deviceName, measurable: true },
+    async generate(o, signal, write) {
+      await session.reset();
+      const { tokens, tokensPerSecond } = await continueBytes(session, { ...o, maxTokens: o.tokens }, signal, write);
+      return { tokens, tokensPerSecond, stopped: signal.aborted };
+    },
+    async measure() {
+      const times = new StepTimes();
+      const inner: Device = await openDevice(deviceName);
+      try {
+        const own = await openSession(from, timed(inner, times));
+        await run(own, warm);
+        times.clear();
+        await run(own, measured);
+        await own.dispose();
+      } finally {
+        await inner.close();
+      }
+      return kernelTimes(times, measured);
+    },
+    async close() {
+      await session.dispose();
+      await device.close();
+    },
+  };
+}
+function checkKind(session: Session, name: string): void {
+  const { kind } = session.pie.metadata;
+  if (kind === "byte-language-model") return;
+  if (kind === "language-model")
+    throw new PageError(
+      `${name} is a language model without its tokenizer. Choose the folder of the model instead, with config.json, tokenizer.json and model.safetensors.`,
+    );
+  throw new PageError(`${name} is a program file, but it holds no text model, which is what this page runs.`);
+}
+
+/** Files that belong together: a program file, or the files of a model's folder. */
+export async function openFiles(files: readonly File[], device: string, told: Told): Promise<Model> {
+  const program = files.find((f) => f.name.endsWith(".pie"));
+  if (program) return openProgram(program, program.name, device, told);
+  if (!files.some((f) => f.name === "config.json")) {
+    const weights = files.find((f) => f.name.endsWith(".safetensors"));
+    if (weights)
+      throw new PageError(`${weights.name} holds weights alone. Choose its folder, or config.json and tokenizer.json along with it.`);
+    const names = files
+      .slice(0, 3)
+      .map((f) => f.name)
+      .join(", ");
+    throw new PageError(
+      `${names || "Nothing"} is no model. Choose a .pie file, or a folder with config.json, tokenizer.json and model.safetensors.`,
+    );
+  }
+  return openFolderModel(files, device, told);
+}
+
+async function openFolderModel(files: readonly File[], device: string, told: Told): Promise<Model> {
+  const folder = blobFolder(files, files[0]!.webkitRelativePath.split("/")[0] || "the chosen folder");
+  const load = (on: string): Promise<llm.LanguageModel> => llm.loadModel(folder, { device: on, onProgress: told });
+  let model = await load(device);
+  if (!files.some((f) => f.name === "tokenizer.json"))
+    throw new PageError("The folder has no tokenizer.json, without which a model neither reads nor writes text.");
+  const parameters = model.model.parameters().reduce((sum, p) => sum + p.numel(), 0);
+  return {
+    info: { name: folder.name, parameters, device, measurable: true },
+    async generate(o, signal, write) {
+      const room = model.maxLength - model.promptTokens(o.prompt).length + 1;
+      if (room < 1) throw new PageError(`The beginning is too long: this model reads at most ${model.maxLength} tokens. Shorten it.`);
+      const run = model.generate(o.prompt, {
+        maxTokens: Math.min(o.tokens, room),
+        seed: o.seed,
+        signal,
+        ...(o.temperature > 0 && { temperature: o.temperature, topK: 40 }),
+      });
+      const begun = performance.now();
+      try {
+        for (;;) {
+          const next = await run.next();
+          if (!next.done) write(next.value);
+          else
+            return {
+              tokens: next.value.tokens,
+              tokensPerSecond: next.value.tokens / Math.max(1e-9, next.value.decodeSeconds),
+              stopped: false,
+            };
+        }
+      } catch (error) {
+        if (!signal.aborted) throw error;
+        return { tokens: 0, tokensPerSecond: 0, stopped: performance.now() > begun };
+      }
+    },
+    async measure() {
+      const times = new StepTimes();
+      const backend = await backendOf(device);
+      registerBackend("timed", async () => ({ ...backend, open: async (o) => timed(await backend.open(o), times) }), compile);
+      // One model at a time is in memory.
+      await closeDevices();
+      try {
+        const own = await load("timed");
+        const write = async (tokens: number): Promise<void> => {
+          for await (const _ of own.generateTokens([0], { maxTokens: tokens, stopTokens: [] }));
+        };
+        await write(warm);
+        times.clear();
+        await write(measured);
+        return kernelTimes(times, measured);
+      } finally {
+        await closeDevices();
+        model = await load(device);
+      }
+    },
+    close: () => closeDevices(),
+  };
+}

@@ -1,0 +1,52 @@
+/** A live line of losses over steps. */
+const size = { width: 640, height: 280, left: 48, right: 12, top: 12, bottom: 32 };
+const ns = "http://www.w3.org/2000/svg";
+
+export class Plot {
+  readonly #svg: SVGSVGElement;
+  #points: (readonly [step: number, loss: number])[] = [];
+  #steps = 1;
+  #drawn = false;
+
+  constructor(svg: SVGSVGElement) {
+    this.#svg = svg;
+  }
+  begin(steps: number): void {
+    this.#points = [];
+    this.#steps = steps;
+    this.#svg.toggleAttribute("hidden", false);
+    this.#draw();
+  }
+  add(step: number, loss: number): void {
+    this.#points.push([step, loss]);
+    if (this.#drawn) return;
+    this.#drawn = true;
+    requestAnimationFrame(() => this.#draw());
+  }
+  #draw(): void {
+    this.#drawn = false;
+    const finite = this.#points.filter(([, y]) => Number.isFinite(y));
+    const most = Math.max(1, ...finite.map(([, y]) => y));
+    const x = (v: number): number => size.left + (v / this.#steps) * (size.width - size.left - size.right);
+    const y = (v: number): number => size.height - size.bottom - (v / most) * (size.height - size.top - size.bottom);
+    const parts: SVGElement[] = [];
+    for (let i = 0; i <= 4; i++) {
+      const v = (most * i) / 4;
+      parts.push(make("line", { x1: size.left, x2: size.width - size.right, y1: y(v), y2: y(v) }));
+      parts.push(make("text", { x: size.left - 6, y: y(v) + 4, "text-anchor": "end" }, v.toFixed(1)));
+      const step = Math.round((this.#steps * i) / 4);
+      parts.push(make("text", { x: x(step), y: size.height - 12, "text-anchor": i === 4 ? "end" : "middle" }, `${step}`));
+    }
+    parts.push(make("polyline", { points: finite.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" ") }));
+    this.#svg.replaceChildren(...parts);
+    const last = finite.at(-1);
+    if (last)
+      this.#svg.setAttribute("aria-label", `Loss over steps: ${last[1].toFixed(3)} nats per byte at step ${last[0]} of ${this.#steps}`);
+  }
+}
+function make(name: string, attributes: Readonly<Record<string, string | number>>, text?: string): SVGElement {
+  const element = document.createElementNS(ns, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
