@@ -1,6 +1,6 @@
 /** The process that `train` starts: it has the small runtime alone, and opens a file that was written a moment ago, hence trusted. */
 import { parseArgs } from "node:util";
-import { continueBytes } from "../llm/bytes.js";
+import { continueBytes } from "../runtime/continue.js";
 import { openDevice, Session } from "../runtime/index.js";
 
 const { values, positionals } = parseArgs({

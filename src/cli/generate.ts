@@ -1,5 +1,5 @@
 /** `treepie generate`: a text model in a .pie file continues a prompt. It loads the small runtime and nothing of the compiler. */
-import { continueBytes } from "../llm/bytes.js";
+import { continueBytes } from "../runtime/continue.js";
 import { NoProgramError, openDevice, Session } from "../runtime/index.js";
 
 export interface GenerateCommand {

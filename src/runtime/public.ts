@@ -4,6 +4,7 @@ export type { DType } from "../core/dtype.js";
 export * from "../core/errors.js";
 export type { Dim } from "../core/expr.js";
 export type { TensorType } from "../core/type.js";
+export { type Continued, type ContinueOptions, continueBytes } from "./continue.js";
 export type { Allocation, Call, Counters, Device, DeviceOptions, FileMapping, Loaded, LoadOptions } from "./device.js";
 export { type ByteSource, openSource } from "./file.js";
 export { type BlobLike, blobFolder, blobSource, diskFolder, type Folder, openFolder, urlFolder } from "./folder.js";

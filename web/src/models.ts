@@ -1,9 +1,8 @@
 /** Models that are loaded: program files of byte language models, and folders of language models. Both write text. */
 
 import { compile } from "#treepie/compile/index.js";
-import { continueBytes } from "#treepie/llm/bytes.js";
 import { closeDevices, llm, registerBackend } from "#treepie/page.js";
-import { blobFolder, type Device, type Session, StepTimes, timed } from "#treepie/runtime/page.js";
+import { blobFolder, continueBytes, type Device, type Session, StepTimes, timed } from "#treepie/runtime/page.js";
 import { backendOf, openDevice, openSession } from "./devices.js";
 import { PageError } from "./failures.js";
 import type { Generated, GenerateRequest, KernelTime, ModelInfo } from "./protocol.js";

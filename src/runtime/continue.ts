@@ -1,7 +1,7 @@
 /** Text from the program file of a byte language model, such as `npm start` writes. It needs the small runtime alone. */
 import { ArgumentError } from "../core/errors.js";
 import { randomWords } from "../core/philox.js";
-import type { Session } from "../runtime/session.js";
+import type { Session } from "./session.js";
 
 export interface ContinueOptions {
   readonly prompt: string;
