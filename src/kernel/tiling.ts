@@ -66,9 +66,9 @@ export function lanesFor(t: Target, lane: Dim, dtypes: readonly DType[]): number
 const rowsAhead = 16;
 /** Bytes of results beyond which caches are of no use to them. */
 const streamed = 1 << 25;
-/** More than the caches nearest to the cores hold. */
+/** More than stays in the caches nearest to the cores, which other matrices want as well. */
 const isFar = (t: Target, elements: number, dtypes: readonly DType[]): boolean =>
-  elements * Math.max(...dtypes.map(bytesOf)) > (t.caches[1] ?? 1 << 20) * t.parallel;
+  4 * elements * Math.max(...dtypes.map(bytesOf)) > (t.caches[1] ?? 1 << 20) * t.parallel;
 
 /** A tiling with lanes along the kept axes. */
 export function tileKept(t: Target, s: SpaceSizes): SpaceTiling {
@@ -89,6 +89,25 @@ export function tileKept(t: Target, s: SpaceSizes): SpaceTiling {
   return { ...base, vector, unroll, threads: 1, turn: 1, block, stream: !s.passes && s.written >= streamed, ahead };
 }
 
+/** Rows of a chunk, at least: its sums are added up by another kernel. */
+const chunkRows = 48;
+
+/**
+ * A tiling for whole rows of a matrix that no cache holds, whose columns are summed in chunks of rows; undefined where its columns are
+ * better taken by themselves. The lanes' axis is the only kept one.
+ */
+export function tileWhole(t: Target, s: SpaceSizes): { readonly tiling: SpaceTiling; readonly chunks: number } | undefined {
+  const cols = hi(s.cols);
+  const chunks = 2 * t.parallel;
+  if (t.threads > 1 || !t.prefetch || s.passes !== 1 || s.large.length !== 1 || cols < chunkRows * chunks) return undefined;
+  if (!isFar(t, hi(s.rows) * cols, s.large) || s.rows !== s.lane) return undefined;
+  const sums = hi(s.rows) * s.accumulators * bytesOf("f64");
+  if (sums > (t.caches[0] ?? 1 << 15)) return undefined;
+  const vector = lanesFor(t, s.lane, s.dtypes);
+  const unroll = clamp(floorPower(hi(s.lane) / vector), 1, 8);
+  return { tiling: { ...tileKept(t, s), vector, unroll, ahead: t.prefetch }, chunks };
+}
+
 /** A tiling with lanes along the reduced axes. */
 export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
   const cols = Math.max(1, hi(s.cols));
@@ -100,7 +119,9 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
     const ahead = single && isFar(t, rows * cols, s.dtypes) ? t.prefetch : 0;
     const together = single && !ahead && rows >= 16 * t.parallel && cols >= 256 && s.accumulators === 1 ? 4 : 1;
     const room = Math.max(1, Math.floor(t.registers / 2 / Math.max(1, s.accumulators * together)));
-    const unroll = clamp(Math.min(floorPower(room), hi(s.lane) / vector), 1, 4);
+    // As many bytes of a stream in each turn, however narrow its elements are.
+    const narrow = ahead && s.large.length && Math.max(...s.large.map(bytesOf)) <= 2;
+    const unroll = clamp(Math.min(floorPower(room), hi(s.lane) / vector), 1, narrow ? 8 : 4);
     const turn = clamp(
       Math.min(
         Math.ceil(rows / together),

@@ -2,8 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { compile } from "../../src/compile/index.js";
 import type { Node } from "../../src/ir/node.js";
-import { add, input, linear, mul, softmax } from "../../src/ops/index.js";
-import { arange, evaluate } from "../../src/tensor/index.js";
+import { add, input, linear, matmul, mul, softmax } from "../../src/ops/index.js";
+import { arange, compile as compiled, evaluate, noGrad, type Tensor } from "../../src/tensor/index.js";
 import { codegens } from "../replay/programs.js";
 import { useDevice } from "../support/devices.js";
 import { hasCompiler } from "../support/kernels-in-c.js";
@@ -46,4 +46,42 @@ test("a vector times a large matrix asks for the rows ahead, a small one does no
     expect(product(32768, dtype)).toContain("__builtin_prefetch(");
     expect(product(64, dtype)).not.toContain("__builtin_prefetch(");
   }
+});
+
+describe("a vector times a matrix whose rows are its inputs", () => {
+  const product = (cols: number, dtype: "f32" | "bf16"): string => {
+    const [x, w] = [leaf("x", [1, 2048], dtype), leaf("w", [2048, cols], dtype)];
+    return source([x, w], matmul(x, w));
+  };
+  test("reads whole rows of what no cache holds, into the second cache", () => {
+    for (const dtype of ["f32", "bf16"] as const) {
+      // The widest sums that the nearest cache holds, and wider ones.
+      expect(product(3072, dtype)).toContain(", 0, 2);");
+      expect(product(30720, dtype)).not.toContain(", 0, 2);");
+      expect(product(64, dtype)).not.toContain("__builtin_prefetch(");
+    }
+  });
+  test.skipIf(!hasCompiler()).each([
+    [1024, 1024],
+    [1531, 1045],
+  ])("has the right numbers: %d x %d", async (rows, cols) => {
+    const run = async (name: string): Promise<number[][]> => {
+      useDevice(name);
+      const grid = (n: number): Tensor => arange(n, { dtype: "f32" }).remainder(16).sub(7).mul(0.125);
+      const [x, w] = [grid(rows), grid(rows * cols).reshape([rows, cols])];
+      const state = arange(cols, { dtype: "f32" }).mul(0.5);
+      await evaluate(x, w, state);
+      const step = compiled((a: Tensor, b: Tensor): Tensor => {
+        const y = a.reshape([1, rows]).matmul(b).reshape([cols]).add(state).relu();
+        state.copy_(y);
+        return y.mul(2);
+      });
+      const out: number[][] = [];
+      for (let i = 0; i < 2; i++) out.push([...((await noGrad(() => step(x, w)).data()) as Float32Array)]);
+      for (const dtype of ["bf16", "f16"] as const)
+        out.push([...((await x.to(dtype).reshape([1, rows]).matmul(w.to(dtype)).data()) as Float32Array)]);
+      return out;
+    };
+    expect(await run("c")).toEqual(await run("interp"));
+  });
 });

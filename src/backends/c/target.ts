@@ -40,7 +40,7 @@ export function cTarget(cpu: CpuTarget): Target {
     vectors: "native",
     registers: wide || cpu.arch === "arm64" ? 32 : 16,
     caches: cpu.caches ?? [32 << 10, 1 << 20],
-    prefetch: 4096,
+    prefetch: 2048,
     sharedBytes: 64 << 20,
     parallel: cpu.parallel ?? 1,
     units: wide ? [...(has("amx-bf16") ? [amx] : []), ...(has("amx-int8") ? [amxInt8] : [])] : [],

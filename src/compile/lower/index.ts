@@ -11,7 +11,7 @@ import { lowerKept } from "./kept.js";
 import { alongReduced, bestLane, sizesOf } from "./lanes.js";
 import { lowerReduced } from "./reduced.js";
 import { planOf } from "./space.js";
-import { chunksOf, lowerSplit } from "./split.js";
+import { chunksOf, lowerSplit, tileChunks } from "./split.js";
 
 /** Lowers a kernel group: one kernel, or two where a reduction has too few rows to keep the device busy. */
 export function lowerGroup(group: Group, target: Target): readonly Kernel[] {
@@ -20,8 +20,12 @@ export function lowerGroup(group: Group, target: Target): readonly Kernel[] {
   const p = planOf(group, buffersWith(group));
   const columns = alongReduced(p) ? undefined : tileColumns(p, bestLane(p), target);
   if (columns) return [withRows(p, lowerColumns(p, columns, bestLane(p)!, group.name), target)];
+  const whole = tileChunks(p, target);
+  const byRows = whole && lowerSplit(p, target, whole.chunks, whole.tiling);
+  if (byRows) return byRows;
   const chunks = chunksOf(p, target);
-  if (chunks > 1) return lowerSplit(p, target, chunks);
+  const split = chunks > 1 ? lowerSplit(p, target, chunks) : undefined;
+  if (split) return split;
   if (alongReduced(p)) {
     const lane = p.merged.filter((m) => m.reduced).at(-1);
     const t = tileReduced(target, sizesOf(p, lane));

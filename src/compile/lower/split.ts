@@ -7,7 +7,7 @@ import { withInputs } from "../../ir/rewrite.js";
 import type { Target } from "../../kernel/codegen.js";
 import type { Group } from "../../kernel/group.js";
 import type { Buffer, Kernel } from "../../kernel/kernel.js";
-import { tileKept, tileReduced } from "../../kernel/tiling.js";
+import { type SpaceTiling, tileKept, tileReduced, tileWhole } from "../../kernel/tiling.js";
 import { reshape } from "../../ops/movement.js";
 import { input } from "../../ops/source.js";
 import { lowerKept } from "./kept.js";
@@ -15,13 +15,17 @@ import { alongReduced, bestLane, sizesOf } from "./lanes.js";
 import type { Window } from "./passes.js";
 import { lowerReduced } from "./reduced.js";
 import { type Plan, planOf } from "./space.js";
+import { lowerWhole } from "./whole.js";
 
 /** Elements that are worth a second kernel. */
 const worth = 1 << 17;
 
+/** Whether rows are done with once they are reduced. */
+const splits = (p: Plan): boolean => p.passes === 1 && !p.outputs.some((o) => !o.perRow && o.depth > 0);
+
 /** How many chunks a plan's columns should be cut into; 1 where it has rows enough, or where rows are read again after they were reduced. */
 export function chunksOf(p: Plan, target: Target): number {
-  if (p.passes !== 1 || p.outputs.some((o) => !o.perRow && o.depth > 0) || p.group.inPlace?.length) return 1;
+  if (!splits(p) || p.group.inPlace?.length) return 1;
   const { rows, cols } = sizesOf(p, undefined);
   const total = hi(rows) * hi(cols);
   if (total < worth) return 1;
@@ -32,8 +36,15 @@ export function chunksOf(p: Plan, target: Target): number {
   return Math.max(1, Math.min(Math.ceil((4 * target.parallel) / Math.max(1, points)), Math.floor(total / (worth / 4)), hi(cols)));
 }
 
-/** Two kernels: partial results by chunk, and their combination with what follows. */
-export function lowerSplit(p: Plan, target: Target, chunks: number): readonly Kernel[] {
+/** How a plan's columns are cut where its rows are read whole, by chunks of them; undefined where they are not. */
+export function tileChunks(p: Plan, target: Target): ReturnType<typeof tileWhole> {
+  const reduced = p.merged.filter((m) => m.reduced);
+  if (alongReduced(p) || !splits(p) || reduced.length !== 1 || p.merged.length !== 2) return undefined;
+  return tileWhole(target, sizesOf(p, bestLane(p)));
+}
+
+/** Two kernels: partial results by chunk, and their combination with what follows. `whole`: rows are read whole. */
+export function lowerSplit(p: Plan, target: Target, chunks: number, whole?: SpaceTiling): readonly Kernel[] | undefined {
   const { group } = p;
   const kept = p.axes.filter((a) => !a.reduced).map((a) => a.size);
   const partials = p.reductions.map((r, i) => input({ shape: [chunks, ...kept], dtype: computeDType(r.node.type.dtype) }, `tmp${i}`));
@@ -42,9 +53,13 @@ export function lowerSplit(p: Plan, target: Target, chunks: number): readonly Ke
   const lanes = alongReduced(p);
   const window: Window = { axis: reduced[0]!, chunks, into: into.map((b) => ({ ...b, writes: true })) };
   const sizes = sizesOf(p, lanes ? reduced.at(-1) : bestLane(p));
-  const first = lanes
-    ? lowerReduced(p, { ...tileReduced(target, sizes), turn: 1 }, target, `${group.name}_parts`, window)
-    : lowerKept(p, tileKept(target, sizes), bestLane(p), `${group.name}_parts`, window);
+  const label = `${group.name}_parts`;
+  const first = whole
+    ? lowerWhole(p, whole, bestLane(p)!, label, window)
+    : lanes
+      ? lowerReduced(p, { ...tileReduced(target, sizes), turn: 1 }, target, label, window)
+      : lowerKept(p, tileKept(target, sizes), bestLane(p), label, window);
+  if (!first) return undefined;
 
   // The same reductions over the chunks, and what is computed from them.
   const to = new Map<Node, Node>();
@@ -79,22 +94,24 @@ export function lowerSplit(p: Plan, target: Target, chunks: number): readonly Ke
     inputs: [...partials, ...group.inputs],
     outputs: outputs.map((o) => to.get(o.node) ?? o.node),
     space: { shape: [chunks, ...kept], axes: [0] },
+    // Nothing is written before all partial results are there.
+    ...(group.inPlace && { inPlace: group.inPlace.map((d) => ({ ...d, output: to.get(d.output) ?? d.output })) }),
     why: group.why,
   };
   const buffers = new Map<Node, Buffer>(p.buffers);
   for (const [i, n] of partials.entries()) buffers.set(n, into[i]!);
   for (const o of outputs) buffers.set(to.get(o.node) ?? o.node, o.buffer);
-  const whole = planOf(second, buffers);
-  const sizes2 = sizesOf(whole, bestLane(whole));
-  const last = bestLane(whole)
-    ? lowerKept(whole, tileKept(target, sizes2), bestLane(whole), second.name)
+  const combined = planOf(second, buffers);
+  const sizes2 = sizesOf(combined, bestLane(combined));
+  const last = bestLane(combined)
+    ? lowerKept(combined, tileKept(target, sizes2), bestLane(combined), second.name)
     : lowerReduced(
-        whole,
+        combined,
         tileReduced(
           target,
           sizesOf(
-            whole,
-            whole.merged.find((m) => m.reduced),
+            combined,
+            combined.merged.find((m) => m.reduced),
           ),
         ),
         target,
