@@ -37,7 +37,7 @@ export async function openProgram(from: string | Blob, name: string, deviceName:
     throw error;
   }
   const parameters = [...session.pie.state.values()]
-    .filter((s) => s.blob !== undefined)
+    .filter((s) => !s.name.startsWith("cache."))
     .reduce((sum, s) => sum + s.shape.reduce((a, b) => a * b, 1), 0);
   const run = (on: Session, tokens: number): Promise<unknown> =>
     continueBytes(on, { prompt: "a", maxTokens: tokens, temperature: 1, seed: 1 }, new AbortController().signal, () => {});

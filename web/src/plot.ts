@@ -26,15 +26,17 @@ export class Plot {
   #draw(): void {
     this.#drawn = false;
     const finite = this.#points.filter(([, y]) => Number.isFinite(y));
+    // Steps that are far away leave room for those that were done.
+    const end = Math.min(this.#steps, 20 * 2 ** Math.ceil(Math.log2(Math.max(20, this.#points.at(-1)?.[0] ?? 1) / 20)));
     const most = Math.max(1, ...finite.map(([, y]) => y));
-    const x = (v: number): number => size.left + (v / this.#steps) * (size.width - size.left - size.right);
+    const x = (v: number): number => size.left + (v / end) * (size.width - size.left - size.right);
     const y = (v: number): number => size.height - size.bottom - (v / most) * (size.height - size.top - size.bottom);
     const parts: SVGElement[] = [];
     for (let i = 0; i <= 4; i++) {
       const v = (most * i) / 4;
       parts.push(make("line", { x1: size.left, x2: size.width - size.right, y1: y(v), y2: y(v) }));
       parts.push(make("text", { x: size.left - 6, y: y(v) + 4, "text-anchor": "end" }, v.toFixed(1)));
-      const step = Math.round((this.#steps * i) / 4);
+      const step = Math.round((end * i) / 4);
       parts.push(make("text", { x: x(step), y: size.height - 12, "text-anchor": i === 4 ? "end" : "middle" }, `${step}`));
     }
     parts.push(make("polyline", { points: finite.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" ") }));

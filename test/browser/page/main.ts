@@ -1,5 +1,7 @@
 /** What the tests of a browser run in a page, or in a Web Worker: `globalThis.tests`, or one function for each message. */
 import { wasm } from "../../../src/backends/wasm/index.js";
+import { webgpu } from "../../../src/backends/webgpu/index.js";
+import type { DType } from "../../../src/core/dtype.js";
 import "../../../src/ops/index.js";
 import type { Backend } from "../../../src/kernel/codegen.js";
 import { closeDevices, llm, setThreads } from "../../../src/page.js";
@@ -17,13 +19,21 @@ export interface Conformance {
   readonly problems: readonly string[];
 }
 interface ConformanceOptions {
+  readonly device?: "wasm" | "webgpu";
+  readonly dtypes?: readonly DType[];
+  readonly ops?: readonly string[];
   readonly threads?: number;
   readonly samples?: number;
   readonly derivatives?: boolean;
 }
 async function conformance(o: ConformanceOptions): Promise<Conformance> {
-  const backend: Backend = wasm;
-  const { cases, failed } = allCases({ ...o, derivatives: o.derivatives ? ["f32"] : [] });
+  const backend: Backend = o.device === "webgpu" ? webgpu : wasm;
+  const { cases, failed } = allCases({
+    ...(o.ops && { ops: o.ops }),
+    ...(o.samples && { samples: o.samples }),
+    ...(o.dtypes && { dtypes: new Set(o.dtypes) }),
+    derivatives: o.derivatives ? ["f32"] : [],
+  });
   const settings = o.threads ? { threads: o.threads } : {};
   const device = await backend.open(settings);
   const codegen = backend.codegen(settings);
@@ -62,9 +72,9 @@ async function heap(): Promise<number> {
   return (performance as unknown as { memory: { usedJSHeapSize: number } }).memory.usedJSHeapSize;
 }
 /** Repeated work on a file of the server. */
-async function steady(o: { url: string; kind: "openRunClose" | "decode"; rounds: number }): Promise<Steady> {
+async function steady(o: { url: string; kind: "openRunClose" | "decode"; rounds: number; device?: string }): Promise<Steady> {
   const file = new Uint8Array(await (await fetch(o.url)).arrayBuffer());
-  return { openRunClose, decode }[o.kind]({ file, rounds: o.rounds, open: () => openDevice("wasm"), heap });
+  return { openRunClose, decode }[o.kind]({ file, rounds: o.rounds, open: () => openDevice(o.device ?? "wasm"), heap });
 }
 /** Whole devices opened and closed, each of which has a memory of its own. */
 async function devices(rounds: number): Promise<number> {
