@@ -1,15 +1,16 @@
 // Builds dist/: the package from src/, and the benchmarks from bench/ beside it.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { bundle } from "./bundle.mjs";
 
 rmSync("dist", { recursive: true, force: true });
 for (const project of ["tsconfig.build.json", "tsconfig.bench.json"]) {
   const { status } = spawnSync("npx", ["tsc", "-p", project], { stdio: "inherit", shell: process.platform === "win32" });
   if (status !== 0) process.exit(status ?? 1);
 }
-if (existsSync("dist/cli/index.js")) chmodSync("dist/cli/index.js", 0o755);
+await bundle("dist");
 
 // What this build is, for caches of what it makes: the contents of every file of the package.
 const hash = createHash("sha256");

@@ -1,8 +1,7 @@
 /** Folders in the Hugging Face layout with random weights, which we and the peers load. Made once, under runs/bench/. */
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { models } from "#treepie/index.js";
-import { blank } from "#treepie/nn/blank.js";
+import { models, nn } from "#treepie";
 import { benchPath } from "./folder.js";
 import { uniform } from "./inputs.js";
 
@@ -16,7 +15,7 @@ export interface Checkpoint {
   readonly weights: () => readonly (readonly [string, readonly number[]])[];
 }
 const weightsOf = (make: () => models.PretrainedModel): ReturnType<Checkpoint["weights"]> =>
-  blank(() => [...make().namedParameters()].map(([key, p]) => [key, p.shape] as const));
+  nn.blank(() => [...make().namedParameters()].map(([key, p]) => [key, p.shape] as const));
 
 const gpt2Json: Config = {
   model_type: "gpt2",

@@ -1,7 +1,7 @@
 /** One row and its peers: all do the same work, their results are compared first, and then they are timed in turn. */
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { closeDevices, ready, setDefaultBackend } from "#treepie/index.js";
+import { closeDevices, ready, setDefaultBackend } from "#treepie";
 import { type PeerProcess, startPeer, startScript } from "../peer.js";
 import { type Bar, type Case, failedRow, median, type Row, type RowHead, row } from "../row.js";
 import { bars as cpuBars } from "./bars.js";

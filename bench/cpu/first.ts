@@ -1,5 +1,5 @@
 /** A process that makes its first result and says so: `node first.js KIND FOLDER [BACKEND]`. What the compile rows time, from the outside. */
-import { evaluate, llm, ready, setDefaultBackend, synchronize, tensor } from "#treepie/index.js";
+import { evaluate, llm, ready, setDefaultBackend, synchronize, tensor } from "#treepie";
 import { resnet } from "./resnet.js";
 import { trainer } from "./training.js";
 

@@ -1,5 +1,5 @@
 /** Rows of prefill and decoding: what `generateTokens` runs, with logits to compare. */
-import { compile, evaluate, llm, models, noGrad, type Tensor, tensor } from "#treepie/index.js";
+import { compile, evaluate, llm, models, noGrad, type Tensor, tensor } from "#treepie";
 import type { Case } from "../row.js";
 import { type Checkpoint, checkpointFolder, countWeights, gpt2, llama1b } from "./checkpoint.js";
 import { contest, type Runner, type Site, type Variant } from "./contest.js";

@@ -1,6 +1,6 @@
 /** Numbers that both sides start from: made here once, kept as raw f32 files that the peers read. */
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { type Tensor, tensor } from "#treepie/index.js";
+import { type Tensor, tensor } from "#treepie";
 import { benchPath } from "./folder.js";
 
 /** One input: f32 values on disk, which each side converts to `dtype` itself, rounding to nearest. */

@@ -1,5 +1,5 @@
 /** Rows of single operations: products, chains, norms, attention. */
-import { compile, evaluate, F, nn, type Tensor } from "#treepie/index.js";
+import { compile, evaluate, F, nn, type Tensor } from "#treepie";
 import type { Case } from "../row.js";
 import { contest, type Runner } from "./contest.js";
 import { noise, tensorOf } from "./inputs.js";

@@ -1,5 +1,5 @@
 /** `mlp-train`: a step of a perceptron with two hidden layers and plain gradient descent, which every peer can run. */
-import { compile, evaluate, nn, noGrad, type Tensor } from "#treepie/index.js";
+import { compile, evaluate, nn, noGrad, type Tensor } from "#treepie";
 import type { Case } from "../row.js";
 import { contest, type ScriptPeer, type Site } from "./contest.js";
 import { noise, oneHot, tensorOf } from "./inputs.js";

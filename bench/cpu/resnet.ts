@@ -1,5 +1,5 @@
 /** `resnet18-infer`: one image of 224 x 224. */
-import { compile, loadSafetensors, models, noGrad, type Tensor } from "#treepie/index.js";
+import { compile, loadSafetensors, models, noGrad, type Tensor } from "#treepie";
 import type { Case } from "../row.js";
 import { type Checkpoint, checkpointFolder } from "./checkpoint.js";
 import { contest } from "./contest.js";

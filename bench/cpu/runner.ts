@@ -1,5 +1,5 @@
 /** Our side of a contest. */
-import { compile, evaluate, noGrad, type Tensor } from "#treepie/index.js";
+import { compile, evaluate, noGrad, type Tensor } from "#treepie";
 import type { Runner } from "./contest.js";
 
 /** Values of tensors, one after another. */

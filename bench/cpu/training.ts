@@ -1,5 +1,5 @@
 /** Rows of training steps: forward, backward and AdamW of GPT-2 and BERT on 4 sequences of 128 tokens. */
-import { autocast, compile, float32MatmulPrecision, llm, models, optim, setFloat32MatmulPrecision, type Tensor } from "#treepie/index.js";
+import { autocast, compile, float32MatmulPrecision, llm, models, optim, setFloat32MatmulPrecision, type Tensor } from "#treepie";
 import type { Case } from "../row.js";
 import { bert, type Checkpoint, checkpointFolder, countWeights, gpt2 } from "./checkpoint.js";
 import { contest, type Runner, type Site, type Variant } from "./contest.js";

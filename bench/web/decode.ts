@@ -1,5 +1,5 @@
 /** `wasm-gpt2-6l-decode-f32`: tokens of one generation on wasm and on our own c, in turn. */
-import { closeDevices, llm } from "#treepie/index.js";
+import { closeDevices, llm } from "#treepie";
 import { checkpointFolder, gpt2 } from "../cpu/checkpoint.js";
 import { type Case, median, row } from "../row.js";
 import { bars } from "./bars.js";

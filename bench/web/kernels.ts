@@ -1,5 +1,5 @@
 /** Rows that JavaScript peers can run too: the jobs of `--suite cpu`, on WebAssembly. */
-import { F, type Tensor } from "#treepie/index.js";
+import { F, type Tensor } from "#treepie";
 import { contest, type ScriptPeer, type Site } from "../cpu/contest.js";
 import { noise, tensorOf } from "../cpu/inputs.js";
 import { measureMachine } from "../cpu/machine.js";

@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { builtPackage, runNode } from "../support/build.js";
 
@@ -77,6 +78,39 @@ test("the README's example runs, with and without a C compiler", async () => {
 test("every entry loads", async () => {
   const { code, out, err } = await runNode(["out/all.js"], { cwd: app });
   expect({ code, out, err }).toEqual({ code: 0, out: "true\n".repeat(5), err: "" });
+});
+
+test("Node loads few files, which hold what the modules hold and share it", async () => {
+  const dist = join(app, "node_modules/treepie/dist");
+  const entries: Readonly<Record<string, string>> = {
+    "": "index",
+    "/runtime": "runtime/index",
+    "/nn": "nn/index",
+    "/optim": "optim/index",
+    "/data": "data/index",
+  };
+  const script = `
+    const names = (m) => Object.keys(m).sort().join();
+    const same = [];
+    for (const [entry, module] of Object.entries(${JSON.stringify(entries)}))
+      same.push(names(await import("treepie" + entry)) === names(await import(${JSON.stringify(pathToFileURL(dist).href)} + "/" + module + ".js")));
+    const [all, nn, optim] = await Promise.all(["", "/nn", "/optim"].map((e) => import("treepie" + e)));
+    console.log(JSON.stringify([same, all.nn.Linear === nn.Linear, all.optim.AdamW === optim.AdamW, new nn.Linear(1, 1).constructor.name]));`;
+  const { out, err } = await runNode(["--input-type=module", "-e", script], { cwd: app });
+  expect(err).toBe("");
+  expect(JSON.parse(out)).toEqual([[true, true, true, true, true], true, true, "Linear"]);
+  const coverage = join(app, "coverage");
+  await runNode(["--input-type=module", "-e", 'await import("treepie"); await import("treepie/nn")'], {
+    cwd: app,
+    env: { NODE_V8_COVERAGE: coverage },
+  });
+  const loaded = readdirSync(coverage).flatMap(
+    (f) => (JSON.parse(readFileSync(join(coverage, f), "utf8")) as { result: { url: string }[] }).result,
+  );
+  const files = loaded.map((r) => r.url).filter((u) => u.includes("/treepie/dist/"));
+  expect(files.filter((u) => !u.includes("/dist/node/"))).toEqual([]);
+  expect(files.length).toBeGreaterThan(1);
+  expect(files.length).toBeLessThanOrEqual(40);
 });
 
 test("importing it loads no native code", async () => {

@@ -27,6 +27,9 @@ export function builtPackage(): string {
     encoding: "utf8",
   });
   if (!existsSync(join(aside, "dist/cli/index.js"))) throw new Error(`the package does not build:\n${stdout}`);
+  const bundling = `import { bundle } from ${JSON.stringify(join(root, "tools/bundle.mjs"))}; await bundle(${JSON.stringify(join(aside, "dist"))});`;
+  const bundled = spawnSync(process.execPath, ["--input-type=module", "-e", bundling], { encoding: "utf8" });
+  if (bundled.status !== 0) throw new Error(`the package cannot be bundled:\n${bundled.stderr}`);
   for (const file of ["package.json", "README.md", "LICENSE"]) cpSync(join(root, file), join(aside, file));
   try {
     renameSync(aside, folder);

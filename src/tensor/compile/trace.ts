@@ -165,7 +165,8 @@ export function unchanged(now: unknown, was: unknown): boolean {
 
 /** The first line of the stack that is not the framework's own. */
 export function callerLine(): string {
-  const own = new URL("../..", import.meta.url).pathname;
+  // A module of a folder for each layer, or a bundle of all of them in a folder of its own.
+  const own = new URL(/\/tensor\/compile\/trace\.[jt]s$/.test(import.meta.url) ? "../.." : ".", import.meta.url).pathname;
   const line = new Error().stack
     ?.split("\n")
     .slice(1)
