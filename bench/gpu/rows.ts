@@ -51,7 +51,7 @@ export function rowCase(name: string, { kind, f, affine, want }: RowJob, columns
           row({ suite: site.suite, name, metric: "1 GiB read and written", unit: "GB/s" }, moved / seconds / 1e9, {
             ...(await site.peers({ kind, rows, columns: width, dtype }, (s) => moved / s / 1e9)),
             limit: copy / 1e9,
-            note: `limit: the driver's copy; ${t.kernels} kernel`,
+            note: `limit: a copy of as many bytes; ${t.kernels} kernel`,
             bar: site.bar,
           }),
         ];

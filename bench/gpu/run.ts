@@ -9,11 +9,11 @@ import * as o from "#treepie/ops/index.js";
 import type { Allocation, Device } from "#treepie/runtime/device.js";
 import { median } from "../row.js";
 
-/** The GPU and what it was measured to do. `bytes`: a copy that is long enough to measure. */
+/** The GPU and what it was measured to do. */
 export interface Bench {
   readonly device: Device;
   readonly codegen: Codegen;
-  /** Bytes read and written a second by the driver's own copy of 1 GiB. */
+  /** Bytes read and written a second by a copy of 1 GiB: the driver's own, or a kernel's where that is said to be faster. */
   readonly copy: number;
 }
 
@@ -24,11 +24,18 @@ export interface Ground {
   load(f: (...x: Node[]) => Node, inputs: readonly { shape: readonly number[]; dtype: DType }[]): Promise<Timed>;
   close(): Promise<void>;
 }
+/** How a ground is measured. */
+export interface GroundOptions {
+  /** Bytes of a copy that is long enough to measure. */
+  readonly bytes?: number;
+  /** A driver may copy through an engine that is slower than memory: a kernel that reads and writes as much is timed too. */
+  readonly kernel?: boolean;
+}
 /** The ground of a backend's device. */
-export function groundOf(backend: Backend, bytes: number = 1 << 30): Ground {
+export function groundOf(backend: Backend, options: GroundOptions = {}): Ground {
   let opened: Promise<Bench> | undefined;
   const bench = (): Promise<Bench> => {
-    opened ??= open(backend, bytes);
+    opened ??= open(backend, options);
     return opened;
   };
   return {
@@ -43,7 +50,7 @@ export function groundOf(backend: Backend, bytes: number = 1 << 30): Ground {
 /** The GPU through CUDA. */
 export const { bench, load, close: closeBench }: Ground = groundOf(cuda);
 
-async function open(backend: Backend, bytes: number): Promise<Bench> {
+async function open(backend: Backend, { bytes = 1 << 30, kernel }: GroundOptions): Promise<Bench> {
   const device = await backend.open();
   const [a, b] = [device.alloc(bytes), device.alloc(bytes)];
   const seconds = await timed(async (calls) => {
@@ -52,7 +59,12 @@ async function open(backend: Backend, bytes: number): Promise<Bench> {
   }, 20);
   device.free(a);
   device.free(b);
-  return { device, codegen: backend.codegen(), copy: (2 * bytes) / seconds };
+  const driver: Bench = { device, codegen: backend.codegen(), copy: (2 * bytes) / seconds };
+  if (!kernel) return driver;
+  const t = await loadOn(driver, (x) => o.neg(x!), [{ shape: [bytes / 4], dtype: "f32" }]);
+  const inKernel = await t.time(20);
+  t.close();
+  return { ...driver, copy: Math.max(driver.copy, (2 * bytes) / inKernel) };
 }
 /** Median seconds of a call, over rounds of `calls` calls after a warm-up. */
 export async function timed(run: (calls: number) => Promise<void>, calls: number, rounds = 7): Promise<number> {

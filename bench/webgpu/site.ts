@@ -31,7 +31,7 @@ export const large = (c: Case): Case => ({
 let opened: Promise<Ground> | undefined;
 /** The adapter as a ground of programs that are timed; a software one copies less. */
 export function ground(): Promise<Ground> {
-  opened ??= onSoftware().then((soft) => groundOf(webgpu, soft ? 1 << 26 : 1 << 30));
+  opened ??= onSoftware().then((soft) => groundOf(webgpu, { bytes: soft ? 1 << 26 : 1 << 30, kernel: true }));
   return opened;
 }
 /** Ends it; the next row opens another. */

@@ -105,6 +105,6 @@ describe("a kernel is refused", () => {
       /20000 bytes of shared memory/,
     );
     expect(() => verifyKernel({ ...kernel([]), buffers: [], threads: 512 }, t)).toThrow(/512 threads/);
-    expect(() => verifyKernel(kernel([]), t)).toThrow(/ids is i64/);
+    expect(() => verifyKernel({ ...kernel([]), buffers: [{ ...ids, dtype: "f64" }] }, t)).toThrow(/ids is f64/);
   });
 });

@@ -143,9 +143,18 @@ class Checker {
     // The tests around it may leave so little that divisions vanish; where they contradict each other nothing runs.
     const tight = narrow(facts);
     if (!tight) return b;
-    const left = facts.map((f): Fact => ({ a: substitute(f.a, tight), op: f.op, b: substitute(f.b, tight) }));
+    const under = (all: readonly Fact[], names: ReadonlyMap<string, Dim>): Fact[] =>
+      all.map((f) => ({ a: substitute(f.a, names), op: f.op, b: substitute(f.b, names) }));
+    const left = under(facts, tight);
+    // Where divisions have vanished, what is left says more.
+    const tighter = narrow(left);
+    if (!tighter) return b;
+    const last = under(left, tighter);
     const holds = (d: Dim): boolean =>
-      nonNegative(substitute(d, tight), left) || nonNegative(d, [...facts, ...this.running]) || everywhere(d, facts);
+      nonNegative(substitute(d, tight), left) ||
+      nonNegative(d, [...facts, ...this.running]) ||
+      everywhere(d, facts) ||
+      everywhere(substitute(substitute(d, tight), tighter), last);
     if (!holds(index)) this.say(`${name}[${show(index)}] may be below 0 (${bounds(index)})${given(s)}`);
     if (!holds(sub(sub(b.size, beyond), 1)))
       this.say(`${name}[${show(index)}] may be beyond ${show(b.size)} (${bounds(index)})${given(s)}`);

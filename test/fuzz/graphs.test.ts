@@ -1,26 +1,31 @@
-/** Random graphs: c, js, wasm and the interpreter agree. `TREEPIE_GRAPHS` sets how many, `TREEPIE_GRAPH_SEED` where they start. */
+/**
+ * Random graphs: c, js, wasm, webgpu and the interpreter agree. `TREEPIE_GRAPHS` sets how many, `TREEPIE_GRAPH_SEED` where they start. A
+ * software driver of WebGPU takes long to compile: it gets a sample, or with TREEPIE_FULL=1 as many as the others.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { c } from "../../src/backends/c/index.js";
 import { js } from "../../src/backends/js/index.js";
 import { wasm } from "../../src/backends/wasm/index.js";
+import { webgpu } from "../../src/backends/webgpu/index.js";
 import { printGraph } from "../../src/ir/print.js";
-import type { Backend } from "../../src/kernel/codegen.js";
+import type { Backend, Codegen } from "../../src/kernel/codegen.js";
 import type { Device } from "../../src/runtime/device.js";
 import { judge } from "../conformance/judge.js";
 import { graphOf, runAll, runCases } from "../conformance/run.js";
+import { withoutWebGpu } from "../support/webgpu.js";
 import { buildCase, type Recipe, randomRecipe, shrink } from "./graphs.js";
 
 const total = Number(process.env.TREEPIE_GRAPHS ?? 1000);
 const first = Number(process.env.TREEPIE_GRAPH_SEED ?? 0);
 const batch = 100;
 
-function fuzz(backend: Backend): void {
-  const missing = backend.unavailable();
+function fuzz(backend: Backend, total: number, missing: string | undefined = backend.unavailable()): void {
   describe.skipIf(missing !== undefined)(`random graphs on ${backend.name}${missing ? ` (${missing})` : ""}`, () => {
     let device: Device;
-    const codegen = missing === undefined ? backend.codegen() : undefined;
+    let codegen: Codegen | undefined;
     beforeAll(async () => {
       device = await backend.open();
+      codegen = backend.codegen();
     });
     afterAll(async () => {
       await device?.close();
@@ -52,6 +57,7 @@ function fuzz(backend: Backend): void {
     }
   });
 }
-fuzz(js);
-fuzz(wasm);
-fuzz(c);
+fuzz(js, total);
+fuzz(wasm, total);
+fuzz(c, total);
+fuzz(webgpu, process.env["TREEPIE_FULL"] ? total : Math.min(total, 30), await withoutWebGpu());

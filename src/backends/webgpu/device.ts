@@ -283,7 +283,6 @@ class WebGpuDevice implements Device {
         if (!begun) {
           begun = true;
           launches.prepare(call, this.#places);
-          this.counters.submissions++;
         }
         const segment = launches.segments[at];
         if (!segment) return "done";
@@ -292,6 +291,7 @@ class WebGpuDevice implements Device {
           const encoder = this.#gpu.createCommandEncoder({ label: loaded.program.name });
           this.counters.launches += launches.encode(encoder, segment, this.#places);
           this.#gpu.queue.submit([encoder.finish()]);
+          this.counters.submissions++;
           refused.push(this.#gpu.popErrorScope());
         } else if (!fetched) {
           this.#inputs(loaded, segment.step).then(

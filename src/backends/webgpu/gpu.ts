@@ -26,7 +26,9 @@ async function findGpu(): Promise<GPU> {
   if (browser) return browser;
   const why = whyNot();
   if (why) throw new UnsupportedError(`the webgpu device does not work here: ${why}`);
-  dawn ??= import("webgpu").then(({ create }) => create([]));
+  // Flags for Dawn, for example `backend=null` or `adapter=NAME`.
+  const flags = process.env["TREEPIE_DAWN"]?.split(",").filter(Boolean) ?? [];
+  dawn ??= import("webgpu").then(({ create }) => create(flags));
   return dawn;
 }
 

@@ -19,8 +19,8 @@ part("order_", "fn order_(x: f32) -> i32 { let b = bitcast<i32>(x); let m = b & 
 part("lt_", "fn lt_(a: f32, b: f32) -> bool { return !nan_(a) && !nan_(b) && order_(a) < order_(b); }");
 part("le_", "fn le_(a: f32, b: f32) -> bool { return !nan_(a) && !nan_(b) && order_(a) <= order_(b); }");
 part("eq_", "fn eq_(a: f32, b: f32) -> bool { return !nan_(a) && !nan_(b) && order_(a) == order_(b); }");
-part("max_", "fn max_(a: f32, b: f32) -> f32 { return select(b, a, nan_(a) || (!nan_(b) && order_(a) > order_(b))); }");
-part("min_", "fn min_(a: f32, b: f32) -> f32 { return select(b, a, nan_(a) || (!nan_(b) && order_(a) < order_(b))); }");
+for (const f of ["max", "min"])
+  part(`${f}_`, `fn ${f}_(a: f32, b: f32) -> f32 { return select(select(${f}(a, b), b, nan_(b)), a, nan_(a)); }`);
 part("abs_", "fn abs_(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0x7fffffffu); }");
 part("neg_", "fn neg_(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ 0x80000000u); }");
 
@@ -80,10 +80,16 @@ part(
   "scale_",
   "fn scale_(x: f32, n: i32) -> f32 { let h = n >> 1u; let g = n - h; return x * bitcast<f32>(u32(h + 127) << 23u) * bitcast<f32>(u32(g + 127) << 23u); }",
 );
+// Beyond 87 results may be infinite or subnormal, and the argument may be NaN.
+part(
+  "exp_far",
+  `fn exp_far(x: f32) -> f32 { if (nan_(x)) { return x; } if (x > 88.8f) { return infinity(); } if (x < -104.0f) { return 0.0f; } let n = round(x * 1.44269504f);
+  let r = fma(n, 2.12194440e-4f, fma(n, -0.693359375f, x)); return scale_(fma(${chain("r", expTail)}, r * r, r) + 1.0f, i32(n)); }`,
+);
 part(
   "exp_",
-  `fn exp_(x: f32) -> f32 { if (nan_(x)) { return x; } if (x > 88.8f) { return infinity(); } let a = max(x, -104.0f); let n = round(a * 1.44269504f);
-  let r = fma(n, 2.12194440e-4f, fma(n, -0.693359375f, a)); return scale_(fma(${chain("r", expTail)}, r * r, r) + 1.0f, i32(n)); }`,
+  `fn exp_(x: f32) -> f32 { if ((bitcast<u32>(x) & 0x7fffffffu) > 0x42ae0000u) { return exp_far(x); } let n = round(x * 1.44269504f);
+  let r = fma(n, 2.12194440e-4f, fma(n, -0.693359375f, x)); return (fma(${chain("r", expTail)}, r * r, r) + 1.0f) * bitcast<f32>((i32(n) << 23u) + 0x3f800000); }`,
 );
 part(
   "exp2_",

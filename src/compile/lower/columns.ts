@@ -17,6 +17,8 @@ export interface ColumnTiling {
   readonly vector: number;
   readonly across: number;
   readonly threads: number;
+  /** Neighbouring threads that put a column's sums together. */
+  readonly each: number;
   /** Rows of a thread whose loads are in flight together. */
   readonly unroll: number;
 }
@@ -38,13 +40,16 @@ export function tileColumns(p: Plan, lane: MergedAxis | undefined, t: Target): C
   const points = hi(numel(p.merged.filter((m) => !m.reduced).map((m) => m.size))) / vector;
   const across = [8, 4, 2, 1].find((n) => points / n >= busy && divides(n * vector, lane.size)) ?? 1;
   const threads = Math.min(t.threads, rows / (256 / across) >= 8 ? 512 : 256);
-  const each = Math.ceil((rows * across) / threads);
-  return { vector, across, threads, unroll: Math.ceil(each / Math.ceil(each / 8)) };
+  const turns = Math.ceil((rows * across) / threads);
+  // Where threads meet at barriers, all of them take part.
+  const width = across * vector;
+  const each = t.warp ? Math.min(t.warp, threads / width) : threads / width;
+  return { vector, across, threads, each, unroll: Math.ceil(turns / Math.ceil(turns / 8)) };
 }
 
 /** Lowers a plan of one pass with lanes along `lane`. */
 export function lowerColumns(p: Plan, t: ColumnTiling, lane: MergedAxis, name: string): Kernel {
-  const { vector, across, threads, unroll } = t;
+  const { vector, across, threads, each, unroll } = t;
   const outer = p.merged.filter((m) => !m.reduced && m !== lane);
   const rows = p.merged.find((m) => m.reduced)!;
   const width = across * vector;
@@ -103,7 +108,6 @@ export function lowerColumns(p: Plan, t: ColumnTiling, lane: MergedAxis, name: s
   ];
 
   // The end: some neighbouring threads for each column.
-  const each = Math.min(32, threads / width);
   const own = groups / each;
   const [column, mine] = [div(tid, each), mod(tid, each)];
   const end = evaluatePasses(p, { ...levels, row: [...lane.axes] });

@@ -1,7 +1,6 @@
 
 fn nan_(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
-fn order_(x: f32) -> i32 { let b = bitcast<i32>(x); let m = b & 0x7fffffff; return select(m, -m, b < 0); }
-fn max_(a: f32, b: f32) -> f32 { return select(b, a, nan_(a) || (!nan_(b) && order_(a) > order_(b))); }
+fn max_(a: f32, b: f32) -> f32 { return select(select(max(a, b), b, nan_(b)), a, nan_(a)); }
 @group(0) @binding(0) var<storage, read> in0: array<f32>;
 @group(0) @binding(1) var<storage, read> in1: array<f32>;
 @group(0) @binding(2) var<storage, read> in2: array<vec4<f32>>;

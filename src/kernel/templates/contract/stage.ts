@@ -35,7 +35,7 @@ function stage(x: Contract, o: Operand, st: State, slot: Dim): readonly Stmt[] {
   const minor = mul(mod(flat, inner / v), v);
   const major = div(flat, inner / v);
   // Lanes lie along memory, or along what lies side by side in shared memory.
-  const turned = kInner && layout.kind === "columns" && t.wholeVectors === true;
+  const turned = kInner && layout.kind === "columns" && t.wholeVectors === true && x.isPlain(o);
   const [i, k] = turned ? [mul(div(flat, kTile), v), mod(flat, kTile)] : kInner ? [major, minor] : [minor, major];
   const to = x.place(role, i, k, slot);
   if (plain && t.depth > 1) {
