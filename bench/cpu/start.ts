@@ -18,7 +18,7 @@ function start(kind: string, folder: string, cache: string, backend: string): Pr
   const script = join(dirname(fileURLToPath(import.meta.url)), "first.js");
   return new Promise((resolve, reject) => {
     const from = performance.now();
-    const child = spawn(process.execPath, [script, kind, folder, backend], {
+    const child = spawn(process.execPath, ["--conditions=bundled", script, kind, folder, backend], {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, TREEPIE_CACHE_DIR: cache },
     });
