@@ -2,7 +2,7 @@
 import { compile, evaluate, llm, models, noGrad, type Tensor, tensor } from "#treepie";
 import type { Case } from "../row.js";
 import { type Checkpoint, checkpointFolder, countWeights, gpt2, llama1b } from "./checkpoint.js";
-import { contest, type Runner, type Site, type Variant } from "./contest.js";
+import { contest, type Runner, type ScriptPeer, type Site, type Variant } from "./contest.js";
 import { integers, tensorOf, valuesOf } from "./inputs.js";
 import { joined } from "./runner.js";
 
@@ -47,6 +47,7 @@ export interface Generation {
   /** Where it takes place, if not on the processor: there sizes are fixed, and the next token is begun before the last one is read. */
   readonly site?: Site;
   readonly variants?: readonly Variant[];
+  readonly scripts?: readonly ScriptPeer[];
   /** Positions of the cache. */
   readonly length?: number;
   /** A row of times. */
@@ -158,6 +159,7 @@ export function prefillCase(g: Generation): Case {
       inputs: () => [integers(30, [prompt], s.vocabulary)],
     },
     variants: g.variants ?? ["eager", "compile", "freeze"],
+    ...(g.scripts && { scripts: g.scripts }),
     async ours([tokens]): Promise<Runner> {
       const { prefill } = await programs(checkpointFolder(c), dtype, length, !site);
       const given = tensorOf(tokens!).reshape([1, prompt]);

@@ -58,5 +58,61 @@ elif kind == "resnet18":
     nodes.append(helper.make_node("Gemm", [y, "fc.weight", "fc.bias"], ["y"], transB=1))
     initializers = [numpy_helper.from_array(numpy.ascontiguousarray(v), k) for k, v in state.items()]
     save(nodes, [value("x", shapes[0])], value("y", [shapes[0][0], 1000]), initializers)
+elif kind == "gpt2-prefill":
+    import numpy
+    from onnx import numpy_helper
+    from safetensors.numpy import load_file
+
+    folder = given["spec"]["folder"]
+    config = json.load(open(folder + "/config.json"))
+    heads, width, time = config["n_head"], config["n_embd"], shapes[0][0]
+    state = load_file(folder + "/model.safetensors")
+    state = {k.removeprefix("transformer."): v for k, v in state.items()}
+    nodes = []
+
+    def node(op, inputs, **attributes):
+        nodes.append(helper.make_node(op, inputs, [f"v{len(nodes)}"], **attributes))
+        return f"v{len(nodes) - 1}"
+
+    def const(name, array):
+        state[name] = numpy.asarray(array)
+        return name
+
+    def norm(x, key):
+        return node("LayerNormalization", [x, key + ".weight", key + ".bias"], axis=-1, epsilon=config["layer_norm_epsilon"])
+
+    def linear(x, key):
+        return node("Add", [node("MatMul", [x, key + ".weight"]), key + ".bias"])
+
+    def split(x, perm):
+        return node("Transpose", [node("Reshape", [x, "split"])], perm=perm)
+
+    const("split", numpy.array([time, heads, width // heads], numpy.int64))
+    const("merge", numpy.array([time, width], numpy.int64))
+    const("scale", numpy.float32((width // heads) ** -0.5))
+    const("mask", numpy.triu(numpy.full((time, time), -1e9, numpy.float32), 1))
+    const("positions", state.pop("wpe.weight")[:time])
+    const("head", numpy.ascontiguousarray(state["wte.weight"].T))
+    for name, value_ in (("half", 0.5), ("one", 1.0), ("cubic", 0.044715), ("root", (2 / numpy.pi) ** 0.5)):
+        const(name, numpy.float32(value_))
+    x = node("Add", [node("Gather", ["wte.weight", node("Cast", ["x"], to=TensorProto.INT64)]), "positions"])
+    for i in range(config["n_layer"]):
+        p = f"h.{i}."
+        qkv = node("Split", [linear(norm(x, p + "ln_1"), p + "attn.c_attn")], axis=-1)
+        nodes[-1].output.extend([qkv + "k", qkv + "v"])
+        q, k, v = split(qkv, [1, 0, 2]), split(qkv + "k", [1, 2, 0]), split(qkv + "v", [1, 0, 2])
+        scores = node("Add", [node("Mul", [node("MatMul", [q, k]), "scale"]), "mask"])
+        y = node("MatMul", [node("Softmax", [scores], axis=-1), v])
+        y = node("Reshape", [node("Transpose", [y], perm=[1, 0, 2]), "merge"])
+        x = node("Add", [x, linear(y, p + "attn.c_proj")])
+        u = linear(norm(x, p + "ln_2"), p + "mlp.c_fc")
+        inner = node("Add", [u, node("Mul", ["cubic", node("Mul", [u, node("Mul", [u, u])])])])
+        gate = node("Add", ["one", node("Tanh", [node("Mul", ["root", inner])])])
+        x = node("Add", [x, linear(node("Mul", [node("Mul", ["half", u]), gate]), p + "mlp.c_proj")])
+    last = node("Gather", [norm(x, "ln_f"), const("last", numpy.array([time - 1], numpy.int64))], axis=0)
+    nodes.append(helper.make_node("MatMul", [last, "head"], ["y"]))
+    used = {name for n in nodes for name in n.input}
+    initializers = [numpy_helper.from_array(numpy.ascontiguousarray(v), k) for k, v in state.items() if k in used]
+    save(nodes, [value("x", [time])], value("y", [1, config["vocab_size"]]), initializers)
 else:
     raise SystemExit(f"no model {kind}")

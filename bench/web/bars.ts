@@ -11,6 +11,7 @@ export const bars: Readonly<Record<string, Bar>> = {
   ...against("wasm-layernorm"),
   ...against("wasm-chain8"),
   ...against("wasm-mlp-train"),
+  "wasm-gpt2-6l-prefill128@onnxruntime-web": { ratio: 1.5 },
   "wasm-gpt2-6l-decode-f32": { ratio: 0.6 },
   "wasm-compile-gpt12": { limitFraction: 1 },
 };

@@ -1,6 +1,8 @@
 /** Rows that JavaScript peers can run too: the jobs of `--suite cpu`, on WebAssembly. */
 import { F, type Tensor } from "#treepie";
+import { gpt2 } from "../cpu/checkpoint.js";
 import { contest, type ScriptPeer, type Site } from "../cpu/contest.js";
+import { gpt2Shape, prefillCase } from "../cpu/generation.js";
 import { noise, tensorOf } from "../cpu/inputs.js";
 import { measureMachine } from "../cpu/machine.js";
 import { mlp } from "../cpu/mlp.js";
@@ -48,4 +50,16 @@ export const kernels: readonly Case[] = [
   rowCase("wasm-layernorm", "layernorm", true, (x, w, b) => F.layerNorm(x!, [columns], w!, b!), all),
   rowCase("wasm-chain8", "chain8", false, (x) => chain(x!), ["jax-js", "tfjs-wasm"]),
   mlp("wasm-mlp-train", site),
+  prefillCase({
+    name: "wasm-gpt2-6l-prefill128",
+    site,
+    kind: "gpt2-prefill",
+    checkpoint: gpt2,
+    shape: gpt2Shape,
+    dtype: "f32",
+    prompt: 128,
+    variants: [],
+    // The only one that has a GPT-2 as it stands: it reads ONNX.
+    scripts: ["onnxruntime-web"],
+  }),
 ];

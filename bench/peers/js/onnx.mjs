@@ -29,5 +29,11 @@ export function onnxJobs(ort, provider) {
       close: () => void session.release(),
     };
   };
-  return { matmul: job("matmul"), softmax: job("softmax"), layernorm: job("layernorm"), resnet18: job("resnet18") };
+  return {
+    matmul: job("matmul"),
+    softmax: job("softmax"),
+    layernorm: job("layernorm"),
+    resnet18: job("resnet18"),
+    "gpt2-prefill": job("gpt2-prefill"),
+  };
 }
