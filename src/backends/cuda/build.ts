@@ -2,6 +2,7 @@
 import { cacheFor, sha256 } from "../../runtime/cache.js";
 import type { Program } from "../../runtime/program.js";
 import { splitUnits, type Unit } from "../../runtime/units.js";
+import { Compilers } from "./compilers.js";
 import { type Nvrtc, nvrtc } from "./nvrtc.js";
 
 /** Machine code of one unit of a program. */
@@ -20,6 +21,8 @@ export interface BuiltAll {
 /** Source text of one compilation: NVRTC starts fast, and what it has compiled is kept by unit. */
 const unitText = 48 * 1024;
 const leastText = 12 * 1024;
+/** Texts of one program that may be compiled side by side: the same on every machine, so that what is cached serves all of them. */
+const pieces = 8;
 
 /** Texts that are being compiled, so that two programs with equal kernels compile them once. */
 const running = new Map<string, Promise<Uint8Array>>();
@@ -32,7 +35,7 @@ interface Plan {
   readonly compiler: Nvrtc | undefined;
 }
 function plan(program: Program, flags: readonly string[], extra: readonly Unit[]): Plan {
-  const units = [...splitUnits(program, { cores: 1, unitText, leastText }), ...extra].filter((u) => u.entries.length);
+  const units = [...splitUnits(program, { cores: pieces, unitText, leastText }), ...extra].filter((u) => u.entries.length);
   const compiler = units.some((u) => typeof u.source === "string") ? nvrtc() : undefined;
   const keys = units.map(({ source }) =>
     typeof source === "string" ? sha256(JSON.stringify(["cuda", 1, compiler!.version, flags, source])) : `binary-${sha256(source)}`,
@@ -69,15 +72,21 @@ export async function build(
   signal?: AbortSignal,
 ): Promise<BuiltAll> {
   const p = plan(program, flags, extra);
-  for (const { key, source } of p.missing) {
+  const own = p.missing.filter((m) => !running.has(m.key));
+  const side = p.compiler && Compilers.for(p.compiler.path, flags, own.length);
+  const begun = own.map(({ key, source }) => {
+    const code = (side ? side.compile(source) : p.compiler!.compile(source, flags)).finally(() => running.delete(key));
+    running.set(key, code);
+    return code;
+  });
+  // An abort leaves compilations to end: others may wait for the same texts.
+  void Promise.allSettled(begun).then(() => side?.close());
+  const codes = p.missing.map(({ key }) => running.get(key)!);
+  for (const [i, { key }] of p.missing.entries()) {
     signal?.throwIfAborted();
-    let code = running.get(key);
-    if (!code) {
-      code = p.compiler!.compile(source, flags).finally(() => running.delete(key));
-      running.set(key, code);
-    }
-    p.found.set(key, await code);
-    keep(key, p.found.get(key)!);
+    const code = await codes[i]!;
+    p.found.set(key, code);
+    keep(key, code);
   }
   return finish(p);
 }

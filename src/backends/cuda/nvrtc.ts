@@ -5,6 +5,7 @@ import { companions, compilerLibrary, findLibrary } from "./libraries.js";
 
 /** The compiler. Failures are CompileErrors that hold its log. */
 export interface Nvrtc {
+  readonly path: string;
   /** `13.0`. */
   readonly version: string;
   /** Machine code of a text; the event loop goes on meanwhile. */
@@ -77,6 +78,7 @@ function open(path: string): Nvrtc {
     }
   };
   return {
+    path,
     version: `${major[0]}.${minor[0]}`,
     compileSync(source, flags) {
       const program = begin(source);

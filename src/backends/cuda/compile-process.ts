@@ -1,0 +1,27 @@
+/** A process that compiles: NVRTC works for one caller at a time, however many threads call it. Started by `compilers.ts`. */
+import { nvrtc } from "./nvrtc.js";
+
+/** A text to be compiled. */
+export interface CompileRequest {
+  readonly id: number;
+  /** Path of the compiler. */
+  readonly path: string;
+  readonly source: string;
+  readonly flags: readonly string[];
+}
+/** Its machine code, or why there is none. */
+export type CompileAnswer =
+  | { readonly id: number; readonly code: Uint8Array }
+  | { readonly id: number; readonly name: string; readonly message: string };
+
+process.on("message", ({ id, path, source, flags }: CompileRequest) => {
+  let answer: CompileAnswer;
+  try {
+    answer = { id, code: nvrtc(path).compileSync(source, flags) };
+  } catch (error) {
+    answer = { id, name: (error as Error).name, message: (error as Error).message };
+  }
+  process.send?.(answer);
+});
+// Nobody is left to compile for.
+process.on("disconnect", () => process.exit(0));
