@@ -1,3 +1,4 @@
+/// <reference types="@webgpu/types" />
 import { describe, expect, test } from "vitest";
 import { deviceContract, floatsOf, hostStep, launch, onState } from "../../../test/support/device-contract.js";
 import { withoutWebGpu } from "../../../test/support/webgpu.js";
@@ -65,6 +66,34 @@ describe.skipIf(missing)("the webgpu device", () => {
     await device.close();
     await Promise.all([ran, second]);
     expect([...floatsOf(await read)]).toEqual([4, 4, 4, 4]);
+  });
+
+  test("a GPU that is lost rejects what waits and what comes, and can be opened again", async () => {
+    const { globals } = (await import("webgpu")) as unknown as { globals: { GPUAdapter: { prototype: GPUAdapter } } };
+    const { prototype } = globals.GPUAdapter;
+    const { requestDevice } = prototype;
+    let gpu: GPUDevice | undefined;
+    prototype.requestDevice = async function (this: GPUAdapter, ...args) {
+      gpu = await requestDevice.apply(this, args);
+      return gpu;
+    };
+    const device = await openWebGpu().finally(() => {
+      prototype.requestDevice = requestDevice;
+    });
+    const increment = kernel("increment", "for (var i = 0; i < 4; i++) { s[i] += 1.0; }");
+    const loaded = await device.load(onState(key, "lost", [increment], [launch(0, 1)]));
+    const s = device.alloc(16);
+    gpu!.destroy();
+    await expect(device.submit(loaded, { buffers: [s], dims: [] })).rejects.toThrow(/was lost|lost/);
+    await expect(device.read(s, 0, 16)).rejects.toThrow(/lost/);
+    await expect(device.sync()).rejects.toThrow(/lost/);
+    expect(() => device.alloc(16)).toThrow(/lost/);
+    await device.close();
+    const again = await openWebGpu();
+    const a = again.alloc(4);
+    again.write(a, 0, new Uint8Array([1, 2, 3, 4]));
+    expect([...(await again.read(a, 0, 4))]).toEqual([1, 2, 3, 4]);
+    await again.close();
   });
 
   test("a device that was closed can be opened again", async () => {

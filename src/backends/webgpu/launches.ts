@@ -29,8 +29,16 @@ interface Launch {
   /** Place of its dims in the uniform buffer. */
   uniform: number;
   bound: GPUBindGroup | undefined;
+  /** Bind groups of the last calls, the latest first: memory that calls hand in and get back comes from few blocks. */
+  known: readonly Known[];
   readonly label: string;
 }
+interface Known {
+  readonly group: GPUBindGroup;
+  readonly places: readonly Place[];
+}
+/** Bind groups that a launch keeps. */
+const mostKnown = 4;
 /** Bindings hold whole elements of the widest type; memory comes in larger pieces. */
 export const leastBytes = 16;
 /** Places of dims are multiples of this many bytes on every device. */
@@ -85,9 +93,16 @@ export class Launches extends Prepared<Places, Place> {
   }
 
   #bind(l: Launch, places: Places): GPUBindGroup {
+    const at = l.buffers.map((b) => this.address(b, places));
+    const old = l.known.find((k) => k.places.every((p, i) => p.buffer === at[i]!.buffer && p.offset === at[i]!.offset));
+    const group = old?.group ?? this.#group(l, at, places);
+    l.known = [{ group, places: at }, ...l.known.filter((k) => k !== old)].slice(0, mostKnown);
+    return group;
+  }
+  #group(l: Launch, at: readonly Place[], places: Places): GPUBindGroup {
     const most = places.device.limits.maxStorageBufferBindingSize;
     const entries: GPUBindGroupEntry[] = l.buffers.map((b, binding) => {
-      const { buffer, offset } = this.address(b, places);
+      const { buffer, offset } = at[binding]!;
       const size = Math.max(leastBytes, roundUp(this.bytes[b]!, leastBytes));
       if (size > most)
         throw new UnsupportedError(
@@ -133,6 +148,7 @@ export class Launches extends Prepared<Places, Place> {
         dims,
         uniform: 0,
         bound: undefined,
+        known: [],
         label,
       });
     }
