@@ -9,13 +9,15 @@ import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOpt
 import { checkAlive, type HostStep, hostSteps } from "../../runtime/encode.js";
 import { runHost } from "../../runtime/host-step.js";
 import { Memory, noCounters } from "../../runtime/memory.js";
+import { type Profile, profile } from "../../runtime/profile.js";
 import type { HostFunction, KernelCode, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, type Job, Queue } from "../../runtime/queue.js";
 import { mapRead, type OpenedGpu, openGpu, usage } from "./gpu.js";
 import { deviceKey } from "./key.js";
-import { Launches, leastBytes, type Place, type Places, wantedOf } from "./launches.js";
+import { type Dispatches, Launches, leastBytes, type Place, type Places, wantedOf } from "./launches.js";
 import { copyKernel, patchKernel } from "./move.js";
 import { type Pipeline, Pipelines } from "./pipelines.js";
+import { Stamps } from "./stamps.js";
 
 class WebGpuLoaded implements Loaded {
   readonly program: Program;
@@ -38,6 +40,7 @@ class WebGpuLoaded implements Loaded {
   }
 }
 
+const profiled = profile();
 /** Bytes that one copy to or from the host takes. */
 const pieceBytes = 64 << 20;
 /** Where a binding may begin on every device. */
@@ -71,6 +74,8 @@ class WebGpuDevice implements Device {
   readonly #nowhere: GPUBuffer;
   readonly #patch: Pipeline;
   readonly #copying: Pipeline;
+  /** Only where the adapter has timestamps. */
+  readonly #profiled: Profile | undefined;
   #lost: DeviceError | undefined;
   /** What waits for the GPU: it hears when the GPU is lost. */
   readonly #waiting = new Set<(error: DeviceError) => void>();
@@ -84,6 +89,7 @@ class WebGpuDevice implements Device {
     this.#pipelines = pipelines;
     this.#patch = patch;
     this.#copying = copying;
+    this.#profiled = device.features.has("timestamp-query") ? profiled : undefined;
     const source = (flags: number) => ({
       take: (bytes: number): GPUBuffer | undefined => (bytes > device.limits.maxBufferSize ? undefined : this.#buffer(bytes, flags)),
       give: (b: GPUBuffer): void => b.destroy(),
@@ -289,8 +295,11 @@ class WebGpuDevice implements Device {
         if (segment.kind === "launches") {
           this.#gpu.pushErrorScope("validation");
           const encoder = this.#gpu.createCommandEncoder({ label: loaded.program.name });
-          this.counters.launches += launches.encode(encoder, segment, this.#places);
-          this.#gpu.queue.submit([encoder.finish()]);
+          if (this.#profiled) this.#timed(loaded, segment, encoder);
+          else {
+            this.counters.launches += launches.encode(encoder, segment, this.#places);
+            this.#gpu.queue.submit([encoder.finish()]);
+          }
           this.counters.submissions++;
           refused.push(this.#gpu.popErrorScope());
         } else if (!fetched) {
@@ -328,6 +337,21 @@ class WebGpuDevice implements Device {
     return job;
   }
 
+  /** Submits a segment and tells the profile what its dispatches took. */
+  #timed({ program, launches }: WebGpuLoaded, segment: Dispatches, encoder: GPUCommandEncoder): void {
+    const steps = launches.stepsOf(segment);
+    const { sizes } = launches;
+    const stamps = new Stamps(this.#gpu, steps.length);
+    launches.encodeTimed(encoder, segment, this.#places, stamps);
+    this.counters.launches += steps.length;
+    this.#gpu.queue.submit([encoder.finish()]);
+    stamps.times().then(
+      (times) => {
+        for (const [i, ns] of times.entries()) this.#profiled!.add(program, steps[i]!, ns, sizes);
+      },
+      () => {},
+    );
+  }
   async #inputs({ launches }: WebGpuLoaded, step: HostStep): Promise<ReadonlyMap<number, Uint8Array>> {
     const all = [...new Set(step.inputs)].map(async (b) => {
       const { buffer, offset } = launches.address(b, this.#places);

@@ -6,6 +6,7 @@ import { type Addresses, Prepared } from "../../runtime/prepared.js";
 import type { Program, Step } from "../../runtime/program.js";
 import { copyKernel, copyWords } from "./move.js";
 import type { Pipeline, Wanted } from "./pipelines.js";
+import type { Stamps } from "./stamps.js";
 
 /** Where bytes lie. */
 export interface Place {
@@ -18,9 +19,13 @@ export interface Places extends Addresses<Place> {
   /** A uniform buffer of at least that many bytes, instead of `old`. */
   uniforms(bytes: number, old: GPUBuffer | undefined): GPUBuffer;
 }
-export type Segment =
-  | { readonly kind: "launches"; readonly from: number; readonly to: number }
-  | { readonly kind: "host"; readonly step: HostStep };
+/** Launches that follow each other. */
+export interface Dispatches {
+  readonly kind: "launches";
+  readonly from: number;
+  readonly to: number;
+}
+export type Segment = Dispatches | { readonly kind: "host"; readonly step: HostStep };
 interface Launch {
   readonly pipeline: Pipeline;
   readonly groups: readonly [x: number, y: number];
@@ -32,6 +37,8 @@ interface Launch {
   /** Bind groups of the last calls, the latest first: memory that calls hand in and get back comes from few blocks. */
   known: readonly Known[];
   readonly label: string;
+  /** Number of its step in the program. */
+  readonly step: number;
 }
 interface Known {
   readonly group: GPUBindGroup;
@@ -79,17 +86,31 @@ export class Launches extends Prepared<Places, Place> {
   }
 
   /** Records a segment. Returns how many dispatches that were. */
-  encode(encoder: GPUCommandEncoder, segment: Extract<Segment, { kind: "launches" }>, places: Places): number {
+  encode(encoder: GPUCommandEncoder, segment: Dispatches, places: Places): number {
     const pass = encoder.beginComputePass({ label: this.program.name });
-    for (let i = segment.from; i < segment.to; i++) {
-      const l = this.#launches[i]!;
-      l.bound ??= this.#bind(l, places);
-      pass.setPipeline(l.pipeline.pipeline);
-      pass.setBindGroup(0, l.bound);
-      pass.dispatchWorkgroups(l.groups[0], l.groups[1]);
-    }
+    for (let i = segment.from; i < segment.to; i++) this.#record(pass, this.#launches[i]!, places);
     pass.end();
     return segment.to - segment.from;
+  }
+  /** The same with timestamps. */
+  encodeTimed(encoder: GPUCommandEncoder, segment: Dispatches, places: Places, stamps: Stamps): void {
+    for (let i = segment.from; i < segment.to; i++) {
+      const pass = encoder.beginComputePass(stamps.pass(i - segment.from));
+      this.#record(pass, this.#launches[i]!, places);
+      pass.end();
+    }
+    stamps.finish(encoder);
+  }
+  /** The steps of a segment's dispatches, by number. */
+  stepsOf(segment: Dispatches): readonly number[] {
+    return this.#launches.slice(segment.from, segment.to).map((l) => l.step);
+  }
+
+  #record(pass: GPUComputePassEncoder, l: Launch, places: Places): void {
+    l.bound ??= this.#bind(l, places);
+    pass.setPipeline(l.pipeline.pipeline);
+    pass.setBindGroup(0, l.bound);
+    pass.dispatchWorkgroups(l.groups[0], l.groups[1]);
   }
 
   #bind(l: Launch, places: Places): GPUBindGroup {
@@ -150,6 +171,7 @@ export class Launches extends Prepared<Places, Place> {
         bound: undefined,
         known: [],
         label,
+        step: i,
       });
     }
     close();

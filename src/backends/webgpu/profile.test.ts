@@ -1,0 +1,41 @@
+import { expect, test, vi } from "vitest";
+import { floatsOf, launch, onState } from "../../../test/support/device-contract.js";
+import { withoutWebGpu } from "../../../test/support/webgpu.js";
+import type { KernelCode, Step } from "../../runtime/program.js";
+import { webgpuKey } from "./key.js";
+
+test.skipIf(await withoutWebGpu())("TREEPIE_PROFILE times the dispatches of a program by timestamps", async (context) => {
+  vi.stubEnv("TREEPIE_PROFILE", "1");
+  vi.resetModules();
+  const before = process.listeners("exit");
+  const { openWebGpu } = await import("./device.js");
+  const print = process.listeners("exit").find((l) => !before.includes(l))!;
+  process.off("exit", print);
+  const { openGpu } = await import("./gpu.js");
+  const { device: gpu } = await openGpu();
+  const stamped = gpu.features.has("timestamp-query");
+  gpu.destroy();
+  if (!stamped) return context.skip("the adapter has no timestamps");
+  const step = (label: string): Step => ({ ...launch(0, 1), note: { tier: "generated", label, ops: [], why: [], bytes: 16 } });
+  const count: KernelCode = {
+    entry: "count",
+    source: "@group(0) @binding(0) var<storage, read_write> s: array<f32>;\n@compute @workgroup_size(1) fn count() { s[0] += 1.0; }",
+    threads: 1,
+    sharedBytes: 0,
+    writes: [true],
+  };
+  const device = await openWebGpu();
+  const state = device.alloc(16);
+  device.write(state, 0, new Uint8Array(16));
+  const loaded = await device.load(onState(webgpuKey, "profiled", [count], [step("first"), step("second")]));
+  for (let i = 0; i < 3; i++) await device.submit(loaded, { dims: [], buffers: [state] });
+  expect(floatsOf(await device.read(state, 0, 4))[0]).toBe(6);
+  await device.close();
+  const written = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  (print as () => void)();
+  const text = String(written.mock.calls[0]![0]);
+  written.mockRestore();
+  vi.unstubAllEnvs();
+  expect(text).toMatch(/^profile of profiled: 3 calls, [\d.]+ ms each, in 2 steps\n/);
+  expect(text).toMatch(/ 3 +[\d.]+ +[\d.]+ +0 {2}first/);
+});
