@@ -1,8 +1,8 @@
 /** What is asked for before it is needed: rows of the next register block, and what the epilogue of this one reads. */
 import { bytesOf } from "../../../core/dtype.js";
-import { add, type Dim, divides, hi, mul, stride } from "../../../core/expr.js";
+import { add, ceilDiv, type Dim, hi, mul, stride } from "../../../core/expr.js";
 import { numel } from "../../../core/type.js";
-import { at, load, loops, type Stmt } from "../../kernel.js";
+import { at, axis, load, loops, type Stmt } from "../../kernel.js";
 import { accesses } from "../../walk.js";
 import type { Contract, State } from "./contract.js";
 import { leave } from "./leave.js";
@@ -19,17 +19,22 @@ const farRows = (x: Contract): readonly Operand[] =>
 const isFar = (x: Contract, elements: number, dtype: Operand["node"]["type"]["dtype"]): boolean =>
   x.t.far !== undefined && elements * bytesOf(dtype) > x.t.far;
 
-/** Steps along k (elements, or words) that one line of the rows has, where the next block's rows are to be asked for line by line. */
-export function stepsOfLine(x: Contract, steps: Dim): number | undefined {
-  const [first] = farRows(x);
-  const line = first ? lineBytes / (bytesOf(first.node.type.dtype) * x.pack) : 0;
-  return first && divides(line, steps) ? line : undefined;
+/**
+ * Asks for rows of the next register block line by line. Blocks of columns follow one another over the same rows, so each asks for its
+ * part of the lines.
+ */
+export function nextRows(x: Contract, st: State): readonly Stmt[] {
+  const rows = farRows(x);
+  const level = x.t.levels.findLastIndex((l) => l.axis === "n");
+  if (!rows.length || x.t.levels[level]!.on !== "loop") return [];
+  const blocks = x.loopAt(level);
+  return rows.flatMap((o) => {
+    const line = lineBytes / bytesOf(o.node.type.dtype);
+    const part = axis("line", ceilDiv(ceilDiv(hi(st.size.k), line), hi(blocks.size)), "loop");
+    const k = mul(add(mul(at(blocks), part.size), at(part)), line);
+    return loops([part, x.I], [{ kind: "prefetch", ...x.address(o, add(st.off.m, x.mr, at(x.I)), add(st.off.k, k)), second: true }]);
+  });
 }
-/** Asks for the line at `k` of each row of the next register block. */
-export const nextRows = (x: Contract, st: State, k: Dim): readonly Stmt[] =>
-  farRows(x).flatMap((o) =>
-    loops([x.I], [{ kind: "prefetch", ...x.address(o, add(st.off.m, x.mr, at(x.I)), add(st.off.k, k)), second: true }]),
-  );
 
 /** Asks for what the epilogue of this register block reads element by element, before the products that it waits for. */
 export function epilogueReads(x: Contract, st: State): readonly Stmt[] {

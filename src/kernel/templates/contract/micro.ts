@@ -2,7 +2,7 @@
 import { add, ceilDiv, type Dim, div, divides, mod, mul } from "../../../core/expr.js";
 import { at, axis, type Buffer, load, loops, type MatrixUnit, type Ref, ref, type Stmt, store, type Value } from "../../kernel.js";
 import { isOpaque } from "../../units.js";
-import { nextRows, stepsOfLine } from "./ahead.js";
+import { nextRows } from "./ahead.js";
 import { across, type Contract, inside, type Product, pieces, type State } from "./contract.js";
 import type { Operand } from "./operands.js";
 import { lanesAlongK } from "./sums.js";
@@ -33,10 +33,10 @@ export function micro(x: Contract, st: State, slot: Dim): readonly Stmt[] {
 function lanes(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   const { I, J, L, cell, dtype, pack } = x;
   const size = pieces(st.size.k, pack);
-  // A CPU's compiler unrolls by itself; a GPU gets some turns at once, to have loads in flight.
-  const line = stepsOfLine(x, size);
-  const turns = line ?? (x.t.threads > 1 && divides(4, size) ? 4 : 1);
-  const [ko, ki] = [axis("k", turns > 1 ? div(size, turns) : size, "loop"), axis("kk", turns, line ? "loop" : "unroll")];
+  // A GPU gets some turns at once, to have loads in flight; a CPU, to count less often.
+  const wanted = x.t.threads > 1 ? 4 : (x.t.turns ?? 1);
+  const turns = divides(wanted, size) ? wanted : 1;
+  const [ko, ki] = [axis("k", turns > 1 ? div(size, turns) : size, "loop"), axis("kk", turns, "unroll")];
   const k = turns > 1 ? add(mul(at(ko), turns), at(ki)) : at(ko);
   const held = pack > 1 ? "u32" : dtype;
   const br = x.register("br", held, x.nr * x.operands.b.length);
@@ -76,8 +76,7 @@ function lanes(x: Contract, st: State, slot: Dim): readonly Stmt[] {
   const body = wide
     ? [...loops([J, L], loadB), ...loops([Ia, La], loadA), ...loops([I, J, L], update)]
     : [...loops([J, L], loadB), ...loops([I], [...loadA, ...loops([J, L], update)])];
-  if (line) return loops([ko], [...nextRows(x, st, mul(at(ko), line * pack)), ...loops([ki], body)]);
-  return loops(turns > 1 ? [ko, ki] : [ko], body);
+  return [...nextRows(x, st), ...loops(turns > 1 ? [ko, ki] : [ko], body)];
 }
 
 type Where = (role: Role, i: Dim, more?: Dim) => Dim;

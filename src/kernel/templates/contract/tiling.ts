@@ -68,6 +68,8 @@ export interface ContractTiling {
   readonly leave?: "direct" | "regrouped" | "swept" | "parts";
   /** The tiling's m is the product's n, and its n the product's m: the result is computed transposed. */
   readonly turned?: true;
+  /** Steps along k in one turn of a register block's loop, where they divide it: compilers do not unroll it by themselves. */
+  readonly turns?: number;
   /** Narrow elements are multiplied as words: so many neighbours along k at once. */
   readonly pack?: number;
   /**

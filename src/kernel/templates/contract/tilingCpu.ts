@@ -131,6 +131,7 @@ function panels(p: Problem, t: Target, turned = false): Choice {
     depth: 1,
     micro: { m: mr, n: nr, k: 1, vector: lanes },
     threads: 1,
+    ...(native && { turns: 2 }),
     ...(turned && { leave: "swept" as const }),
     ...(turned && { turned }),
     ...(pack > 1 && { pack }),
