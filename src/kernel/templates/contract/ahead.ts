@@ -1,6 +1,6 @@
 /** What is asked for before it is needed: rows of the next register block, and what the epilogue of this one reads. */
 import { bytesOf } from "../../../core/dtype.js";
-import { add, ceilDiv, type Dim, hi, mul, stride } from "../../../core/expr.js";
+import { add, ceilDiv, hi, mul, stride } from "../../../core/expr.js";
 import { numel } from "../../../core/type.js";
 import { at, axis, load, loops, type Stmt } from "../../kernel.js";
 import { accesses } from "../../walk.js";

@@ -68,7 +68,11 @@ function panels(x: Contract, o: Operand, st: State, width: number): readonly Stm
   // Where neighbouring panels are neighbours in memory, a few rows at a time of all of them, so that memory is read in long runs.
   const inRows = x.strides[role]?.[0] === 1 && hi(count) > runRows;
   const rows = axis(`r${role}`, inRows ? ceilDiv(count, runRows) : 1, "loop");
-  const k = axis(`k${role}`, inRows ? (divides(runRows, count) ? runRows : min(runRows, sub(count, mul(at(rows), runRows)))) : count, "loop");
+  const k = axis(
+    `k${role}`,
+    inRows ? (divides(runRows, count) ? runRows : min(runRows, sub(count, mul(at(rows), runRows)))) : count,
+    "loop",
+  );
   const i = axis(`i${role}`, width / lanes, "unroll");
   const l = axis(`l${role}`, lanes, "vector");
   const within = lanes > 1 ? add(mul(at(i), lanes), at(l)) : at(i);
@@ -79,7 +83,10 @@ function panels(x: Contract, o: Operand, st: State, width: number): readonly Stm
   const from = add(st.off.k, mul(row, x.pack));
   into.push(store(buffer, to, x.pack > 1 ? operandWord(x, o, element, from, into) : x.operand(o, element, from, into)));
   const edge = divides(width, x.total[name]) ? [] : [below(element, x.total[name])];
-  return loops(inRows ? [rows, p, k, i, l] : [p, k, i, l], guarded(into, [store(buffer, to, x.pack > 1 ? constant(0, "u32") : nothing(x.dtype))], edge));
+  return loops(
+    inRows ? [rows, p, k, i, l] : [p, k, i, l],
+    guarded(into, [store(buffer, to, x.pack > 1 ? constant(0, "u32") : nothing(x.dtype))], edge),
+  );
 }
 /** Rows of neighbouring panels that are copied in turn. */
 const runRows = 8;

@@ -29,11 +29,10 @@ function cheapest([p, turned]: readonly [Problem, Problem], t: Target): Choice {
 const one = (x: number): number => Math.max(1, x);
 
 /**
- * What things cost in cycles of a core that does two vector operations in each, as measured on Zen 5 with AVX-512: to pack an element
- * (or a word) of an operand by how it lies, to let a result leave through scratch, to read an element of the other
- * operand again from the second cache or from beyond it, one step of a register block beyond
- * its operations, to start a grid point; and how long
- * a launch must be for threads to differ in speed.
+ * What things cost in cycles of a core that does two vector operations in each, as measured on Zen 5 and Granite Rapids with AVX-512: to
+ * pack an element (or a word) of an operand by how it lies, to let a result leave through scratch, to read an element of the other
+ * operand again from the second cache or from beyond it, to read one for the first time that no core's cache holds, one step of a
+ * register block beyond its operations, to start a grid point; and how long a launch must be for threads to differ in speed.
  */
 const cycles = {
   inOrder: 0.15,
@@ -44,6 +43,7 @@ const cycles = {
   turned: 1,
   near: 0.05,
   far: 0.2,
+  beyond: 0.6,
   step: 1.3,
   alongK: 0.85,
   point: 500,
@@ -67,8 +67,8 @@ function panels(p: Problem, t: Target, turned = false): Choice {
   const size = bytesOf(p.dtype);
   const native = t.vectors === "native";
   const lanes = native ? Math.max(1, Math.floor((t.lanes * 4) / size)) : 1;
-  const room = Math.floor((t.registers * 3) / 4);
-  const l2 = (t.caches[1] ?? 1 << 20) / 2;
+  const cache = t.caches[1] ?? 1 << 20;
+  const l2 = cache / 2;
   const kw = Math.ceil(k / pack);
   const kcw = kw <= 1024 ? kw : balanced(kw, 512, 8);
   // Words of four change on their way, which is done once.
@@ -82,9 +82,14 @@ function panels(p: Problem, t: Target, turned = false): Choice {
   const costB = reading("b");
   const batch = one(most(p.batch));
   const { products, operands } = p;
+  // Operands that the caches of all cores hold together come from there.
+  const beyond = (rows: number): number => (batch * rows * k * bytesOf(p.input) > cache * t.parallel ? (cycles.beyond * size) / 4 : 0);
+  const first = { a: beyond(m * operands.a), b: beyond(n * operands.b) };
+  // Beside accumulators, registers hold a row of b and an element of a.
+  const room = (columns: number): number => (t.registers < 32 ? (t.registers * 3) / 4 : t.registers - columns * operands.b - 2);
   let best: { readonly cost: number; readonly mc: number; readonly nc: number; readonly mr: number; readonly nr: number } | undefined;
   for (const columns of native ? [2, 1] : [clamp(n, 1, Math.floor(4 / products))])
-    for (const mr of native ? heights(m, clamp(Math.floor(room / (columns * products)), 1, 24)) : [microRows(m, 4)]) {
+    for (const mr of native ? heights(m, clamp(Math.floor(room(columns) / (columns * products)), 1, 24)) : [microRows(m, 4)]) {
       const nr = lanes * columns;
       const [rows, wide] = [Math.ceil(m / mr), Math.ceil(n / nr)];
       const multiply = native
@@ -99,11 +104,13 @@ function panels(p: Problem, t: Target, turned = false): Choice {
           if (packA && mc > mr && mc * kcw * size * operands.a > l2) continue;
           if (typeof p.total.m !== "number" && mc > mr * 32) continue;
           if (turned && mc * nc * size * products > l2) continue;
+          // Sums that wait for the next block of k stay beside b.
+          if (kcw < kw && mc > mr && nc * (kcw * operands.b + mc * products) * size > cache) continue;
           const [across, down] = [Math.ceil(n / nc), Math.ceil(m / mc)];
           const packing =
             kw *
-            (down * wide * nr * operands.b * costB +
-              across * rows * mr * operands.a * (costA + (mc * kcw * size * operands.a > l2 ? cycles.far : cycles.near)));
+            (down * wide * nr * operands.b * (costB + first.b) +
+              across * rows * mr * operands.a * (costA + Math.max(first.a, mc * kcw * size * operands.a > l2 ? cycles.far : cycles.near)));
           const total = batch * (rows * wide * multiply + packing + (turned ? m * n * products * cycles.turned : 0));
           const points = batch * across * down;
           // Some thread does so many whole points; more points make smaller tails where threads are not equally fast.
