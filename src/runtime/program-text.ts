@@ -41,7 +41,6 @@ export function writeProgram(p: Program, store: StoreBlob): Json {
       threads: k.threads,
       sharedBytes: writeDimText(k.sharedBytes),
       writes: k.writes.map(Number),
-      ...(k.waits && { waits: 1 }),
       ...(k.tiles && { tiles: k.tiles }),
     })),
     steps: p.steps.map((s): Json => {
@@ -162,7 +161,6 @@ export function readProgram(json: unknown, load: LoadBlob, what: string): Progra
         threads: index(k["threads"], label),
         sharedBytes: dim(k["sharedBytes"], label),
         writes: list(k["writes"], label, (w) => asInteger(w, `${label} of ${what}`, 0, 1) === 1),
-        ...(k["waits"] !== undefined && { waits: asInteger(k["waits"], `${label} of ${what}`, 0, 1) === 1 }),
         ...(k["tiles"] !== undefined && { tiles: list(k["tiles"], label, (t) => readTile(t, `${label} of ${what}`)) }),
       };
     }),

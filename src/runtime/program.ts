@@ -61,8 +61,6 @@ export interface KernelCode {
   readonly sharedBytes: Dim;
   /** Which arguments the kernel writes, in order of its buffers. */
   readonly writes: readonly boolean[];
-  /** It begins by waiting for the launches before it, and may be launched while they still run. */
-  readonly waits?: boolean;
   /** Tiles that a launcher describes to the device when buffers are bound. */
   readonly tiles?: readonly Tile[];
 }

@@ -112,7 +112,6 @@ const withoutPtx: Readonly<Record<string, string>> = {
   narrow_bf16:
     "inline_ u16 narrow_bf16(float x) { u32 b = __float_as_uint(x); return x != x ? b >> 16 | 64 : (b + 0x7fff + (b >> 16 & 1)) >> 16; }",
   narrow2_bf16: "inline_ u32 narrow2_bf16(float a, float b) { return narrow_bf16(a) | (u32)narrow_bf16(b) << 16; }",
-  in_turn: "inline_ void in_turn() {}",
   widen_f16: "inline_ float widen_f16(u16 x) { cpu_half h; memcpy(&h, &x, 2); return h; }",
   narrow_f16: "inline_ u16 narrow_f16(float x) { cpu_half h = x; u16 r; memcpy(&r, &h, 2); return r; }",
 };

@@ -24,7 +24,7 @@ export function cudaCodegen(gpu: CudaTarget, claims: readonly Template[] = []): 
     key: cudaKey(gpu.sm),
     target: cudaTarget(gpu),
     prelude: (kernels) => partsFor(parts, kernels.map((k) => k.source).join("\n")).join("\n"),
-    render: (k) => print(k, gpu.sm >= 90 ? overlapping : cuda),
+    render: (k) => print(k, cuda),
     claims,
   };
 }
@@ -264,7 +264,7 @@ export const cuda: Dialect = {
   copyTile: (to, at, from, row, column, signal) => `copy_tile(${to.name} + ${at}, &${from.name}_map, ${column}, ${row}, ${signal});`,
   signal: (o, on, amount) => `signal_${o}(${on}${o === "arrive" ? "" : `, ${amount}`});`,
   ...unitWords,
-  finish: (k, p) => finish(k, p),
+  finish,
 };
 
 /** Where shared buffers lie in dynamic shared memory. */
@@ -306,10 +306,7 @@ function tilesOf(k: Kernel): { readonly name: string; readonly box: readonly [nu
   return [...found].map(([name, t]) => ({ name, ...t }));
 }
 
-/** Where launches may begin before the ones before them have ended, each waits by itself. */
-const overlapping: Dialect = { ...cuda, finish: (k, p) => finish(k, p, true) };
-
-function finish(k: Kernel, p: Printed, waits = false): KernelCode {
+function finish(k: Kernel, p: Printed): KernelCode {
   const global = k.buffers.filter((b) => b.space === "global");
   const shared = sharedLayout(k, p.name);
   const tiles = tilesOf(k);
@@ -322,7 +319,6 @@ function finish(k: Kernel, p: Printed, waits = false): KernelCode {
   const body = usesSharedUnits(k.body) ? p.body.map((l) => l.replace(/^landed</, "landed_for_units<")) : p.body;
   const lines = [
     `extern "C" __global__ void __launch_bounds__(${k.threads}) ${p.entry}(${params.join(", ")}) {`,
-    ...(waits ? ["in_turn();"] : []),
     `typedef ${p.wide ? "i64" : "int"} ix;`,
     ...(shared.bytes ? ["extern __shared__ __align__(1024) unsigned char smem[];"] : []),
     ...shared.lines,
@@ -339,7 +335,6 @@ function finish(k: Kernel, p: Printed, waits = false): KernelCode {
     threads: k.threads,
     sharedBytes: shared.bytes,
     writes: global.map((b) => b.writes === true),
-    ...(waits && { waits }),
     ...(tiles.length && { tiles: tiles.map(({ name, ...t }) => ({ buffer: global.findIndex((b) => b.name === name), ...t })) }),
   };
 }

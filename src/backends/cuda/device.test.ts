@@ -97,10 +97,7 @@ describe.skipIf(!fake)("the cuda device", () => {
 
   test("buffers that take turns, and more of them than there are graphs", async () => {
     // Three launches on two states: each call has its own pair, in turns that come again and in others that do not.
-    const add = (by: number): KernelCode => ({
-      ...kernel(`add${by}`, `for (int i = 0; i < 4; i++) s[i] += ${by};`),
-      waits: by !== 10, // launches that may overlap, and one that may not
-    });
+    const add = (by: number): KernelCode => kernel(`add${by}`, `for (int i = 0; i < 4; i++) s[i] += ${by};`);
     const one = onState("turns", [add(1), add(10), add(100)], [launch(0, 1), launch(1, 1), launch(2, 1)]);
     const step = (k: number, buffer: number): Step => ({ kind: "launch", kernel: k, buffers: [buffer], dims: [], grid: 1 });
     const program: Program = {

@@ -43,7 +43,6 @@ export type DriverCall =
   | "cuGraphDestroy"
   | "cuGraphAddEmptyNode"
   | "cuGraphAddKernelNode_v2"
-  | "cuGraphAddDependencies_v2"
   | "cuGraphInstantiateWithFlags"
   | "cuGraphExecKernelNodeSetParams_v2"
   | "cuGraphLaunch"
@@ -88,7 +87,6 @@ const signatures: Readonly<Record<DriverCall, readonly NativeType[]>> = {
   cuGraphDestroy: ["pointer"],
   cuGraphAddEmptyNode: ["pointer", "pointer", "pointer", "i64"],
   cuGraphAddKernelNode_v2: ["pointer", "pointer", "pointer", "i64", "pointer"],
-  cuGraphAddDependencies_v2: ["pointer", "pointer", "pointer", "pointer", "i64"],
   cuGraphInstantiateWithFlags: ["pointer", "pointer", "i64"],
   cuGraphExecKernelNodeSetParams_v2: ["pointer", "pointer", "pointer"],
   cuGraphLaunch: ["pointer", "pointer"],
@@ -160,15 +158,6 @@ function open(): Driver {
   };
   made.call("cuInit", 0);
   return made;
-}
-
-/** The first driver that takes edges over which a launch begins before the one before it has ended. */
-const overlapVersion = 12_030;
-/** Whether launches may overlap on this machine. */
-export function overlaps(d: Driver): boolean {
-  const version = new Int32Array(1);
-  d.call("cuDriverGetVersion", version);
-  return version[0]! >= overlapVersion;
 }
 
 /** A GPU as the driver describes it. */

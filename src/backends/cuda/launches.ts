@@ -9,7 +9,7 @@ import { type HostStep, valueOf } from "../../runtime/encode.js";
 import { type Addresses, Prepared } from "../../runtime/prepared.js";
 import { profile } from "../../runtime/profile.js";
 import type { Program, Tile } from "../../runtime/program.js";
-import { type Driver, overlaps } from "./driver.js";
+import type { Driver } from "./driver.js";
 
 /** Native memory of the host. */
 export interface HostMemory {
@@ -48,8 +48,6 @@ interface Launch {
   readonly buffers: readonly number[];
   readonly dims: readonly number[];
   readonly tiles: readonly Tile[];
-  /** It waits by itself for the launch before it. */
-  readonly waits: boolean;
   /** It may run beside the launch before it. */
   readonly beside: boolean;
   /** Where its tiles' descriptors, its parameters' addresses and its description for a graph lie in the host memory. */
@@ -66,8 +64,6 @@ const nodeBytes = 72;
 /** Size and alignment of a tile's descriptor. */
 const mapBytes = 128;
 const mapAlign = 64;
-/** The driver's description of an edge whose end begins before its start has ended: port and kind. */
-const overlapEdge = Uint8Array.of(1, 0, 1, 0, 0, 0, 0, 0);
 /** The driver's numbers for elements of 1, 2, 4 and 8 bytes. */
 const elementKinds: Readonly<Record<number, number>> = { 1: 0, 2: 1, 4: 2, 8: 4 };
 
@@ -80,7 +76,6 @@ const profiled = profile();
 export class Launches extends Prepared<Places> {
   readonly #driver: Driver;
   readonly #functions: readonly bigint[];
-  readonly #overlap: boolean;
   #launches: Launch[] = [];
   /** Where each buffer's address stands in the host memory, in words, and in which launch. */
   #uses: { readonly launch: number; readonly word: number }[][] = [];
@@ -95,7 +90,6 @@ export class Launches extends Prepared<Places> {
   constructor(program: Program, driver: Driver, functions: readonly bigint[], constants: readonly (bigint | undefined)[]) {
     super(program, constants);
     this.#driver = driver;
-    this.#overlap = program.kernels.some((k) => k.waits) && overlaps(driver);
     this.#functions = functions;
   }
 
@@ -192,10 +186,7 @@ export class Launches extends Prepared<Places> {
       if (!beside) [before, group] = [group, []];
       const several = before.length > 1 && this.#launches[i + 1]?.beside === true && i + 1 < s.to;
       if (!beside && several) before = [d.made("cuGraphAddEmptyNode", graph, BigInt64Array.from(before), before.length)];
-      const overlapped = this.#overlap && this.#launches[i]!.waits && before.length === 1 && nodes.includes(before[0]!);
-      const after = overlapped ? [] : before;
-      const node = d.made("cuGraphAddKernelNode_v2", graph, after.length ? BigInt64Array.from(after) : 0, after.length, this.#node(i));
-      if (overlapped) d.call("cuGraphAddDependencies_v2", graph, BigInt64Array.from(before), BigInt64Array.of(node), overlapEdge, 1);
+      const node = d.made("cuGraphAddKernelNode_v2", graph, before.length ? BigInt64Array.from(before) : 0, before.length, this.#node(i));
       nodes.push(node);
       group.push(node);
     }
@@ -269,7 +260,6 @@ export class Launches extends Prepared<Places> {
             buffers: step.buffers,
             dims: step.dims.map((d) => valueOf(d, this.sizes, "a dim")),
             tiles: k.tiles ?? [],
-            waits: k.waits === true,
           });
           break;
         }
@@ -278,17 +268,7 @@ export class Launches extends Prepared<Places> {
           if (bytes === 0) break;
           const grid = Math.ceil(bytes / copyBlock);
           const buffers = [step.from, step.to];
-          add({
-            step: number,
-            function: places.copy(),
-            grid,
-            threads: copyThreads,
-            shared: 0,
-            buffers,
-            dims: [bytes],
-            tiles: [],
-            waits: false,
-          });
+          add({ step: number, function: places.copy(), grid, threads: copyThreads, shared: 0, buffers, dims: [bytes], tiles: [] });
           break;
         }
         case "host":

@@ -167,8 +167,6 @@ for (const turned of ["", "_turned"])
     `fetch_4${turned}`,
     `void fetch_4${turned}(u32& a, u32& b, u32& c, u32& d, const void* p) { asm volatile("ldmatrix.sync.aligned.m8n8.x4${turned && ".trans"}.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(a), "=r"(b), "=r"(c), "=r"(d) : "r"(shared_address(p)) : "memory"); }`,
   );
-// A launch may begin while the one before it ends: it says that the next one may, and waits for what it reads.
-fn("in_turn", 'void in_turn() { asm volatile("griddepcontrol.launch_dependents;"); asm volatile("griddepcontrol.wait;" ::: "memory"); }');
 part("tile_map", "struct alignas(64) tile_map { char bytes[128]; };");
 fn(
   "signal_arm",

@@ -8,7 +8,6 @@ inline_ u16 narrow_bf16(float x) { u16 r; asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(r
 inline_ u32 narrow2_bf16(float a, float b) { u32 r; asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(b), "f"(a)); return r; }
 template<class T> inline_ T least(T a, T b) { return a < b ? a : b; }
 inline_ u32 shared_address(const void* p) { return (u32)__cvta_generic_to_shared(p); }
-inline_ void in_turn() { asm volatile("griddepcontrol.launch_dependents;"); asm volatile("griddepcontrol.wait;" ::: "memory"); }
 struct alignas(64) tile_map { char bytes[128]; };
 inline_ void signal_arm(u64* s, int n) { asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" :: "r"(shared_address(s)), "r"(n)); asm volatile("fence.mbarrier_init.release.cluster;"); }
 inline_ void signal_expect(u64* s, int bytes) { asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" :: "r"(shared_address(s)), "r"(bytes) : "memory"); }
@@ -17,7 +16,6 @@ inline_ void signal_await(u64* s, int phase) { asm volatile("{ .reg .pred p; aga
 inline_ void copy_tile(void* to, const tile_map* map, int column, int row, u64* s) { asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" :: "r"(shared_address(to)), "l"(map), "r"(shared_address(s)), "r"(column), "r"(row) : "memory"); }
 inline_ u64 tile_address(const void* p) { return ((shared_address(p) & 0x3ffff) >> 4) | (1ull << 16) | (64ull << 32) | (1ull << 62); }
 extern "C" __global__ void __launch_bounds__(160) dot_mul_0z(const u16* __restrict__ in0, const u16* __restrict__ in1, const u16* __restrict__ in2, u16* __restrict__ out0, const __grid_constant__ tile_map in1_map, const __grid_constant__ tile_map in0_map, const __grid_constant__ tile_map in2_map) {
-in_turn();
 typedef int ix;
 extern __shared__ __align__(1024) unsigned char smem[];
 u16* const aStage = (u16*)(smem + 0);

@@ -13,10 +13,8 @@ inline_ u32 shared_address(const void* p) { return (u32)__cvta_generic_to_shared
 inline_ void copy_16(void* to, const void* from) { asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" :: "r"(shared_address(to)), "l"(from)); }
 template<int N> inline_ void landed() { asm volatile("cp.async.wait_group %0;" :: "n"(N) : "memory"); }
 template<int N> inline_ void landed_for_units() { landed<N>(); asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
-inline_ void in_turn() { asm volatile("griddepcontrol.launch_dependents;"); asm volatile("griddepcontrol.wait;" ::: "memory"); }
 inline_ u64 tile_address(const void* p) { return ((shared_address(p) & 0x3ffff) >> 4) | (1ull << 16) | (64ull << 32) | (1ull << 62); }
 extern "C" __global__ void __launch_bounds__(256) dot_cast_0z(const u16* __restrict__ in0, const u16* __restrict__ in1, const u16* __restrict__ in2, u16* __restrict__ out0) {
-in_turn();
 typedef int ix;
 extern __shared__ __align__(1024) unsigned char smem[];
 u16* const aStage = (u16*)(smem + 0);

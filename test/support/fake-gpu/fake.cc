@@ -90,12 +90,6 @@ api R cuGraphAddKernelNode_v2(P* out, P g, const P* deps, size_t n, const Node* 
   *out = k;
   return 0;
 }
-/** Edges of the kind over which a kernel begins while the one before it ends: here both run in order. */
-api R cuGraphAddDependencies_v2(P g, const P* from, const P* to, const unsigned char* edges, size_t n) {
-  here;
-  for (size_t i = 0; i < n; i++) if (edges[8 * i] != 1 || edges[8 * i + 2] != 1 || !((Kept*)from[i])->f || !((Kept*)to[i])->f) return 1;
-  return known((Graph*)g, from, n) && known((Graph*)g, to, n) ? 0 : 1;
-}
 api R cuGraphInstantiateWithFlags(P* e, P g, unsigned long long) { here; Graph* x = new Graph(); for (Kept* k : ((Graph*)g)->nodes) x->nodes.push_back(k); *e = x; return 0; }
 api R cuGraphExecKernelNodeSetParams_v2(P e, P node, const Node* n) { here; for (Kept* k : ((Graph*)e)->nodes) if (k == node) { keep(k, n, k->values.size()); return 0; } return 1; }
 api R cuGraphLaunch(P e, P) { here; for (Kept* k : ((Graph*)e)->nodes) { if (!k->f) continue; std::vector<void*> p; for (auto& v : k->values) p.push_back(&v[0]); launch(k->f, k->node.grid[0], k->node.block[0], p.data()); } return 0; }
