@@ -103,6 +103,9 @@ export interface Contract {
   relative(role: Role, st: State, x: Name): Dim;
   /** Offset of the current tile inside its grid point's tile. */
   inGridPoint(st: State, x: Name): Dim;
+  /** Levels inside which results wait for a sweep, and the offset of the current tile inside what waits there. */
+  readonly within: number;
+  inWaiting(st: State, x: Name): Dim;
   /** A staged operand whose rows run along k; a row-major b has rows along n. */
   kInner(role: Role): boolean;
   readonly stages: ReadonlyMap<Operand, Buffer>;
@@ -195,6 +198,12 @@ export function contract(group: Group, t: ContractTiling): Contract {
   const relative = (role: Role, st: State, x: Name): Dim => sub(st.off[x], origin(role, x));
   const inGridPoint = (st: State, x: Name): Dim =>
     t.levels.filter((l) => l.axis === x && l.on === "grid").reduce<Dim>((o, l) => sub(o, mul(digits.get(l)!, l.tile)), st.off[x]);
+  const within = t.within ?? t.levels.findIndex((l) => l.on !== "grid");
+  const inWaiting = (st: State, x: Name): Dim =>
+    t.levels
+      .slice(0, within)
+      .filter((l) => l.axis === x && l.on === "loop")
+      .reduce<Dim>((o, l) => sub(o, mul(at(loopAt(t.levels.indexOf(l))), l.tile)), inGridPoint(st, x));
 
   const strides = { a: stridesOf(group, "a", t.turned), b: stridesOf(group, "b", t.turned) };
   const feeds = new Map<Role, Feed>();
@@ -285,7 +294,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
   const rows = (role: Role): readonly Rows[] | undefined => wholeRows(group, role);
   // Rows of a tile that lie a power of two apart would share a few lines of the cache.
   const partialWidth = (t.levels.findLast((l) => l.axis === "n" && l.on === "grid")?.tile ?? nr) + (isOpaque(unit) ? rowWords : 0);
-  const partialHeight = t.levels.findLast((l) => l.axis === "m" && l.on === "grid")?.tile ?? mr;
+  const partialHeight = t.levels.slice(0, within).findLast((l) => l.axis === "m" && l.on !== "threads")?.tile ?? mr;
   const partSize = (partialHeight / mr) * (unit?.m ?? 1) * (partialWidth + 4);
   const made: Contract = {
     group,
@@ -320,6 +329,8 @@ export function contract(group: Group, t: ContractTiling): Contract {
     origin,
     relative,
     inGridPoint,
+    within,
+    inWaiting,
     kInner,
     stages,
     slotSize,

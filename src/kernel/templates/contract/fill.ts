@@ -32,6 +32,9 @@ function rows(x: Contract, { o, i, k }: Block, count: number, to: Buffer, place:
   return loops([r], whole(x, o.role) ? filled : [{ kind: "if", test: below(add(i, at(r)), size), body: filled, else: empty }]);
 }
 
+/** Brings an element of a plain operand near; it means nothing where there is none. */
+const ask = (x: Contract, o: Operand, i: Dim, k: Dim): Stmt => ({ kind: "prefetch", ...x.address(o, i, k), second: true });
+
 /**
  * Blocks of sixteen rows or columns of an operand as words of k: what lies across in memory is put together lane by lane, and memory's
  * rows are walked along from block to block.
@@ -45,7 +48,12 @@ function columns(x: Contract, { o, i, k }: Block, blocks: Axis, to: Buffer, plac
   const filled: readonly Stmt[] = [...into, store(to, place(at(w), inner), value)];
   const empty: readonly Stmt[] = [store(to, place(at(w), inner), constant(0, "u32"))];
   const test: Test = below(element, x.total[across(o.role)]);
-  return loops([w, blocks, l], whole(x, o.role) ? filled : [{ kind: "if", test, body: filled, else: empty }]);
+  // Rows of the next block: there are too few of them together for hardware to see a stream.
+  const q = axis("ahead", x.pack, "unroll");
+  const next = add(k, x.unit!.k, mul(at(w), x.pack), at(q));
+  const asked = x.isPlain(o) ? loops([q], [ask(x, o, add(i, mul(at(blocks), rowWords)), next)]) : [];
+  const lanes = loops([l], whole(x, o.role) ? filled : [{ kind: "if", test, body: filled, else: empty }]);
+  return loops([w, blocks], [...asked, ...lanes]);
 }
 
 /** A strip of the left operand as tiles. */
@@ -118,7 +126,8 @@ export function panelsOfWords(x: Contract, o: Operand, st: State): readonly Stmt
   ];
   const by = x.strides.b;
   if (by?.[1] !== 1 || o.node.type.dtype !== input) return loops([p, kt], computed);
-  const direct = turn(x.address(o, block.i, block.k), by[0]);
-  if (whole(x, "b")) return loops([p, kt], [direct]);
-  return loops([p, kt], [{ kind: "if", test: below(add(block.i, wide - 1), x.total.n), body: [direct], else: computed }]);
+  const next = axis("ahead", wide, "unroll");
+  const direct = [...loops([next], [ask(x, o, add(block.i, wide, at(next)), block.k)]), turn(x.address(o, block.i, block.k), by[0])];
+  if (whole(x, "b")) return loops([p, kt], direct);
+  return loops([p, kt], [{ kind: "if", test: below(add(block.i, wide - 1), x.total.n), body: direct, else: computed }]);
 }

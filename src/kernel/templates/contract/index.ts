@@ -120,7 +120,7 @@ export function lowerContract(group: Group, t: ContractTiling): Kernel {
   let producer: readonly Stmt[] | undefined;
   const level = (i: number, st: State, slot: Dim): readonly Stmt[] => {
     const body = i === t.accumulate ? accumulate(x, st, cut(i, st, slot)) : cut(i, st, slot);
-    const tileEnds = t.leave === "swept" && t.levels.findIndex((l) => l.on !== "grid") === i;
+    const tileEnds = t.leave === "swept" && i === x.within;
     return tileEnds ? [...body, ...sweep(x, st, t.micro.vector)] : body;
   };
   function cut(i: number, st: State, slot: Dim): readonly Stmt[] {

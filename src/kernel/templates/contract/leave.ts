@@ -1,5 +1,5 @@
 /** Where results go: the epilogue at an element of the product, at once or in a sweep over a tile that waited in scratch. */
-import { add, type Dim, div, divides, mod, mul } from "../../../core/expr.js";
+import { add, type Dim, div, divides, min, mod, mul, sub } from "../../../core/expr.js";
 import type { Shape } from "../../../core/type.js";
 import { beforeStores } from "../../group.js";
 import { at, axis, below, load, loops, type Stmt, store, type Value } from "../../kernel.js";
@@ -7,7 +7,7 @@ import { type Contract, type Product, pieces, type State } from "./contract.js";
 
 /** Where an element of the register block waits in scratch. */
 export const waiting = (x: Contract, p: Product, st: State, i: Dim, j: Dim): Dim =>
-  add(mul(add(x.inGridPoint(st, "m"), i), x.partialWidth), x.inGridPoint(st, "n"), j, p.index * x.partialSize);
+  add(mul(add(x.inWaiting(st, "m"), i), x.partialWidth), x.inWaiting(st, "n"), j, p.index * x.partialSize);
 
 /** Computes every output at an element (m, n) of the tiling, given the products' elements there, and stores it. */
 export function leave(x: Contract, products: readonly Value[], m: Dim, n: Dim, into: Stmt[]): void {
@@ -41,9 +41,11 @@ export function outputIndex(x: Contract, shape: Shape, row: Dim, column: Dim): D
   return [...split(add(mul(x.batchFlat, rows), row), shape.slice(0, -1)), column];
 }
 
-/** The epilogue of a grid point's whole tile: lanes lie along the product's columns, whatever the register blocks looked like. */
+/** The epilogue of a whole tile that waited: lanes lie along the product's columns, whatever the register blocks looked like. */
 export function sweep(x: Contract, st: State, lanes: number): readonly Stmt[] {
-  const [rows, columns] = x.position(st.size.m, st.size.n);
+  // A register block's rows are whole, though the product may end before.
+  const height = divides(x.mr, x.total.m) ? st.size.m : min(st.size.m, sub(x.total.m, st.off.m));
+  const [rows, columns] = x.position(height, st.size.n);
   const [, ofColumns] = x.position(x.total.m, x.total.n);
   const r = axis("row", rows, "loop");
   const c = axis("column", pieces(columns, lanes), "loop");

@@ -4,7 +4,7 @@ import { at, axis, below, loops, type MatrixUnit, type Ref, ref, type Stmt } fro
 import { rowWords } from "../../units.js";
 import type { Contract, Product, State } from "./contract.js";
 import { waiting } from "./leave.js";
-import type { Operand } from "./operands.js";
+import { type Operand, wordsOf } from "./operands.js";
 
 /**
  * acc[i, j] += a[i] * b[j], tile by tile along k. A tile is fetched right before its first use, so that fetches and products take turns.
@@ -26,7 +26,7 @@ export function tileSteps(x: Contract, st: State, unit: MatrixUnit): readonly St
     ...(hint && { hint }),
   });
   const fetched = new Set<number>();
-  const body: Stmt[] = [];
+  const body: Stmt[] = [...x.operands.a.flatMap((o) => nextStrip(x, o, st, at(k)))];
   const once = (tile: number, s: () => Stmt): void => {
     if (fetched.has(tile)) return;
     fetched.add(tile);
@@ -36,8 +36,9 @@ export function tileSteps(x: Contract, st: State, unit: MatrixUnit): readonly St
     for (let j = 0; j < columns; j++)
       for (const p of x.products) {
         const [a, b] = [own + p.a.index * rows + i, own + operands.a.length * rows + p.b.index * columns + j];
-        const startA = x.place("a", add(x.relative("a", st, "m"), i * unit.m), mul(at(k), unit.k), 0);
-        const startB = x.place("b", add(x.relative("b", st, "n"), j * unit.n), mul(at(k), rowWords), 0);
+        const startA = x.place("a", add(x.relative("a", st, "m"), i * unit.m), add(x.relative("a", st, "k"), mul(at(k), unit.k)), 0);
+        const words = add(div(x.relative("b", st, "k"), x.pack), mul(at(k), rowWords));
+        const startB = x.place("b", add(x.relative("b", st, "n"), j * unit.n), words, 0);
         once(b, () => fetch(b, p.b, startB, rowWords, "stream"));
         once(a, () => fetch(a, p.a, startA, unit.k));
         const cell = substitute(
@@ -50,6 +51,23 @@ export function tileSteps(x: Contract, st: State, unit: MatrixUnit): readonly St
         body.push({ kind: "mma", unit, acc: ref(acc, cell), a: ref(acc, a), b: ref(acc, b) });
       }
   return loops([k], body);
+}
+
+/** Lines of the next strip of the left operand, some at each step: copying it will find them in the second cache. */
+function nextStrip(x: Contract, o: Operand, st: State, k: Dim): readonly Stmt[] {
+  const { k: deep } = x.unit!;
+  const block = (a: "m" | "n"): number => x.t.levels.find((l) => l.axis === a)!.tile;
+  if (block("m") <= x.mr || !wordsOf(x.group, "a", deep) || o.node.type.dtype !== x.unit!.input) return [];
+  const turns = Math.ceil(block("n") / x.nr);
+  const each = Math.ceil(x.mr / turns);
+  const q = axis("ahead", each, "unroll");
+  const turn = div(x.relative("b", st, "n"), x.nr);
+  const row = add(mul(turn, each), at(q));
+  const asked: readonly Stmt[] = loops(
+    [q],
+    [{ kind: "prefetch", ...x.address(o, add(st.off.m, x.mr, row), add(st.off.k, mul(k, deep))), second: true }],
+  );
+  return turns > x.mr ? [{ kind: "if", test: below(turn, x.mr), body: asked }] : asked;
 }
 
 /** The life of such accumulators: zero or the sums so far, the products, and their place in scratch, where a sweep finds them. */

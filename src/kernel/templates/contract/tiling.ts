@@ -66,6 +66,8 @@ export interface ContractTiling {
    * whole tile waits in scratch, and a sweep over its rows computes the epilogue; or it does so in parts, a fragment's rows at a time.
    */
   readonly leave?: "direct" | "regrouped" | "swept" | "parts";
+  /** Where results are swept: tiles wait inside this many levels. Absent: inside the grid's. */
+  readonly within?: number;
   /** The tiling's m is the product's n, and its n the product's m: the result is computed transposed. */
   readonly turned?: true;
   /** Steps along k in one turn of a register block's loop, where they divide it: compilers do not unroll it by themselves. */

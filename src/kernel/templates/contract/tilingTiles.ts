@@ -13,10 +13,11 @@ const [blockBytes, wholeBytes] = [1280, 1536];
 
 /**
  * What things cost in cycles of a core whose unit does a step (a tile by a tile) in 16, as measured on Granite Rapids: a step where one
- * operand comes from the second cache, a byte of an operand on its way from beyond it into scratch, a sum that waits while k is cut,
- * the same where scratch does not fit the second cache, to start a grid point.
+ * operand comes from the second cache; a byte of a strip and of a block on the way into scratch, and what a byte costs more where rows
+ * run across, by their length; a sum that waits while k is cut, and the same where scratch does not fit the second cache; to start a
+ * grid point.
  */
-const cycles = { step: 20, byte: 0.25, sum: 0.15, crowded: 0.6, point: 2000 } as const;
+const cycles = { step: 20, strip: 0.17, block: 0.25, row: 90, sum: 0.2, crowded: 0.6, point: 2000 } as const;
 
 /**
  * Two tiles by two of accumulators (of one product, or shared by two). A block of the right operand lies in the second cache as words, a
@@ -31,40 +32,51 @@ export function tileTiles(p: Problem, t: Target): ContractTiling | undefined {
   // Two products share the four accumulators: one tile of the operand that each has its own of.
   const [mr, nr] = [m <= unit.m || p.operands.a > 1 ? unit.m : 2 * unit.m, p.operands.b > 1 ? unit.n : 2 * unit.n];
   const size = bytesOf(p.input);
-  const parts = k * size <= wholeBytes ? 1 : Math.ceil((k * size) / blockBytes);
-  const kc = roundUp(Math.ceil(k / parts), unit.k);
-  const room = ((t.caches[1] ?? 1 << 20) * 3) / 4;
+  const cut = (whole: number): number =>
+    whole * size <= wholeBytes ? whole : roundUp(Math.ceil(whole / Math.ceil((whole * size) / blockBytes)), unit.k);
+  const kc = cut(k);
+  const second = t.caches[1] ?? 1 << 20;
   const batch = Math.max(1, most(p.batch));
-  const cost = (mc: number, nc: number): number => {
+  /** As much of k as the right operand's block has room for in the second cache. */
+  const fits = (nc: number): number => Math.max(1, Math.floor((second * 5) / 8 / (nc * size * p.operands.b) / kc)) * kc;
+  const scratch = (mc: number, nc: number, kb: number): number => {
+    const waiting = (kb >= k ? mr : mc) * (nc + unit.n) * 4 * p.products;
+    return mr * p.operands.a * kc * size + nc * p.operands.b * kb * size + waiting;
+  };
+  const cost = (mc: number, nc: number, kb: number): number => {
     const points = batch * Math.ceil(m / mc) * Math.ceil(n / nc);
     const steps = ((mc / unit.m) * (nc / unit.n) * k * p.products) / unit.k;
-    const bytes = (mc * p.operands.a + nc * p.operands.b) * k * size;
-    const sums = mc * nc * p.products * parts;
-    const held = nc * kc * size * p.operands.b + mc * nc * 4 * p.products;
-    const each = steps * cycles.step + bytes * cycles.byte + sums * (held > room ? cycles.crowded : cycles.sum) + cycles.point;
+    const block = cycles.block + (p.words.b ? 0 : cycles.row / nc);
+    const packed = (mc * p.operands.a * cycles.strip + nc * p.operands.b * block) * k * size;
+    const sums = mc * nc * p.products * Math.ceil(k / kc);
+    const near = scratch(mc, nc, kb) < second * 0.8;
+    const each = steps * cycles.step + packed + sums * (near ? cycles.sum : cycles.crowded) + cycles.point;
     // Some thread does so many whole points; more points make smaller tails where threads are not equally fast.
-    return Math.ceil(points / t.parallel) * each * (t.parallel > 1 ? 1 + 0.2 / points : 1);
+    return Math.ceil(points / t.parallel) * each * (t.parallel > 1 ? 1 + 0.5 / points : 1);
   };
-  let best = { mc: mr, nc: nr, cost: Number.POSITIVE_INFINITY };
+  let best = { mc: mr, nc: nr, kb: kc, cost: Number.POSITIVE_INFINITY };
   for (const mc of sizes(m, mr))
-    for (const nc of sizes(n, nr)) {
-      const found = cost(mc, nc);
-      if (found < best.cost && scratch(mc, nc) <= t.sharedBytes) best = { mc, nc, cost: found };
-    }
-  function scratch(mc: number, nc: number): number {
-    return (mr * p.operands.a + nc * p.operands.b) * kc * size + mc * (nc + unit!.n) * 4 * p.products;
-  }
+    for (const nc of sizes(n, nr))
+      for (const kb of new Set([kc, Math.min(fits(nc), k)])) {
+        const found = cost(mc, nc, kb);
+        if (found < best.cost && scratch(mc, nc, kb) <= t.sharedBytes) best = { mc, nc, kb, cost: found };
+      }
   if (!Number.isFinite(best.cost)) return undefined;
+  const { mc, nc, kb } = best;
+  const split = kc < kb;
   return {
     levels: [
-      { axis: "m", tile: best.mc, on: "grid" },
-      { axis: "n", tile: best.nc, on: "grid" },
-      { axis: "k", tile: kc, on: "loop" },
+      { axis: "m", tile: mc, on: "grid" },
+      { axis: "n", tile: nc, on: "grid" },
+      { axis: "k", tile: kb, on: "loop" },
       { axis: "m", tile: mr, on: "loop" },
+      ...(split ? [{ axis: "k", tile: kc, on: "loop" } as const] : []),
       { axis: "n", tile: nr, on: "loop" },
     ],
-    accumulate: 5,
-    a: { after: 4, dtype: p.input, layout: { kind: "tiles" } },
+    accumulate: split ? 6 : 5,
+    // Where k is whole, a strip's results leave as soon as they are there.
+    ...(kb === k && { within: 4 }),
+    a: { after: split ? 5 : 4, dtype: p.input, layout: { kind: "tiles" } },
     b: { after: 3, dtype: "u32", layout: { kind: "panels", width: unit.n } },
     depth: 1,
     micro: { m: mr, n: nr, k: unit.k, vector: t.lanes, unit },
