@@ -7,7 +7,7 @@ const run = (...args) => {
   const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
   if (status !== 0) process.exit(status ?? 1);
 };
-if (!existsSync("dist/page.js")) run("tools/build.mjs");
+run("tools/build.mjs");
 if (!existsSync("runs/demo/model.pie")) {
   console.log("There is no demo model yet: it is trained once, for a minute or two (the same as npm start).");
   run("dist/cli/index.js", "train", "--demo");

@@ -15,6 +15,7 @@ import { stories } from "../models/folder.js";
 import { builtPackage } from "../support/build.js";
 import { useDevice } from "../support/devices.js";
 import { startChromium, withoutChromium } from "./chromium.js";
+import { nextFile } from "./files.js";
 import { type Server, serve } from "./serve.js";
 
 const why = withoutChromium();
@@ -39,6 +40,7 @@ beforeAll(async () => {
   const demo = Buffer.concat(encodePie(await exportContents(methods, { ...options, targets: [wasm.codegen({ threads: 2 })] })));
   writeFileSync(at("demo.pie"), demo);
   writeFileSync(at("cut.pie"), demo.subarray(0, demo.length - 1000));
+  writeFileSync(at("next.pie"), await nextFile([]));
   writeFileSync(at("letter.txt"), "Dear reader,\n");
   writeFileSync(at("text.txt"), "All work and no play makes a dull model. ".repeat(5000));
   const env = { ...process.env, TREEPIE_DIST: join(builtPackage(), "dist"), TREEPIE_WEB_OUT: at("site") };
@@ -132,6 +134,7 @@ describe.skipIf(why)(`the page ${why ?? ""}`, () => {
     const choose = (name: string): Promise<void> => page.locator("#files").setInputFiles(at(name));
     for (const [name, text] of [
       ["cut.pie", /This file cannot be used: it is damaged, cut short, or of another kind/],
+      ["next.pie", /next.pie is a program file, but it holds no text model/],
       ["letter.txt", /letter.txt is no model. Choose a .pie file, or a folder/],
     ] as const) {
       await choose(name);

@@ -33,13 +33,19 @@ export async function backendOf(name: string): Promise<Backend> {
     : (await import("#treepie/backends/wasm/index.js")).wasm;
 }
 
-/** Opens a program file on a device; a graph without a program for it is compiled here. */
+/** Opens a program file's decoding on a device; a graph without a program for it is compiled here. */
 export async function openSession(
   from: string | Blob | ByteSource,
   device: Device,
   onProgress?: (got: number, size: number) => void,
 ): Promise<Session> {
   const codegen = (await backendOf(device.name)).codegen();
-  return Session.open(from, { device, compile: compileMethod(codegen), host: hostFunctions, ...(onProgress && { onProgress }) });
+  return Session.open(from, {
+    device,
+    compile: compileMethod(codegen),
+    host: hostFunctions,
+    methods: ["decode"],
+    ...(onProgress && { onProgress }),
+  });
 }
 export { openDevice };

@@ -1,6 +1,7 @@
 /** Models that are loaded: program files of byte language models, and folders of language models. Both write text. */
 
 import { compile } from "#treepie/compile/index.js";
+import { ArgumentError } from "#treepie/core/errors.js";
 import { closeDevices, llm, registerBackend } from "#treepie/page.js";
 import { blobFolder, continueBytes, type Device, type Session, StepTimes, timed } from "#treepie/runtime/page.js";
 import { backendOf, openDevice, openSession } from "./devices.js";
@@ -15,9 +16,14 @@ export interface Model {
 }
 type Told = (done: number, total: number) => void;
 
-/** Tokens before kernels are measured, and while they are. */
-const [warm, measured] = [16, 64];
-function kernelTimes(times: StepTimes, tokens: number): readonly KernelTime[] {
+/** Times of the kernels of `write`, which makes tokens: after some that warm up, as many as two seconds have room for. */
+async function measureKernels(times: StepTimes, write: (tokens: number) => Promise<unknown>): Promise<readonly KernelTime[]> {
+  await write(4);
+  const begun = performance.now();
+  await write(4);
+  const tokens = Math.round(Math.min(64, Math.max(4, (4 * 2000) / (performance.now() - begun))));
+  times.clear();
+  await write(tokens);
   return times.steps.map((s) => ({
     label: s.label,
     microseconds: (1000 * s.milliseconds) / tokens,
@@ -34,6 +40,7 @@ export async function openProgram(from: string | Blob, name: string, deviceName:
     checkKind(session, name);
   } catch (error) {
     await device.close();
+    if (error instanceof ArgumentError && /has no method decode/.test(error.message)) throw noTextModel(name);
     throw error;
   }
   const parameters = [...session.pie.state.values()]
@@ -53,14 +60,12 @@ export async function openProgram(from: string | Blob, name: string, deviceName:
       const inner: Device = await openDevice(deviceName);
       try {
         const own = await openSession(from, timed(inner, times));
-        await run(own, warm);
-        times.clear();
-        await run(own, measured);
+        const found = await measureKernels(times, (tokens) => run(own, tokens));
         await own.dispose();
+        return found;
       } finally {
         await inner.close();
       }
-      return kernelTimes(times, measured);
     },
     async close() {
       await session.dispose();
@@ -75,8 +80,10 @@ function checkKind(session: Session, name: string): void {
     throw new PageError(
       `${name} is a language model without its tokenizer. Choose the folder of the model instead, with config.json, tokenizer.json and model.safetensors.`,
     );
-  throw new PageError(`${name} is a program file, but it holds no text model, which is what this page runs.`);
+  throw noTextModel(name);
 }
+const noTextModel = (name: string): PageError =>
+  new PageError(`${name} is a program file, but it holds no text model, which is what this page runs.`);
 
 /** Files that belong together: a program file, or the files of a model's folder. */
 export async function openFiles(files: readonly File[], device: string, told: Told): Promise<Model> {
@@ -143,10 +150,7 @@ async function openFolderModel(files: readonly File[], device: string, told: Tol
         const write = async (tokens: number): Promise<void> => {
           for await (const _ of own.generateTokens([0], { maxTokens: tokens, stopTokens: [] }));
         };
-        await write(warm);
-        times.clear();
-        await write(measured);
-        return kernelTimes(times, measured);
+        return await measureKernels(times, write);
       } finally {
         await closeDevices();
         model = await load(device);
