@@ -35,23 +35,20 @@ async function tokensOf(m: LanguageModel, prompt: readonly number[], options: Ge
 }
 
 const trained = stories();
-const noGpu = await withoutWebGpu();
+const noGpu =
+  (await withoutWebGpu()) ??
+  (process.env["TREEPIE_FULL"]
+    ? undefined
+    : "it takes a software driver half a minute; TREEPIE_FULL=1 runs it, and test/webgpu another generator");
 if (noGpu) console.error(`the published text on webgpu skipped: ${noGpu}`);
 /** Where a device is not there, the reason is printed. */
-const devices = ["js", "wasm", ...(hasCompiler() ? ["c"] : [])];
-/** Tokens of the published text: a software driver takes half a second for each. */
-const published: readonly (readonly [device: string, tokens: number])[] = [
-  ...devices.map((d) => [d, 200] as const),
-  ...(noGpu ? [] : [["webgpu", process.env["TREEPIE_FULL"] ? 200 : 12] as const]),
-];
+const devices = ["js", "wasm", ...(hasCompiler() ? ["c"] : []), ...(noGpu ? [] : ["webgpu"])];
 describe.skipIf(!trained)("stories260K, a trained Llama", () => {
-  test.each(published)("gives its published text on %s", { timeout: 300_000 }, async (device, tokens) => {
+  test.each(devices)("gives its published text on %s", { timeout: 300_000 }, async (device) => {
     const m = await loadModel(trained!, { device, maxLength: 256 });
     let text = "";
-    for await (const piece of m.generate("", { maxTokens: tokens })) text += piece;
-    const whole = readFileSync(join(trained!, "expected_greedy.txt"), "utf8");
-    expect(text).toBe(tokens === 200 ? whole : whole.slice(0, text.length));
-    expect(text.length).toBeGreaterThan(tokens);
+    for await (const piece of m.generate("", { maxTokens: 200 })) text += piece;
+    expect(text).toBe(readFileSync(join(trained!, "expected_greedy.txt"), "utf8"));
   });
   test("has transformers' logits; in bf16 they stay near", async () => {
     const golden = openSafetensors(new Uint8Array(readFileSync(join(import.meta.dirname, "../golden/models/stories260K.safetensors"))));
