@@ -72,10 +72,10 @@ function collector(): (() => void) | null {
 }
 
 const slack = 1 << 20;
-/** Bytes that a device may hold before anything is collected: running the collector takes longer than a small program. */
+/** Bytes that a device may always hold before anything is collected: running the collector takes longer than a program of this size. */
 const unlooked = 1 << 27;
 const limits = new WeakMap<Engine, { bytes: number; blocks: number }>();
-/** Collects when the device holds twice what it held after the last time. */
+/** Collects when the device holds half as much again as it held after the last time. */
 export function collectIfNeeded(engine: Engine): void {
   const device = engine.device!;
   let limit = limits.get(engine);
@@ -83,7 +83,7 @@ export function collectIfNeeded(engine: Engine): void {
   if (device.counters.bytes <= limit.bytes && blocks.size <= limit.blocks) return;
   collect();
   if (device.counters.bytes > limit.bytes) collect();
-  limit.bytes = device.counters.bytes * 1.5 + slack;
+  limit.bytes = Math.max(unlooked, device.counters.bytes * 1.5 + slack);
   limit.blocks = blocks.size * 2 + 32768;
 }
 /** Runs the collector now and frees what it finds. */

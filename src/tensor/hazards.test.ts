@@ -166,7 +166,7 @@ describe("loops that never dispose", () => {
     expect((await values(x))[0]).toBeCloseTo(0.9999 ** 20_000, 3);
   }, 60_000);
   test("awaited small steps: device bytes stay", async () => {
-    const n = process.env["TREEPIE_FULL"] ? 100_000 : 30_000;
+    const n = 100_000;
     let w = ones([256]);
     let early = 0;
     let late = 0;
