@@ -4,7 +4,7 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 
-/** Entries by the name of their bundle; all lie in one folder, since places of other files are told from there. */
+/** Entries, and scripts of processes, by the name of their bundle; all lie in one folder, since places of other files are told from there. */
 const entries = {
   index: "index",
   runtime: "runtime/index",
@@ -13,6 +13,7 @@ const entries = {
   data: "data/index",
   cli: "cli/index",
   "generate-main": "cli/generate-main",
+  "compile-process": "backends/cuda/compile-process",
 };
 
 /** Writes DIST/node/, and makes the command line start from there. */

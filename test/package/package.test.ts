@@ -1,5 +1,5 @@
 /** The package as `npm pack` makes it, in an empty TypeScript project. */
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, fork, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -111,6 +111,20 @@ test("Node loads few files, which hold what the modules hold and share it", asyn
   expect(files.filter((u) => !u.includes("/dist/node/"))).toEqual([]);
   expect(files.length).toBeGreaterThan(1);
   expect(files.length).toBeLessThanOrEqual(40);
+});
+
+test("the process that compiles for CUDA lies beside the joined files, and answers", async () => {
+  const child = fork(join(app, "node_modules/treepie/dist/node/compile-process.js"), [], { serialization: "advanced", execArgv: [] });
+  try {
+    const answer = await new Promise((resolve, reject) => {
+      child.once("message", resolve);
+      child.once("exit", (code) => reject(new Error(`it ended with ${code}`)));
+      child.send({ id: 7, path: join(app, "no-such-compiler.so"), source: "", flags: [] });
+    });
+    expect(answer).toMatchObject({ id: 7, message: expect.stringContaining("load shared library") });
+  } finally {
+    child.kill("SIGKILL");
+  }
 });
 
 test("importing it loads no native code", async () => {
