@@ -1,6 +1,7 @@
 /** Headless Chromium, where there is one. */
 import { accessSync, constants } from "node:fs";
-import { type Browser, chromium } from "playwright-core";
+import { type Browser, chromium, type Page } from "playwright-core";
+import type { Tests } from "./page/main.js";
 
 const path = process.env["TREEPIE_CHROMIUM"] ?? "/usr/bin/chromium";
 
@@ -30,4 +31,16 @@ export function startChromium(options: { readonly webgpu?: boolean } = {}): Prom
       "--js-flags=--expose-gc",
     ],
   });
+}
+
+/** Runs one of the tests that a page holds, there. */
+export function inPage<K extends keyof Tests>(
+  page: Page,
+  name: K,
+  argument: Parameters<Tests[K]>[0],
+): Promise<Awaited<ReturnType<Tests[K]>>> {
+  return page.evaluate(([n, a]) => (globalThis as unknown as { tests: Record<string, (a: unknown) => never> }).tests[n]!(a), [
+    name,
+    argument,
+  ] as const);
 }

@@ -7,7 +7,7 @@ import { wasm } from "../../src/backends/wasm/index.js";
 import { stories } from "../models/folder.js";
 import { useDevice } from "../support/devices.js";
 import { bundled } from "./bundle.js";
-import { startChromium, withoutChromium } from "./chromium.js";
+import { inPage, startChromium, withoutChromium } from "./chromium.js";
 import { llamaFile, nextFile } from "./files.js";
 import type { Tests } from "./page/main.js";
 import { type Server, serve } from "./serve.js";
@@ -60,11 +60,7 @@ describe.skipIf(why).each([
     await server?.close();
   });
   /** Runs one of the page's tests there. */
-  const here = <K extends keyof Tests>(name: K, argument: Parameters<Tests[K]>[0]): Promise<Awaited<ReturnType<Tests[K]>>> =>
-    page.evaluate(([n, a]) => (globalThis as unknown as { tests: Record<string, (a: unknown) => never> }).tests[n]!(a), [
-      name,
-      argument,
-    ] as const);
+  const here = <K extends keyof Tests>(name: K, argument: Parameters<Tests[K]>[0]) => inPage(page, name, argument);
   /** Runs one of them in a Web Worker of the page. */
   const inWorker = <K extends keyof Tests>(name: K, argument: Parameters<Tests[K]>[0]): Promise<Awaited<ReturnType<Tests[K]>>> =>
     page.evaluate(

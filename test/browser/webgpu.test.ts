@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { webgpu } from "../../src/backends/webgpu/index.js";
 import { useDevice } from "../support/devices.js";
 import { bundled } from "./bundle.js";
-import { startChromium, withoutChromium } from "./chromium.js";
+import { inPage, startChromium, withoutChromium } from "./chromium.js";
 import { llamaFile, nextFile } from "./files.js";
 import type { Tests } from "./page/main.js";
 import { type Server, serve } from "./serve.js";
@@ -45,11 +45,7 @@ afterAll(async () => {
   await server?.close();
 });
 
-const here = <K extends keyof Tests>(name: K, argument: Parameters<Tests[K]>[0]): Promise<Awaited<ReturnType<Tests[K]>>> =>
-  page.evaluate(([n, a]) => (globalThis as unknown as { tests: Record<string, (a: unknown) => never> }).tests[n]!(a), [
-    name,
-    argument,
-  ] as const);
+const here = <K extends keyof Tests>(name: K, argument: Parameters<Tests[K]>[0]) => inPage(page, name, argument);
 
 describe.skipIf(why)(`webgpu in a page ${why ?? ""}`, () => {
   test("conformance", async () => {
