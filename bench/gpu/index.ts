@@ -2,6 +2,7 @@
 
 import { closePeers as closeModelPeers } from "../cpu/contest.js";
 import { type Case, row } from "../row.js";
+import { claimCases } from "./claims.js";
 import { hostPerStep } from "./host.js";
 import { matmulCases } from "./matmul.js";
 import { modelCases } from "./models.js";
@@ -17,7 +18,7 @@ const machine: Case = {
   },
 };
 
-export const cases: readonly Case[] = [machine, ...rowCases, ...matmulCases, hostPerStep, ...modelCases];
+export const cases: readonly Case[] = [machine, ...rowCases, ...matmulCases, hostPerStep, ...modelCases, ...claimCases];
 /** Ends the device and the peer. */
 export async function close(): Promise<void> {
   await closePeers();

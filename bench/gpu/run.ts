@@ -17,11 +17,18 @@ export interface Bench {
   readonly copy: number;
 }
 
+/** An input that `noise` makes, times `scale`. */
+export interface Drawn {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly scale?: number;
+}
+
 /** A GPU that graphs are timed on, opened once. */
 export interface Ground {
   bench(): Promise<Bench>;
   /** Compiles `f` for inputs of the shapes, and makes them. */
-  load(f: (...x: Node[]) => Node, inputs: readonly { shape: readonly number[]; dtype: DType }[]): Promise<Timed>;
+  load(f: (...x: Node[]) => Node | readonly Node[], inputs: readonly Drawn[]): Promise<Timed>;
   close(): Promise<void>;
 }
 /** How a ground is measured. */
@@ -79,29 +86,31 @@ export async function timed(run: (calls: number) => Promise<void>, calls: number
 }
 
 /** Random-looking values in [-2, 2), made on the device from positions. */
-export const noise = (shape: readonly number[], dtype: DType, seed: number): Node => {
+export const noise = ({ shape, dtype, scale = 1 }: Drawn, seed: number): Node => {
   const n = shape.reduce((a, b) => a * b, 1);
   const at = o.cast(o.remainder(o.iota(n, "i64"), 16_769_023), "f32");
-  const x = o.sub(o.mul(o.frac(o.mul(o.add(at, seed * 7919), 0.618033988)), 4), 2);
+  const x = o.sub(o.mul(o.frac(o.mul(o.add(at, seed * 7919), 0.618033988)), 4 * scale), 2 * scale);
   return o.reshape(o.cast(x, dtype), shape);
 };
 
-/** A graph of one output, ready to run on inputs that `noise` made. */
+/** A graph, ready to run on inputs that `noise` made. */
 export interface Timed {
   /** Seconds of a run. */
   time(calls: number): Promise<number>;
-  /** `count` elements of an input, or of the output (-1), from a position on. */
+  /** `count` elements of an input, or of an output (-1 is the first, -2 the second), from a position on. */
   values(which: number, at: number, count: number): Promise<ArrayLike<number>>;
   /** Kernels of a run. */
   readonly kernels: number;
+  readonly inputs: readonly Allocation[];
   close(): void;
 }
 
-async function loadOn({ device, codegen }: Bench, f: (...x: Node[]) => Node, inputs: Parameters<Ground["load"]>[1]): Promise<Timed> {
+type Load = Parameters<Ground["load"]>;
+async function loadOn({ device, codegen }: Bench, f: Load[0], inputs: Load[1]): Promise<Timed> {
   const size = (x: { shape: readonly number[]; dtype: DType }): number => x.shape.reduce((a, b) => a * b, 1) * bytesOf(x.dtype);
   const placed: Allocation[] = [];
   for (const [i, x] of inputs.entries()) {
-    const p = compile({ inputs: [], state: [], outputs: [noise(x.shape, x.dtype, i + 1)], updates: [] }, codegen, { name: "noise" });
+    const p = compile({ inputs: [], state: [], outputs: [noise(x, i + 1)], updates: [] }, codegen, { name: "noise" });
     const loaded = await device.load(p);
     const a = device.alloc(size(x));
     await device.submit(loaded, { buffers: p.buffers.map((b) => (b.role === "output" ? a : undefined)), dims: [] });
@@ -109,18 +118,22 @@ async function loadOn({ device, codegen }: Bench, f: (...x: Node[]) => Node, inp
     placed.push(a);
   }
   const leaves = inputs.map((x, i) => o.input(x, `x${i}`));
-  const root = f(...leaves);
-  const program = compile({ inputs: leaves, state: [], outputs: [root], updates: [] }, codegen, { name: "row" });
+  const results = f(...leaves);
+  const roots = "op" in results ? [results] : results;
+  const program = compile({ inputs: leaves, state: [], outputs: [...roots], updates: [] }, codegen, { name: "row" });
   const loaded = await device.load(program);
-  const out = device.alloc(size({ shape: root.type.shape as readonly number[], dtype: root.type.dtype }));
+  const outs = roots.map((r) => device.alloc(size({ shape: r.type.shape as readonly number[], dtype: r.type.dtype })));
   const buffers: (Allocation | undefined)[] = program.buffers.map(() => undefined);
   program.inputs.forEach((port, i) => {
     buffers[port.buffer] = placed[i];
   });
-  buffers[program.outputs[0]!.buffer] = out;
+  program.outputs.forEach((port, i) => {
+    buffers[port.buffer] = outs[i];
+  });
   const call = { buffers, dims: [] };
   return {
     kernels: program.steps.length,
+    inputs: placed,
     time: (calls) =>
       timed(async (n) => {
         const runs: Promise<void>[] = [];
@@ -128,13 +141,16 @@ async function loadOn({ device, codegen }: Bench, f: (...x: Node[]) => Node, inp
         await Promise.all(runs);
       }, calls),
     async values(which, at, count) {
-      const dtype = which < 0 ? root.type.dtype : inputs[which]!.dtype;
+      const dtype = which < 0 ? roots[-1 - which]!.type.dtype : inputs[which]!.dtype;
       const each = bytesOf(dtype);
-      return fromBytes(dtype, await device.read(which < 0 ? out : placed[which]!, at * each, count * each)) as ArrayLike<number>;
+      return fromBytes(
+        dtype,
+        await device.read(which < 0 ? outs[-1 - which]! : placed[which]!, at * each, count * each),
+      ) as ArrayLike<number>;
     },
     close() {
       loaded.unload();
-      for (const a of [...placed, out]) device.free(a);
+      for (const a of [...placed, ...outs]) device.free(a);
     },
   };
 }

@@ -1,4 +1,5 @@
 """GPT-2, BERT and Llama in plain PyTorch, for the peers of `--suite cpu`. Weights come from the same folder that we load."""
+import copy
 import json
 import os
 
@@ -96,11 +97,14 @@ class Llama(Weights):
         self.register_buffer("frequencies", ((1 - smooth) * f / factor + smooth * f).float())
 
     def join(self):
-        """The weights of q, k and v in one tensor, and those of gate and up: what an optimizing hand does."""
+        """A model of the same weights, with those of q, k and v in one tensor, and those of gate and up: what an optimizing hand does."""
+        other = copy.copy(self)
+        other.joined = {}
         for i in range(self.layers):
             p = f"model.layers.{i}."
             for keys in ([f"{p}self_attn.{n}_proj.weight" for n in "qkv"], [p + "mlp.gate_proj.weight", p + "mlp.up_proj.weight"]):
-                self.joined[keys[0]] = torch.cat([self.w(k) for k in keys])
+                other.joined[keys[0]] = torch.cat([self.w(k) for k in keys])
+        return other
 
     def norm(self, x, key):
         return F.rms_norm(x, x.shape[-1:], self.w(key + ".weight"), self.eps)
@@ -252,9 +256,8 @@ def generator(Model):
 
         def make(variant):
             caches = fresh()
-            if variant == "fused":
-                model.join()
-            f = compiled(step(model), variant)
+            own = model.join() if variant == "fused" else model
+            f = compiled(step(own), variant)
             positions = torch.arange(spec["length"])
 
             def one(token, i):

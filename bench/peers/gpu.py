@@ -35,6 +35,42 @@ def job(r):
     return (lambda x, w, b: F.layer_norm(x, [n], w, b)), [x, make(n), make(n)], 20
 
 
+def attention(r):
+    """Layers of attention as one CUDA graph, by each of PyTorch's kernels."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    kinds = {"flash": SDPBackend.FLASH_ATTENTION, "cudnn": SDPBackend.CUDNN_ATTENTION}
+    groups = r["heads"] != r["keyHeads"]
+
+    def make(heads):
+        return torch.rand(r["batch"], heads, r["time"], r["depth"], device="cuda").mul_(4).sub_(2).to(dtypes[r["dtype"]])
+
+    def variant(kind):
+        leaves = [make(r["heads"]), *(make(r["keyHeads"]) for _ in range(2 * r["layers"]))]
+        ct = make(r["heads"])
+        for x in leaves:
+            x.requires_grad_(r["backward"])
+
+        def work():
+            y = leaves[0]
+            with sdpa_kernel(kind):
+                for i in range(r["layers"]):
+                    y = F.scaled_dot_product_attention(y, leaves[1 + 2 * i], leaves[2 + 2 * i], is_causal=r["causal"], enable_gqa=groups)
+                return torch.autograd.grad(y, leaves, ct) if r["backward"] else y
+
+        side = torch.cuda.Stream()
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                work()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            kept = work()
+        return graph.replay, kept
+
+    return {name: lambda kind=kind: variant(kind) for name, kind in kinds.items()}
+
+
 def seconds(f, args, calls):
     for _ in range(3):
         f(*args)
@@ -54,6 +90,17 @@ print(json.dumps({"torch": torch.__version__, "gpu": torch.cuda.get_device_name(
 for line in sys.stdin:
     request = json.loads(line)
     found, failed = {}, {}
+    if request["kind"] == "attention":
+        for name, make in attention(request).items():
+            try:
+                f, args = make()
+                found[name] = seconds(f, [], 3 if request["time"] > 8192 else 20)
+            except Exception as error:  # a peer that fails is reported
+                failed[name] = str(error).splitlines()[0][:200]
+            f = args = None
+            torch.cuda.empty_cache()
+        print(json.dumps({"seconds": found, "failed": failed}), flush=True)
+        continue
     f, args, calls = job(request)
     variants = [("eager", f)]
     if not request["kind"].startswith("matmul") and not os.environ.get("BENCH_NO_COMPILE"):

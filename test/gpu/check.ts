@@ -3,7 +3,7 @@
  * `npx esbuild test/gpu/check.ts --bundle --platform=node --format=esm --external:koffi --outfile=check.mjs`, then
  * `node check.mjs conformance 12` there: the suite, shared out over 12 processes (the compiler works for one at a time).
  * `node check.mjs fuzz 12 1000` is the graph fuzzer, `node check.mjs products 12` and `attention 12` what matrix units compute,
- * `decode 8` tokens through small models. `TREEPIE_CHECK=webgpu` checks the webgpu backend instead of cuda (`--external:webgpu`).
+ * `decode 8` tokens through small models. `TREEPIE_SAMPLE=8` takes every eighth case. `TREEPIE_CHECK=webgpu` checks the webgpu backend instead of cuda (`--external:webgpu`).
  */
 import { spawn } from "node:child_process";
 import { cuda } from "../../src/backends/cuda/index.js";
@@ -43,7 +43,8 @@ async function share(what: string, index: number, count: number, total: number):
         ? { cases: Array.from({ length: total }, (_, i) => buildCase(randomRecipe(i))), failed: [] }
         : allCases({ derivatives: ["f32"], ...(process.env["TREEPIE_OPS"] && { ops: process.env["TREEPIE_OPS"].split(",") }) });
   const block = what in own ? 1 : 20;
-  const mine = cases.filter((_, i) => Math.floor(i / block) % count === index);
+  const sample = Number(process.env["TREEPIE_SAMPLE"] ?? 1);
+  const mine = cases.filter((_, i) => i % sample === 0).filter((_, i) => Math.floor(i / block) % count === index);
   const device = await backend.open();
   const codegen = backend.codegen();
   const { results, broken } = await runAll(mine, codegen, device, 100);
