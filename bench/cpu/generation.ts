@@ -1,5 +1,5 @@
 /** Rows of prefill and decoding: what `generateTokens` runs, with logits to compare. */
-import { compile, evaluate, llm, models, noGrad, type Tensor, tensor } from "#treepie";
+import { compile, evaluate, float32MatmulPrecision, llm, models, noGrad, setFloat32MatmulPrecision, type Tensor, tensor } from "#treepie";
 import type { Case } from "../row.js";
 import { type Checkpoint, checkpointFolder, countWeights, gpt2, llama1b } from "./checkpoint.js";
 import { contest, type Runner, type ScriptPeer, type Site, type Variant } from "./contest.js";
@@ -58,12 +58,12 @@ const bytesOf = (dtype: DType): number => (dtype === "f32" ? 4 : 2);
 /** Bytes of weights that one token reads: the layers, and the embedding, which is the head. */
 const weightBytes = (s: Shape, dtype: DType): number => (s.inner + s.vocabulary * s.width) * bytesOf(dtype);
 
-/** Our programs for one model. */
+/** Our programs for one model; `tf32`: f32 products of a prompt may round their operands. */
 async function programs(
   folder: string,
   dtype: DType,
   length: number,
-  symbolic: boolean,
+  { symbolic, tf32 }: { readonly symbolic: boolean; readonly tf32: boolean },
 ): Promise<{
   readonly prefill: (tokens: Tensor) => readonly Tensor[];
   readonly decode: (token: Tensor, position: number) => readonly Tensor[];
@@ -78,7 +78,15 @@ async function programs(
   );
   const decode = compile((token: Tensor, position: Tensor) => results(model.decode(token, position, cache)));
   return {
-    prefill: (tokens) => noGrad(() => prefill(tokens)),
+    prefill: (tokens) => {
+      const before = float32MatmulPrecision();
+      setFloat32MatmulPrecision(tf32 ? "high" : "highest");
+      try {
+        return noGrad(() => prefill(tokens));
+      } finally {
+        setFloat32MatmulPrecision(before);
+      }
+    },
     decode: (token, position) => noGrad(() => decode(token, tensor(position, { dtype: "i64" }))),
   };
 }
@@ -106,7 +114,7 @@ export function decodeCase(g: Generation): Case {
     },
     variants: g.variants ?? ["eager", "compile", "freeze"],
     async ours([tokens, given]): Promise<Runner> {
-      const { prefill, decode } = await programs(checkpointFolder(c), dtype, length, !site);
+      const { prefill, decode } = await programs(checkpointFolder(c), dtype, length, { symbolic: !site, tf32: false });
       const forced = [...valuesOf(given!)];
       return {
         async values() {
@@ -137,12 +145,13 @@ export function decodeCase(g: Generation): Case {
 export function prefillCase(g: Generation): Case {
   const { name, kind, checkpoint: c, shape: s, dtype, prompt, site } = g;
   const length = g.length ?? defaultLength;
+  const tf32 = dtype === "f32" && site?.backend === "cuda";
   const operations = 2 * prompt * s.inner + 2 * s.vocabulary * s.width + 2 * prompt * prompt * s.width * s.layers;
   return contest({
     name,
     ...(site && { site }),
     ...(g.milliseconds && { milliseconds: true }),
-    metric: `prompt of ${prompt} tokens, ${dtype} weights`,
+    metric: `prompt of ${prompt} tokens, ${dtype} weights${tf32 ? ", tf32 products" : ""}`,
     unit: g.milliseconds ? "ms" : "tokens/s",
     work: prompt,
     limit: (m) => {
@@ -150,7 +159,7 @@ export function prefillCase(g: Generation): Case {
       return g.milliseconds ? least * 1000 : prompt / least;
     },
     limitNote: "products at the peak rate, or weights read once",
-    tolerance: dtype === "f32" ? 1e-3 : 0.05,
+    tolerance: tf32 ? 5e-3 : dtype === "f32" ? 1e-3 : 0.05,
     job: {
       kind,
       get spec() {
@@ -161,7 +170,7 @@ export function prefillCase(g: Generation): Case {
     variants: g.variants ?? ["eager", "compile", "freeze"],
     ...(g.scripts && { scripts: g.scripts }),
     async ours([tokens]): Promise<Runner> {
-      const { prefill } = await programs(checkpointFolder(c), dtype, length, !site);
+      const { prefill } = await programs(checkpointFolder(c), dtype, length, { symbolic: !site, tf32 });
       const given = tensorOf(tokens!).reshape([1, prompt]);
       await evaluate(given);
       const once = async (): Promise<Tensor> => {

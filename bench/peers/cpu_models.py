@@ -294,6 +294,8 @@ def generator(Model):
         positions = torch.arange(prompt.shape[1])
 
         def make(variant):
+            if torch.get_default_device().type == "cuda":
+                torch.set_float32_matmul_precision("high")
             caches = fresh()
 
             def whole(tokens, positions, caches):

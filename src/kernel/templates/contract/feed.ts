@@ -66,22 +66,24 @@ export function feedOf(x: Contract, role: Role): Feed {
     return x.operands[role].flatMap((o) => [...loadsOf(x.operand(o, i, k, into)).values()]);
   };
   const [i, k] = [variable("i", 0, 1 << 20), variable("k", 0, 1 << 20)];
+  // Everything that is read for neighbours lies side by side, and begins where an access may begin: also where an axis is several of memory's.
+  const fits = (minor: Feed["minor"], wide: number): boolean => {
+    if (!divides(wide, minor === "k" ? total.k : total[across(role)])) return false;
+    const first = mul(variable("piece", 0, 1 << 18), wide);
+    const place = (n: number): readonly Load[] => (minor === "k" ? loads(i, add(first, n)) : loads(add(first, n), k));
+    const [start, next] = [place(0), place(1)];
+    const by = start.map((l, j) => (next[j]?.buffer === l.buffer ? sub(next[j].index, l.index) : undefined));
+    const begins = (l: Load, j: number): boolean =>
+      by[j] === 0 || (by[j] === 1 && divides(wide, l.index) && wide * bytesOf(dtypeOf(x, l.buffer)) <= 16);
+    const follow = (n: number): boolean => place(n).every((l, j) => sub(l.index, start[j]!.index) === mul(by[j]!, n));
+    return start.every(begins) && Array.from({ length: wide - 2 }, (_, n) => n + 2).every(follow);
+  };
+  const widest = (minor: Feed["minor"]): number => [8, 4, 2].find((wide) => fits(minor, wide)) ?? 1;
   const found = loads(i, k);
   const side = (n: string): boolean => found.some((l) => stride(l.index, n) === 1);
-  const minor = side("i") && !side("k") ? "across" : "k";
-  const size = minor === "k" ? total.k : total[across(role)];
-  // Everything that is read for neighbours lies side by side, and begins where an access may begin.
-  const fits = (wide: number): boolean => {
-    const first = mul(variable("piece", 0, 1 << 18), wide);
-    return (
-      divides(wide, size) &&
-      (minor === "k" ? loads(i, first) : loads(first, k)).every((l) => {
-        const by = stride(l.index, "piece");
-        return by === 0 || (by === wide && divides(wide, l.index) && wide * bytesOf(dtypeOf(x, l.buffer)) <= 16);
-      })
-    );
-  };
-  const wide = [8, 4, 2].find(fits) ?? 1;
+  const known = side("k") ? "k" : side("i") ? "across" : undefined;
+  const minor = known ?? (widest("across") > widest("k") ? "across" : "k");
+  const wide = widest(minor);
   const { dtype } = x.t[role]!;
   const plain = !x.unit!.rounds && x.operands[role].every((o) => x.isPlain(o) && o.node.type.dtype === dtype);
   return { minor, wide, copied: plain && wide * bytesOf(dtype) === 16 };

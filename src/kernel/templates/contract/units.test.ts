@@ -5,7 +5,7 @@ import { cudaTarget } from "../../../backends/cuda/target.js";
 import type { DType } from "../../../core/dtype.js";
 import { type Dim, variable } from "../../../core/expr.js";
 import type { Node } from "../../../ir/node.js";
-import { add, cast, dot, gelu, input, mul, permute, relu } from "../../../ops/index.js";
+import { add, cast, dot, gelu, input, mul, permute, relu, reshape } from "../../../ops/index.js";
 import { setFloat32MatmulPrecision } from "../../../ops/precision.js";
 import type { Stmt } from "../../kernel.js";
 import { verifyKernel } from "../../verify.js";
@@ -103,4 +103,24 @@ test("computed operands, bias, activation and residual in one kernel", () => {
   const [x, w, bias, rest] = [leaf(20, 48), leaf(40, 48), leaf(40), leaf(20, 40)];
   const y = add(dot(relu(x), permute(w, [1, 0])), bias);
   check([{ name: "fused", inputs: [x, w, bias, rest], outputs: [add(gelu(y), rest), mul(y, y)] }]);
+}, 120_000);
+/** Elements that background copies move at once. */
+const copied = (body: readonly Stmt[]): readonly number[] =>
+  body.flatMap((s) =>
+    s.kind === "copy" ? [s.count] : [...("body" in s ? copied(s.body) : []), ...("else" in s && s.else ? copied(s.else) : [])],
+  );
+test("heads that lie apart are copied in whole pieces, from the left and from the right, along k and across it", () => {
+  const heads = (): Node => input({ shape: [2, 3, 20, 16], dtype: "bf16" });
+  const rows = (x: Node): Node => reshape(permute(x, [0, 2, 1, 3]), [40, 48]);
+  const [x, w, g] = [heads(), input({ shape: [48, 24], dtype: "bf16" }), input({ shape: [40, 24], dtype: "bf16" })];
+  const cases: Case[] = [
+    { name: "along k", inputs: [x, w], outputs: [dot(rows(x), w)] },
+    { name: "across k", inputs: [x, g], outputs: [dot(permute(rows(x), [1, 0]), g)] },
+    { name: "right", inputs: [x, g], outputs: [dot(permute(g, [1, 0]), rows(x))] },
+  ];
+  for (const c of cases) {
+    const [kernel] = lowerCase(c, [contractTemplate], small).groups.flatMap((l) => (l.group.kind === "claimed" ? l.kernels : []));
+    expect(new Set(copied(kernel!.body)), c.name).toEqual(new Set([8]));
+  }
+  check(cases);
 }, 120_000);
