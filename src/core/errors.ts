@@ -28,6 +28,13 @@ export class TraceError extends TreepieError {}
 /** A fault of the framework itself: a pass or a lowering broke an invariant. */
 export class InternalError extends TreepieError {}
 /** A native compiler or a device refused generated code. */
-export class CompileError extends TreepieError {}
+export class CompileError extends TreepieError {
+  /** The kernel that was refused, where that is known. */
+  readonly kernel: string | undefined;
+  constructor(message: string, options: ErrorOptions & { readonly kernel?: string | undefined } = {}) {
+    super(message, options);
+    this.kernel = options.kernel;
+  }
+}
 /** A device failed or was lost while it ran. */
 export class DeviceError extends TreepieError {}

@@ -1,6 +1,7 @@
 /** From CUDA texts to machine code: the disk cache first, then the compiler. */
 import { cacheFor, sha256 } from "../../runtime/cache.js";
 import type { Program } from "../../runtime/program.js";
+import { refused } from "../../runtime/refused.js";
 import { splitUnits, type Unit } from "../../runtime/units.js";
 import { Compilers } from "./compilers.js";
 import { type Nvrtc, nvrtc } from "./nvrtc.js";
@@ -84,7 +85,9 @@ export async function build(
   const codes = p.missing.map(({ key }) => running.get(key)!);
   for (const [i, { key }] of p.missing.entries()) {
     signal?.throwIfAborted();
-    const code = await codes[i]!;
+    const code = await codes[i]!.catch((error: unknown) => {
+      throw refused(error, program);
+    });
     p.found.set(key, code);
     keep(key, code);
   }
@@ -94,7 +97,11 @@ export async function build(
 export function buildSync(program: Program, flags: readonly string[], extra: readonly Unit[] = []): BuiltAll {
   const p = plan(program, flags, extra);
   for (const { key, source } of p.missing) {
-    p.found.set(key, p.compiler!.compileSync(source, flags));
+    try {
+      p.found.set(key, p.compiler!.compileSync(source, flags));
+    } catch (error) {
+      throw refused(error, program);
+    }
     keep(key, p.found.get(key)!);
   }
   return finish(p);

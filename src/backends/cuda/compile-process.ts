@@ -1,4 +1,5 @@
 /** A process that compiles: NVRTC works for one caller at a time, however many threads call it. Started by `compilers.ts`. */
+import { CompileError } from "../../core/errors.js";
 import { nvrtc } from "./nvrtc.js";
 
 /** A text to be compiled. */
@@ -12,14 +13,15 @@ export interface CompileRequest {
 /** Its machine code, or why there is none. */
 export type CompileAnswer =
   | { readonly id: number; readonly code: Uint8Array }
-  | { readonly id: number; readonly name: string; readonly message: string };
+  | { readonly id: number; readonly name: string; readonly message: string; readonly kernel: string | undefined };
 
 process.on("message", ({ id, path, source, flags }: CompileRequest) => {
   let answer: CompileAnswer;
   try {
     answer = { id, code: nvrtc(path).compileSync(source, flags) };
   } catch (error) {
-    answer = { id, name: (error as Error).name, message: (error as Error).message };
+    const { name, message } = error as Error;
+    answer = { id, name, message, kernel: error instanceof CompileError ? error.kernel : undefined };
   }
   process.send?.(answer);
 });

@@ -76,7 +76,8 @@ export class Compilers {
       this.#idle.push(child);
       this.#serve();
       if ("code" in answer) w.resolve(answer.code);
-      else w.reject(answer.name === "UnsupportedError" ? new UnsupportedError(answer.message) : new CompileError(answer.message));
+      else if (answer.name === "UnsupportedError") w.reject(new UnsupportedError(answer.message));
+      else w.reject(new CompileError(answer.message, { kernel: answer.kernel }));
     });
     child.once("exit", (code, signal) => gone(`ended with ${signal ?? code}`));
     child.once("error", (error) => gone(`failed: ${error.message}`));

@@ -112,5 +112,5 @@ function refusal(log: string, source: string): CompileError {
     ?.at(-1)
     ?.slice(0, -1);
   const where = at ? `\nin ${kernel ? `kernel ${kernel}, ` : ""}line ${at}: ${lines[at - 1]?.trim()}` : "";
-  return new CompileError(`NVRTC refused generated code:\n${log.replaceAll("\0", "").trim().slice(0, 4000)}${where}`);
+  return new CompileError(`NVRTC refused generated code:\n${log.replaceAll("\0", "").trim().slice(0, 4000)}${where}`, { kernel });
 }

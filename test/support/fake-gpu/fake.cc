@@ -144,7 +144,7 @@ api R nvrtcCompileProgram(P p, int, const char**) {
   replace(s, "asm(", "PTX(");
   for (auto& f : spellings) replace(s, f[0], std::string(f[0]) + f[1]);
   const std::string path = temporary("");
-  put(path + ".cc", "#include \"" FAKE_HEADER "\"\n" + s + wrappers(s, meets));
+  put(path + ".cc", "#include \"" FAKE_HEADER "\"\n#line 1 \"kernels.cu\"\n" + s + wrappers(s, meets));
   const int failed = system(("g++ -O1 -w -fPIC -shared -ffp-contract=off -fno-strict-aliasing -std=c++17 -o " + path + ".so " + path + ".cc 2>" + path + ".log").c_str());
   x->log = get(path + ".log");
   const std::string library = get(path + ".so");
@@ -152,7 +152,11 @@ api R nvrtcCompileProgram(P p, int, const char**) {
   if (!failed) { x->code = "FAKE" + std::string((char*)&n, 8) + library; }
   if (!getenv("FAKE_GPU_KEEP")) unlink((path + ".cc").c_str());
   for (const char* end : {".so", ".log"}) unlink((path + end).c_str());
-  replace(x->log, path + ".cc", "kernels.cu");
+  // NVRTC writes kernels.cu(7): where g++ writes kernels.cu:7:5:
+  for (size_t i = 0; (i = x->log.find("kernels.cu:", i)) != std::string::npos; i++) {
+    size_t end = x->log.find(':', i + 11);
+    if (end != std::string::npos && isdigit(x->log[i + 11])) x->log.replace(i, end - i, "kernels.cu(" + x->log.substr(i + 11, end - i - 11) + ")");
+  }
   return failed ? 6 : 0;
 }
 api R nvrtcGetProgramLogSize(P p, size_t* n) { *n = ((Program*)p)->log.size() + 1; return 0; }
