@@ -4,6 +4,7 @@ import { numel } from "../core/type.js";
 import { type Graph, roots, topo } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
 import { pick, pickOp } from "../ir/pick.js";
+import { bindings } from "../kernel/bindings.js";
 import type { Codegen, Template } from "../kernel/codegen.js";
 import { type ScalarOp, scalarOps } from "../ops/scalar.js";
 import { claimOf } from "./passes/claim.js";
@@ -144,13 +145,22 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
   const reads = new Map<Node, ReadonlySet<Node>>();
   const isAtom = (n: Node): boolean => kinds.has(n) || (n.op as unknown) === pickOp;
   const none: ReadonlySet<Node> = new Set();
+  const bound = (n: Node): number => bindings(numel(n.type.shape), n.type.dtype, target);
+  /** Bindings of values. */
+  const total = (values: ReadonlySet<Node>): number => {
+    let sum = 0;
+    for (const v of values) sum += bound(v);
+    return sum;
+  };
   for (const n of order) {
     let { below, c } = readsOf(n);
     // More buffers than a kernel may bind: the operands that read most are written first.
-    const parts = below.size > target.maxBuffers - 1 ? n.inputs.filter((x) => !isAtom(x) && !isSupplied(x)) : [];
-    for (const x of parts.sort((a, b) => reads.get(b)!.size - reads.get(a)!.size)) {
-      if (below.size <= target.maxBuffers - 1 || reads.get(x)!.size < 2) break;
-      keep(x, `${n.op.name} would read ${below.size} buffers`);
+    const isWritten = isAtom(n) || rootSet.has(n) || wanted.has(n);
+    const room = target.maxBuffers - (isWritten ? bound(n) : 1);
+    const parts = total(below) > room ? n.inputs.filter((x) => !isAtom(x) && !isSupplied(x)) : [];
+    for (const x of parts.sort((a, b) => total(reads.get(b)!) - total(reads.get(a)!))) {
+      if (total(below) <= room || reads.get(x)!.size < 2) break;
+      keep(x, `${n.op.name} would read ${total(below)} buffers`);
       ({ below, c } = readsOf(n));
     }
     if (c > cheapScalar) c = distinctCost(n);
@@ -235,8 +245,10 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
     const at = sitesOf(n);
     const size = hi(numel(n.type.shape));
     if (size === 1 && c <= cheapScalar) return undefined;
+    // No kernel could write it: it is computed where it is read.
+    if (total(below) + bound(n) > target.maxBuffers) return undefined;
     if (c > longest) return `its expression of ${c} operations is long enough`;
-    if (below.size > target.maxBuffers - 2) return `it reads ${below.size} buffers`;
+    if (total(below) > target.maxBuffers - 2) return `it reads ${total(below)} buffers`;
     const large = [...below].filter((r) => 2 * hi(numel(r.type.shape)) > size);
     const template = at.find(({ user, operand }) => {
       const { template: t } = kinds.get(user) ?? {};

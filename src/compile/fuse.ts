@@ -3,6 +3,7 @@ import { type Dim, hi, mul } from "../core/expr.js";
 import { numel, type Shape, showType } from "../core/type.js";
 import type { Graph } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
+import { bindings } from "../kernel/bindings.js";
 import type { Codegen, Target, Template } from "../kernel/codegen.js";
 import type { Group, Space } from "../kernel/group.js";
 import { type Atom, type Atoms, findAtoms } from "./atoms.js";
@@ -255,7 +256,7 @@ class Forest {
     if (a.size === b.size && !nested(a.cuts, b.cuts)) return "their axes are cut at different places";
     const crossing = this.crossing(a, b, space) ?? this.crossing(b, a, space) ?? this.overwriting(a, b) ?? this.overwriting(b, a);
     if (crossing) return crossing;
-    const buffers = this.buffersOf([...a.atoms, ...b.atoms]);
+    const buffers = this.bindingsOf([...a.atoms, ...b.atoms]);
     if (buffers > this.target.maxBuffers) return `${buffers} buffers in one kernel, of ${this.target.maxBuffers} possible`;
     if (this.reaches(a, b) || this.reaches(b, a)) return "another group stands between them";
     return space;
@@ -313,18 +314,20 @@ class Forest {
     return hi(space.rows ?? 1) < this.target.parallel && hi(space.size) / Math.max(1, hi(space.rows ?? 1)) > 1 << 17;
   }
 
-  private buffersOf(list: readonly Atom[]): number {
+  private bindingsOf(list: readonly Atom[]): number {
     const mine = new Set(list);
     const reads = new Set<Node>();
     let outputs = 0;
+    const bound = (n: Node): number => bindings(numel(n.type.shape), n.type.dtype, this.target);
     for (const a of list) {
       for (const r of a.reads.keys()) {
         const from = this.atoms.of.get(r);
         if (!from || !mine.has(from)) reads.add(r);
       }
-      for (const v of a.values) if (this.atoms.roots.has(v) || (this.atoms.readers.get(v) ?? []).some((r) => !mine.has(r))) outputs++;
+      for (const v of a.values)
+        if (this.atoms.roots.has(v) || (this.atoms.readers.get(v) ?? []).some((r) => !mine.has(r))) outputs += bound(v);
     }
-    return reads.size + outputs;
+    return [...reads].reduce((n, r) => n + bound(r), outputs);
   }
 
   /** Does `from` depend on `to` through a third draft? */

@@ -1,5 +1,5 @@
 import { bytesOf } from "../core/dtype.js";
-import { InternalError } from "../core/errors.js";
+import { InternalError, UnsupportedError } from "../core/errors.js";
 import { add, type Dim, hi, lo, mul, variables } from "../core/expr.js";
 import { numel } from "../core/type.js";
 import { writeAttrs } from "../ir/attrs.js";
@@ -63,7 +63,7 @@ export function link(
 
   const homes = [...lives.keys()];
   const held = [...lives.values(), ...scratch.map(({ slot, at }) => ({ bytes: slotBytes(slot), first: at, last: at }))];
-  const memory = planMemory(held, codegen.target.alignment);
+  const memory = planMemory(held, codegen.target.alignment, codegen.target.pieceBytes);
   const offsets = new Map<Slot, Dim>();
   for (const [i, h] of homes.entries()) offsets.set(h, memory.offsets[i]!);
   for (const [i, { slot }] of scratch.entries()) offsets.set(slot, memory.offsets[homes.length + i]!);
@@ -166,11 +166,21 @@ class KernelTable {
     const known = this.kernels.get(text);
     if (known) return known;
     const kernel = { ...k, name: this.nameOf(text) };
-    const code = this.codegen.render(kernel);
+    const code = named(group.name, () => this.codegen.render(kernel));
     this.onKernel?.(kernel, code, group);
     const made = { index: this.code.push(code) - 1, kernel };
     this.kernels.set(text, made);
     return made;
+  }
+}
+
+/** What a backend refuses names the operation. */
+function named<T>(what: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof UnsupportedError) throw new UnsupportedError(`${what}: ${error.message}`, { cause: error });
+    throw error;
   }
 }
 

@@ -1,4 +1,5 @@
 import { add, ceilDiv, type Dim, hi, max, mul, sub } from "../core/expr.js";
+import { roundUp } from "../core/numbers.js";
 import { typical } from "./order.js";
 
 /** Bytes that must not be overwritten between two steps, both included. */
@@ -19,9 +20,10 @@ export const alignment = 64;
 
 /**
  * Places lifetimes in one arena so that those that overlap in time do not overlap in bytes. Known sizes are placed largest first into
- * the lowest gap that fits; symbolic sizes share slots, in order of time, above them.
+ * the lowest gap that fits; symbolic sizes share slots, in order of time, above them. Known sizes keep clear of multiples of `piece`
+ * bytes, or begin at one where they are larger.
  */
-export function planMemory(all: readonly Lifetime[], multiple: number = alignment): MemoryPlan {
+export function planMemory(all: readonly Lifetime[], multiple: number = alignment, piece: number = Number.POSITIVE_INFINITY): MemoryPlan {
   const lifetimes = all.map((x) => ({ ...x, bytes: mul(ceilDiv(x.bytes, multiple), multiple) }));
   const offsets = new Array<Dim>(lifetimes.length).fill(0);
   const known: number[] = [];
@@ -30,27 +32,30 @@ export function planMemory(all: readonly Lifetime[], multiple: number = alignmen
     if (x.bytes === 0) return;
     (typeof x.bytes === "number" ? known : symbolic).push(i);
   });
-  const base = known.length <= 3000 ? largestFirst(lifetimes, known, offsets) : inOrderOfTime(lifetimes, known, offsets);
+  const quick = known.length > 3000 ? inOrderOfTime(lifetimes, known, offsets) : Number.POSITIVE_INFINITY;
+  const base = Number.isFinite(quick) && quick <= piece ? quick : largestFirst(lifetimes, known, offsets, piece);
   const arena = shareSlots(lifetimes, symbolic, offsets, base);
   return { offsets, arena };
 }
 
 /** Largest first, each into the lowest gap between what overlaps with it in time. */
-function largestFirst(all: readonly Lifetime[], which: readonly number[], offsets: Dim[]): number {
+function largestFirst(all: readonly Lifetime[], which: readonly number[], offsets: Dim[], piece: number): number {
   const size = (i: number): number => all[i]!.bytes as number;
   const placed: number[] = [];
   let arena = 0;
   for (const i of which.toSorted((a, b) => size(b) - size(a) || all[a]!.first - all[b]!.first)) {
     const { first, last } = all[i]!;
+    const clear = (from: number): number => (piece - (from % piece) < size(i) ? roundUp(from, piece) : from);
     let at = 0;
     let where = placed.length;
     for (let k = 0; k < placed.length; k++) {
       const p = placed[k]!;
       if (all[p]!.last < first || all[p]!.first > last) continue;
       const start = offsets[p] as number;
-      if (start - at >= size(i)) break;
+      if (start - clear(at) >= size(i)) break;
       at = Math.max(at, start + size(p));
     }
+    at = clear(at);
     offsets[i] = at;
     // Keep `placed` sorted by offset.
     let low = 0;

@@ -1,6 +1,7 @@
 /** Kernels that need nothing of each other as one: the first grid points do what the first kernel does, and so on. */
 import { bytesOf } from "../core/dtype.js";
 import { add, type Dim, hi, indexOn, sub, variable } from "../core/expr.js";
+import { bindingsOf } from "./bindings.js";
 import type { Target } from "./codegen.js";
 import { below, indexValue, type Kernel, type Stmt } from "./kernel.js";
 import { eachStmt, finishKernel, renamed, substituteStmts } from "./walk.js";
@@ -16,8 +17,8 @@ export function canStandBeside(kernels: readonly Kernel[], target: Target): bool
   const shared = kernels
     .flatMap((k) => k.buffers.filter((b) => b.space === "shared"))
     .reduce((s, b) => s + hi(b.size) * bytesOf(b.dtype), 0);
-  const buffers = kernels.reduce((n, k) => n + k.buffers.filter((b) => b.space === "global").length, 0);
-  return shared <= sharedBytes && buffers <= target.maxBuffers && kernels.every((k) => k.threads === threads && isPlain(k));
+  const bound = kernels.reduce((n, k) => n + bindingsOf(k, target), 0);
+  return shared <= sharedBytes && bound <= target.maxBuffers && kernels.every((k) => k.threads === threads && isPlain(k));
 }
 /** Matrix units and tiles in the background want a kernel's registers and shared memory for themselves. */
 function isPlain(k: Kernel): boolean {

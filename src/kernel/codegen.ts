@@ -66,13 +66,15 @@ export interface Target {
   readonly units: readonly MatrixUnit[];
   /** Dtypes of which one instruction multiplies and sums neighbours, a word at a time (`dot2`, `dot4`). */
   readonly dots?: ReadonlySet<DType>;
-  /** Global buffers that one kernel may bind, and whether one of them may be bound twice. */
+  /** Bindings of global buffers in one kernel, and whether a buffer may be bound twice. */
   readonly maxBuffers: number;
   readonly aliasing: boolean;
   /** Most grid points of a launch. */
   readonly maxGrid: number;
-  /** Largest single buffer binding in bytes. */
+  /** Bytes of the largest binding: larger buffers take several (`kernel/bindings.ts`). */
   readonly maxBinding: number;
+  /** Temporaries cross no multiple of this many bytes that they could keep clear of; absent where memory lies in one piece. */
+  readonly pieceBytes?: number;
   /** Bytes that the place of every temporary is a multiple of; absent where 64 will do. */
   readonly alignment?: number;
   /** A buffer is read in whole vectors only where every store to it writes whole vectors. */

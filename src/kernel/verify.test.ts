@@ -100,7 +100,7 @@ describe("a kernel is refused", () => {
   test("what the target cannot hold", () => {
     const t = webgpuTarget();
     const many = Array.from({ length: 9 }, (_, j): Buffer => ({ ...x, name: `b${j}z` }));
-    expect(() => verifyKernel({ ...kernel([]), buffers: many }, t)).toThrow(/9 buffers, and the target binds 8/);
+    expect(() => verifyKernel({ ...kernel([]), buffers: many }, t)).toThrow(/9 bindings of buffers, and the target has 8/);
     expect(() => verifyKernel({ ...kernel([]), buffers: [{ ...r, name: "s", space: "shared", size: 5000 }] }, t)).toThrow(
       /20000 bytes of shared memory/,
     );

@@ -22,6 +22,7 @@ import {
   variable,
 } from "../core/expr.js";
 import { scalarOps } from "../ops/scalar.js";
+import { bindingsOf } from "./bindings.js";
 import type { Target } from "./codegen.js";
 import { type Axis, type Buffer, type Kernel, perWord, type Ref, type Stmt, type Test, type Value } from "./kernel.js";
 import { showValue } from "./show.js";
@@ -78,9 +79,9 @@ function positive(size: Dim): Fact[] {
 const factorOf = (atom: Atom): Dim => (atom.kind === "var" ? variable(atom.name, atom.min, atom.max) : 1);
 
 function checkTarget(k: Kernel, t: Target, problems: string[]): void {
-  const global = k.buffers.filter((b) => b.space === "global");
+  const bound = bindingsOf(k, t);
   if (k.threads > t.threads) problems.push(`${k.threads} threads, and the target has ${t.threads}`);
-  if (global.length > t.maxBuffers) problems.push(`${global.length} buffers, and the target binds ${t.maxBuffers}`);
+  if (bound > t.maxBuffers) problems.push(`${bound} bindings of buffers, and the target has ${t.maxBuffers}`);
   if (lo(k.grid) > t.maxGrid) problems.push(`${show(k.grid)} grid points, and the target launches ${t.maxGrid}`);
   const shared = k.buffers.filter((b) => b.space === "shared").reduce((s, b) => s + hi(b.size) * bytesOf(b.dtype), 0);
   if (!(shared <= t.sharedBytes)) problems.push(`${shared} bytes of shared memory, and the target has ${t.sharedBytes}`);

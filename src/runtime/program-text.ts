@@ -41,6 +41,7 @@ export function writeProgram(p: Program, store: StoreBlob): Json {
       threads: k.threads,
       sharedBytes: writeDimText(k.sharedBytes),
       writes: k.writes.map(Number),
+      ...(k.chunks && { chunks: k.chunks }),
       ...(k.tiles && { tiles: k.tiles }),
     })),
     steps: p.steps.map((s): Json => {
@@ -161,6 +162,7 @@ export function readProgram(json: unknown, load: LoadBlob, what: string): Progra
         threads: index(k["threads"], label),
         sharedBytes: dim(k["sharedBytes"], label),
         writes: list(k["writes"], label, (w) => asInteger(w, `${label} of ${what}`, 0, 1) === 1),
+        ...(k["chunks"] !== undefined && { chunks: readChunks(k["chunks"], `${label} of ${what}`) }),
         ...(k["tiles"] !== undefined && { tiles: list(k["tiles"], label, (t) => readTile(t, `${label} of ${what}`)) }),
       };
     }),
@@ -211,6 +213,10 @@ function readTile(x: unknown, what: string): Tile {
   const t = asObject(x, what);
   const [rows, columns] = asArray(t["box"], what, 2).map((n) => asInteger(n, what, 1));
   return { buffer: asInteger(t["buffer"], what), columns: asInteger(t["columns"], what, 1), box: [rows ?? 0, columns ?? 0] };
+}
+function readChunks(x: unknown, what: string): NonNullable<KernelCode["chunks"]> {
+  const c = asObject(x, what);
+  return { bytes: asInteger(c["bytes"], what, 1), of: asArray(c["of"], what, 1000).map((n) => asInteger(n, what, 1)) };
 }
 function readKey(x: unknown, what: string): TargetKey {
   const k = asObject(x, `key of ${what}`);

@@ -61,6 +61,8 @@ export interface KernelCode {
   readonly sharedBytes: Dim;
   /** Which arguments the kernel writes, in order of its buffers. */
   readonly writes: readonly boolean[];
+  /** Bindings of each argument where some are bound in chunks, and bytes of every chunk but an argument's last. */
+  readonly chunks?: { readonly bytes: number; readonly of: readonly number[] };
   /** Tiles that a launcher describes to the device when buffers are bound. */
   readonly tiles?: readonly Tile[];
 }

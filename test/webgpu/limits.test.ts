@@ -1,11 +1,18 @@
+/// <reference types="@webgpu/types" />
 /** Whole programs for the limits that every WebGPU device has, checked by Dawn without a GPU. */
 import { beforeAll, expect, test } from "vitest";
 import { webgpuCodegen } from "../../src/backends/webgpu/codegen.js";
+import { openWebGpu } from "../../src/backends/webgpu/device.js";
+import { limitsFound } from "../../src/backends/webgpu/gpu.js";
 import { codeKey, deviceKey, stepsOf } from "../../src/backends/webgpu/key.js";
 import { compile } from "../../src/compile/index.js";
+import { bytesOf } from "../../src/core/dtype.js";
+import type { Graph } from "../../src/ir/graph.js";
 import { templates } from "../../src/kernel/templates/index.js";
 import { GPT } from "../../src/models/gpt/index.js";
+import * as ops from "../../src/ops/index.js";
 import { AdamW, clipGradNorm_ } from "../../src/optim/index.js";
+import type { Device } from "../../src/runtime/device.js";
 import { meets } from "../../src/runtime/key.js";
 import { type Tensor, tensor, traceFunction } from "../../src/tensor/index.js";
 import { useDevice } from "../support/devices.js";
@@ -44,6 +51,65 @@ test("a training step keeps to the minimum limits, without host steps", { timeou
   }
   const found = compileWgsl(p.kernels.map((k) => ({ source: k.source as string, entry: k.entry })));
   for (const [i, problem] of found.entries()) expect(problem, p.kernels[i]!.entry).toBe("");
+});
+
+/** Dawn without a GPU, held to the limits that every device has. */
+async function openMinimum(): Promise<Device> {
+  process.env["TREEPIE_DAWN"] = "backend=null";
+  const { globals } = (await import("webgpu")) as unknown as { globals: { GPUAdapter: { prototype: GPUAdapter } } };
+  const { prototype } = globals.GPUAdapter;
+  const { requestDevice } = prototype;
+  prototype.requestDevice = function (this: GPUAdapter) {
+    return requestDevice.call(this, {});
+  };
+  const device = await openWebGpu().finally(() => {
+    prototype.requestDevice = requestDevice;
+  });
+  expect(limitsFound()).toMatchObject({ maxStorageBuffersPerShaderStage: 8, maxStorageBufferBindingSize: 128 << 20 });
+  return device;
+}
+
+const width = 2048;
+/** A token's last norm, the head that is the embedding too, and the next token with its embedding. */
+function lastLayer(vocabulary: number): Graph {
+  const [x, w] = [ops.input({ shape: [1, width], dtype: "bf16" }, "x"), ops.input({ shape: [vocabulary, width], dtype: "bf16" }, "w")];
+  const scores = ops.matmul(ops.rmsNorm(x, [width]), ops.transpose(w, 0, 1));
+  const next = ops.argmax(scores, 1);
+  return { inputs: [x, w], state: [], outputs: [next, ops.embedding(next, w)], updates: [] };
+}
+
+test("a head of 525 MB is planned in chunks that the minimum limits bind", { timeout: 120_000 }, async (context) => {
+  const missing = withoutDawn();
+  if (missing) return context.skip(missing);
+  const p = compile(lastLayer(128_256), webgpuCodegen({}, templates), { name: "head", verify: true });
+  expect(p.steps.filter((s) => s.kind === "host")).toEqual([]);
+  const chunked = p.kernels.filter((k) => k.chunks);
+  expect(chunked.map((k) => [k.chunks!.bytes, Math.max(...k.chunks!.of)])).toEqual(chunked.map(() => [128 << 20, 4]));
+  expect(chunked.length).toBeGreaterThanOrEqual(2);
+  const found = compileWgsl(p.kernels.map((k) => ({ source: k.source as string, entry: k.entry })));
+  for (const [i, problem] of found.entries()) expect(problem, p.kernels[i]!.entry).toBe("");
+});
+
+test("such a head binds what a device of the minimum limits has; one that finds no memory says how much", {
+  timeout: 120_000,
+}, async (context) => {
+  const missing = withoutDawn();
+  if (missing) return context.skip(missing);
+  // Without a GPU nothing is computed, but everything that is bound is checked. Dawn then gives 512 MiB in all.
+  const device = await openMinimum();
+  const run = async (vocabulary: number): Promise<void> => {
+    const p = compile(lastLayer(vocabulary), webgpuCodegen({}, templates), { name: "head" });
+    const loaded = await device.load(p);
+    const buffers = p.buffers.map((b) => (b.role === "temp" ? undefined : device.alloc((b.size as number) * bytesOf(b.dtype))));
+    expect(Math.max(...buffers.map((b) => b?.bytes ?? 0))).toBe(2 * vocabulary * width);
+    await device.submit(loaded, { buffers, dims: [] }).finally(() => {
+      for (const b of buffers) if (b) device.free(b);
+      loaded.unload();
+    });
+  };
+  await run(100_000);
+  await expect(run(140_000)).rejects.toThrow(/has no memory for a buffer of \d+ bytes/);
+  await device.close();
 });
 
 test("code for more asks for it by name, and devices meet what lies below them", () => {

@@ -1,26 +1,28 @@
 /** Kernel -> WGSL. Lanes are written one by one; types narrower than 32 bits lie packed in words. */
 import { type DType, isFloat, isHalf, isWide } from "../../core/dtype.js";
 import { UnsupportedError } from "../../core/errors.js";
-import type { Codegen, Template } from "../../kernel/codegen.js";
+import { bindings, chunkBytes } from "../../kernel/bindings.js";
+import type { Codegen, Target, Template } from "../../kernel/codegen.js";
 import type { Dialect, Printed } from "../../kernel/dialect.js";
 import type { Buffer, Kernel } from "../../kernel/kernel.js";
 import { partsFor } from "../../kernel/parts.js";
 import { print } from "../../kernel/print.js";
 import { spellIndex } from "../../kernel/spell.js";
 import type { KernelCode } from "../../runtime/program.js";
+import { chunkNames, readFunction } from "./chunks.js";
 import { type Combine, combineFunction, combineName, partLength, partName } from "./combine.js";
 import { codeKey, stepsOf, type WebGpuLimits } from "./key.js";
 import { Accesses, type Layout, plain, type Storage, sharedLength } from "./layout.js";
-import { atomicStatement, loadWord, storageType, storeStatement, wideLane, wideLoad } from "./packed.js";
+import { atomicStatement, loadedType, loadWord, storageType, storeStatement, wideLane, wideLoad } from "./packed.js";
 import { parts } from "./prelude.js";
 import { isForeign, literal, op, unsupported, valueType, wrap } from "./scalar.js";
 import { webgpuTarget } from "./target.js";
 import { widePosition, wideType } from "./wide.js";
 
-/** The WebGPU backend's compile-time half. A kernel's source is a module. */
-export function webgpuCodegen(limits: WebGpuLimits = {}, claims: readonly Template[] = []): Codegen {
+/** The WebGPU backend's compile-time half. A kernel's source is a module. `own` are limits below those of all devices, for tests. */
+export function webgpuCodegen(limits: WebGpuLimits = {}, claims: readonly Template[] = [], own: Partial<Target> = {}): Codegen {
   const steps = stepsOf(limits);
-  const target = webgpuTarget(steps);
+  const target = { ...webgpuTarget(steps), ...own };
   return {
     name: "webgpu",
     key: codeKey(steps),
@@ -33,11 +35,11 @@ export function webgpuCodegen(limits: WebGpuLimits = {}, claims: readonly Templa
       const found = new Accesses();
       print(
         k,
-        wgsl(k, found, () => plain, { ...steps, maxComputeWorkgroupStorageSize: Number.POSITIVE_INFINITY }),
+        wgsl(k, found, () => plain, { ...target, sharedBytes: Number.POSITIVE_INFINITY }, steps.subgroup),
       );
       const code = print(
         k,
-        wgsl(k, new Accesses(), (b) => found.layout(b), steps),
+        wgsl(k, new Accesses(), (b) => found.layout(b), target, steps.subgroup),
       );
       const text = code.source as string;
       return { ...code, source: [...directives(text), ...partsFor(parts, text), text].join("\n") };
@@ -73,8 +75,14 @@ const directives = (text: string): readonly string[] =>
 const power = (text: string): boolean => /^\d+$/.test(text) && Number.isInteger(Math.log2(Number(text)));
 
 /** The words of WGSL for one kernel. */
-function wgsl(k: Kernel, found: Accesses, layout: (b: Buffer) => Layout, limits: WebGpuLimits): Dialect {
-  const storage = (b: Buffer): Storage => ({ ...b, ...layout(b) });
+function wgsl(k: Kernel, found: Accesses, layout: (b: Buffer) => Layout, target: Target, subgroup: number | undefined): Dialect {
+  const chunk = chunkBytes(target);
+  const storage = (b: Buffer): Storage => ({
+    ...b,
+    ...layout(b),
+    chunks: b.space === "global" ? bindings(b.size, b.dtype, target) : 1,
+    chunkBytes: chunk,
+  });
   const combines = new Map<string, Combine>();
   return {
     vectors: "unrolled",
@@ -147,7 +155,7 @@ function wgsl(k: Kernel, found: Accesses, layout: (b: Buffer) => Layout, limits:
     acrossEach: () => unsupported("native vectors"),
     overThreads: (o, x, dtype, threads) => {
       const kind = dtype === "bool" ? (({ add: "or", max: "or", mul: "and", min: "and" } as Record<string, string>)[o] ?? o) : o;
-      const c: Combine = { op: kind, dtype, threads, all: k.threads, subgroup: limits.subgroup };
+      const c: Combine = { op: kind, dtype, threads, all: k.threads, subgroup };
       combines.set(combineName(c), c);
       return wrap(`${combineName(c)}(${x}, tid)`, dtype);
     },
@@ -169,11 +177,11 @@ function wgsl(k: Kernel, found: Accesses, layout: (b: Buffer) => Layout, limits:
     spill: () => unsupported("matrix units"),
     issue: () => unsupported("matrix units"),
     settle: () => unsupported("matrix units"),
-    finish: (kernel, p) => finish(kernel, p, storage, [...combines.values()], webgpuTarget(limits).sharedBytes),
+    finish: (kernel, p) => finish(kernel, p, storage, [...combines.values()], target),
   };
 }
 
-function finish(k: Kernel, p: Printed, storage: (b: Buffer) => Storage, combines: readonly Combine[], sharedBytes: number): KernelCode {
+function finish(k: Kernel, p: Printed, storage: (b: Buffer) => Storage, combines: readonly Combine[], target: Target): KernelCode {
   if (p.wide) throw new UnsupportedError(`kernel ${k.name}: an index may reach 2^31, and WGSL indices have 32 bits; split the buffer`);
   // As the text names them.
   const declared = (space: Buffer["space"]): readonly Storage[] =>
@@ -188,18 +196,25 @@ function finish(k: Kernel, p: Printed, storage: (b: Buffer) => Storage, combines
   const bytes =
     shared.reduce((s, b) => s + sized(valueType(b.dtype)) * b.width * sharedLength(b), 0) +
     [...parted.values()].reduce((s, { type, length }) => s + sized(type) * length, 0);
-  if (!(bytes <= sharedBytes))
+  if (!(bytes <= target.sharedBytes))
     throw new UnsupportedError(
-      `kernel ${k.name}: ${bytes} bytes of workgroup memory, and the device has ${sharedBytes}; choose smaller tiles`,
+      `kernel ${k.name}: ${bytes} bytes of workgroup memory, and the device has ${target.sharedBytes}; choose smaller tiles`,
     );
+  const bound = global.flatMap((b) => chunkNames(b).map((name) => ({ name, b })));
+  if (bound.length > target.maxBuffers)
+    throw new UnsupportedError(
+      `kernel ${k.name}: its ${global.length} buffers take ${bound.length} bindings of at most ${target.maxBinding} bytes, and the device has ${target.maxBuffers}; split the largest tensor, or use narrower elements`,
+    );
+  const reads = (b: Storage): boolean => p.body.some((line) => line.includes(`${b.name}__at(`));
   const lines = [
-    ...global.map(
-      (b, i) => `@group(0) @binding(${i}) var<storage, ${b.writes ? "read_write" : "read"}> ${b.name}: array<${storageType(b)}>;`,
+    ...bound.map(
+      ({ name, b }, i) => `@group(0) @binding(${i}) var<storage, ${b.writes ? "read_write" : "read"}> ${name}: array<${storageType(b)}>;`,
     ),
+    ...global.filter((b) => b.chunks > 1 && reads(b)).map((b) => readFunction(b, loadedType(b))),
     ...(k.dims.length
       ? [
           `struct Dims { ${k.dims.map((d) => `${p.index(d)}: i32`).join(", ")} }`,
-          `@group(0) @binding(${global.length}) var<uniform> dims: Dims;`,
+          `@group(0) @binding(${bound.length}) var<uniform> dims: Dims;`,
         ]
       : []),
     ...shared.map((b) => `var<workgroup> ${b.name}: array<${storageType(b)}, ${sharedLength(b)}>;`),
@@ -220,5 +235,6 @@ function finish(k: Kernel, p: Printed, storage: (b: Buffer) => Storage, combines
     threads: k.threads,
     sharedBytes: bytes,
     writes: global.map((b) => b.writes === true),
+    ...(bound.length > global.length && { chunks: { bytes: global[0]!.chunkBytes, of: global.map((b) => b.chunks) } }),
   };
 }

@@ -3,7 +3,6 @@
  * waits for it waits for the queue. Nothing here can block.
  */
 import { DeviceError, OutOfMemoryError, UnsupportedError } from "../../core/errors.js";
-import { roundUp } from "../../core/numbers.js";
 import { Arena, type Block, Blocks } from "../../runtime/blocks.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "../../runtime/device.js";
 import { checkAlive, type HostStep, hostSteps } from "../../runtime/encode.js";
@@ -12,12 +11,15 @@ import { Memory, noCounters } from "../../runtime/memory.js";
 import { type Profile, profile } from "../../runtime/profile.js";
 import type { HostFunction, KernelCode, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, type Job, Queue } from "../../runtime/queue.js";
-import { mapRead, type OpenedGpu, openGpu, usage } from "./gpu.js";
+import { type OpenedGpu, openGpu, usage } from "./gpu.js";
 import { deviceKey } from "./key.js";
-import { type Dispatches, Launches, leastBytes, type Place, type Places, wantedOf } from "./launches.js";
+import { type Dispatches, Launches, leastBytes, type Places, wantedOf } from "./launches.js";
 import { copyKernel, patchKernel } from "./move.js";
+import { makePieces, type Pieces, type Place } from "./pieces.js";
 import { type Pipeline, Pipelines } from "./pipelines.js";
+import { Presence } from "./presence.js";
 import { Stamps } from "./stamps.js";
+import { Transfers } from "./transfers.js";
 
 class WebGpuLoaded implements Loaded {
   readonly program: Program;
@@ -41,20 +43,16 @@ class WebGpuLoaded implements Loaded {
 }
 
 const profiled = profile();
-/** Bytes that one copy to or from the host takes. */
-const pieceBytes = 64 << 20;
-/** Where a binding may begin on every device. */
-const bindingAlign = 256;
-
-/** Opens the best adapter's device. */
-export async function openWebGpu(options: DeviceOptions = {}): Promise<Device> {
+/** Opens the best adapter's device. `mostBytes` limits its buffers further, for tests. */
+export async function openWebGpu(options: DeviceOptions = {}, mostBytes?: number): Promise<Device> {
   if (options.index) throw new UnsupportedError(`webgpu:${options.index}: WebGPU chooses the adapter itself; use webgpu`);
   const gpu = await openGpu();
   const pipelines = new Pipelines(gpu.device);
   const own = (kernel: KernelCode, dims: number, label: string): Promise<Pipeline> =>
     pipelines.hold(kernel.entry, { kernel, prelude: "", dims, opened: [], label });
   const [patch, copying] = await Promise.all([own(patchKernel, 3, "a write"), own(copyKernel, 1, "a copy")]);
-  return new WebGpuDevice(gpu, pipelines, patch, copying);
+  const most = Math.min(gpu.device.limits.maxBufferSize, mostBytes ?? Number.POSITIVE_INFINITY);
+  return new WebGpuDevice(gpu, pipelines, patch, copying, most);
 }
 
 class WebGpuDevice implements Device {
@@ -64,45 +62,51 @@ class WebGpuDevice implements Device {
   readonly counters: Counters = noCounters();
   readonly #gpu: GPUDevice;
   readonly #adapter: string;
-  readonly #memory: Memory<GPUBuffer>;
+  readonly #memory: Memory<Pieces>;
   readonly #staging: Memory<GPUBuffer>;
-  readonly #blocks: Blocks<GPUBuffer, GPUBuffer>;
-  readonly #arena: Arena<GPUBuffer>;
+  readonly #blocks: Blocks<Pieces, Place>;
+  readonly #arena: Arena<Pieces>;
   readonly #pipelines: Pipelines;
   readonly #places: Places;
   readonly #queue = new Queue();
-  readonly #nowhere: GPUBuffer;
-  readonly #patch: Pipeline;
-  readonly #copying: Pipeline;
+  readonly #nowhere: Place;
+  readonly #presence: Presence;
+  readonly #transfers: Transfers;
   /** Only where the adapter has timestamps. */
   readonly #profiled: Profile | undefined;
-  #lost: DeviceError | undefined;
-  /** What waits for the GPU: it hears when the GPU is lost. */
-  readonly #waiting = new Set<(error: DeviceError) => void>();
   #arenaPlace: Place | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor({ device, adapter, limits }: OpenedGpu, pipelines: Pipelines, patch: Pipeline, copying: Pipeline) {
+  constructor({ device, adapter, limits }: OpenedGpu, pipelines: Pipelines, patch: Pipeline, copying: Pipeline, most: number) {
     this.key = deviceKey(limits);
     this.#gpu = device;
     this.#adapter = adapter;
     this.#pipelines = pipelines;
-    this.#patch = patch;
-    this.#copying = copying;
     this.#profiled = device.features.has("timestamp-query") ? profiled : undefined;
-    const source = (flags: number) => ({
-      take: (bytes: number): GPUBuffer | undefined => (bytes > device.limits.maxBufferSize ? undefined : this.#buffer(bytes, flags)),
-      give: (b: GPUBuffer): void => b.destroy(),
-    });
     const all = usage.storage | usage.copySource | usage.copyTarget;
-    this.#memory = new Memory("the webgpu device", source(all), this.counters);
-    this.#staging = new Memory("the webgpu device", source(usage.mapRead | usage.copyTarget), noCounters());
-    this.#nowhere = device.createBuffer({ size: leastBytes, usage: all });
+    const pieces = {
+      take: (bytes: number): Pieces => makePieces(bytes, most, (size) => this.#buffer(size, all)),
+      give: (p: Pieces): void => {
+        for (const b of p.buffers) b.destroy();
+      },
+    };
+    const results = {
+      take: (bytes: number): GPUBuffer => this.#buffer(bytes, usage.mapRead | usage.copyTarget),
+      give: (b: GPUBuffer): void => b.destroy(),
+    };
+    this.#memory = new Memory("the webgpu device", pieces, this.counters);
+    this.#staging = new Memory("the webgpu device", results, noCounters());
+    this.#nowhere = { pieces: makePieces(leastBytes, most, (size) => device.createBuffer({ size, usage: all })), offset: 0 };
+    this.#presence = new Presence(device, (message) =>
+      this.#closed ? "the device is closed" : `the WebGPU device ${adapter} was lost: ${message}`,
+    );
+    const uniform = (bytes: number): GPUBuffer => this.#buffer(bytes, usage.uniform | usage.copyTarget);
+    this.#transfers = new Transfers({ gpu: device, presence: this.#presence, staging: this.#staging, patch, copying, uniform });
     // WebGPU itself keeps kernels inside what is bound: there is nothing to mark.
     const ground = {
       memory: this.#memory,
       nowhere: this.#nowhere,
-      place: (base: GPUBuffer) => base,
+      place: (base: Pieces): Place => ({ pieces: base, offset: 0 }),
       mark: () => {},
       differs: () => -1,
       later: (work: () => void) => this.later(work),
@@ -111,19 +115,15 @@ class WebGpuDevice implements Device {
     this.#arena = new Arena(this.#memory, "the arena of temporaries");
     this.#places = {
       device,
-      of: (a) => ({ buffer: (a as Block<GPUBuffer, GPUBuffer>).place, offset: 0 }),
+      of: (a) => (a as Block<Pieces, Place>).place,
       arena: (bytes) => this.#arenaOf(bytes),
-      within: ({ buffer }, offset) => ({ buffer, offset }),
+      within: ({ pieces }, offset) => ({ pieces, offset }),
       uniforms: (bytes, old) => {
         if (old && old.size >= bytes) return old;
         old?.destroy();
-        return this.#buffer(bytes, usage.uniform | usage.copyTarget);
+        return uniform(bytes);
       },
     };
-    device.lost.then(({ message }) => {
-      this.#lost = new DeviceError(this.#closed ? "the device is closed" : `the WebGPU device ${adapter} was lost: ${message}`);
-      for (const reject of this.#waiting) reject(this.#lost);
-    });
     device.addEventListener("uncapturederror", (event) => this.#blocks.blame(new DeviceError(`WebGPU: ${event.error.message}`)));
   }
 
@@ -139,30 +139,19 @@ class WebGpuDevice implements Device {
     const block = this.#blocks.writable(to, offset, data.length);
     if (data.length === 0) return;
     const copy = this.#queue.idle ? data : data.slice();
-    this.later(() => this.#put(block.place, offset, copy, block.bytes));
+    this.later(() => this.#transfers.put(block.place, offset, copy, block.bytes));
   }
   copy(from: Allocation, to: Allocation, bytes: number): void {
     const [a, b] = [this.#blocks.alive(from, 0, bytes), this.#blocks.writable(to, 0, bytes)];
     if (bytes === 0 || a === b) return;
-    const whole = bytes - (bytes % 4);
-    this.later(() => {
-      const encoder = this.#gpu.createCommandEncoder();
-      if (whole) encoder.copyBufferToBuffer(a.place, 0, b.place, 0, whole);
-      this.#gpu.queue.submit([encoder.finish()]);
-      if (whole === bytes) return;
-      // Part of a word is copied by a kernel, with what stands before it back to where a binding may begin.
-      const offset = whole - (whole % bindingAlign);
-      const size = roundUp(bytes, 4) - offset;
-      const part = ({ place }: Block<GPUBuffer, GPUBuffer>): GPUBufferBinding => ({ buffer: place, offset, size });
-      this.#dispatch(this.#copying, [part(a), part(b)], [bytes - offset]);
-    });
+    this.later(() => this.#transfers.copy(a.place, b.place, bytes));
   }
   read(from: Allocation, offset: number, bytes: number): Promise<Uint8Array> {
     const block = this.#blocks.alive(from, offset, bytes);
     return new Promise((resolve, reject) => {
       this.#queue.push({
         step: () => {
-          this.#fetch(block.place, offset, bytes).then(resolve, reject);
+          this.#transfers.fetch(block.place, offset, bytes).then(resolve, reject);
           return "done";
         },
         done: () => {},
@@ -178,11 +167,11 @@ class WebGpuDevice implements Device {
     this.#check();
     options.signal?.throwIfAborted();
     const host = hostSteps(program, options.host);
-    const constants: { buffer: GPUBuffer; bytes: number }[] = [];
+    const constants: { pieces: Pieces; bytes: number }[] = [];
     const held: string[] = [];
     let launches: Launches | undefined;
     const give = (): void => {
-      for (const c of constants) this.#memory.give(c.buffer, c.bytes);
+      for (const c of constants) this.#memory.give(c.pieces, c.bytes);
       for (const key of held) this.#pipelines.release(key);
       launches?.uniforms?.destroy();
     };
@@ -198,17 +187,18 @@ class WebGpuDevice implements Device {
       // All of them settle before what they hold is given back.
       const settled = await Promise.allSettled(making);
       const failed = settled.find((s) => s.status === "rejected");
-      if (failed) throw this.#lost ?? failed.reason;
+      if (failed) throw this.#presence.lost ?? failed.reason;
       options.signal?.throwIfAborted();
       this.#check();
       const places = program.buffers.map((b): Place | undefined => {
         if (b.role !== "constant") return undefined;
         const data = b.data ?? new Uint8Array();
-        if (!data.length) return { buffer: this.#nowhere, offset: 0 };
-        const buffer = this.#memory.take(data.length, "constants");
-        constants.push({ buffer, bytes: data.length });
-        this.#put(buffer, 0, data, data.length);
-        return { buffer, offset: 0 };
+        if (!data.length) return this.#nowhere;
+        const pieces = this.#memory.take(data.length, "constants");
+        constants.push({ pieces, bytes: data.length });
+        const place = { pieces, offset: 0 };
+        this.#transfers.put(place, 0, data, data.length);
+        return place;
       });
       const pipelines = settled.map((s) => (s as PromiseFulfilledResult<Pipeline | undefined>).value);
       launches = new Launches(program, pipelines, places);
@@ -236,7 +226,7 @@ class WebGpuDevice implements Device {
       this.#queue.push({
         step: () => "done",
         done: () =>
-          this.#settled().then(() => {
+          this.#presence.settled().then(() => {
             const fault = this.#blocks.fault();
             if (fault) reject(fault);
             else resolve();
@@ -256,7 +246,7 @@ class WebGpuDevice implements Device {
     this.#arena.release();
     this.#memory.trim(0);
     this.#staging.trim(0);
-    this.#nowhere.destroy();
+    for (const b of this.#nowhere.pieces.buffers) b.destroy();
     this.#gpu.destroy();
   }
 
@@ -285,7 +275,7 @@ class WebGpuDevice implements Device {
     const job: Job = {
       step: (_blocking, wake) => {
         if (!begun || fetched) signal?.throwIfAborted();
-        if (failed ?? this.#lost) throw failed ?? this.#lost;
+        if (failed ?? this.#presence.lost) throw failed ?? this.#presence.lost;
         if (!begun) {
           begun = true;
           launches.prepare(call, this.#places);
@@ -321,10 +311,11 @@ class WebGpuDevice implements Device {
         return ++at === launches.segments.length ? "done" : "more";
       },
       done: () => {
-        Promise.all([Promise.all(refused), this.#settled()])
+        Promise.all([Promise.all(refused), this.#presence.settled()])
           .then(([errors]) => {
             const wrong = errors.find((e) => e);
-            if (wrong) throw new DeviceError(`WebGPU refused ${loaded.program.name}: ${wrong.message}`);
+            // What a buffer lacked says more than what then refused it.
+            if (wrong) throw this.#blocks.fault() ?? new DeviceError(`WebGPU refused ${loaded.program.name}: ${wrong.message}`);
           })
           .then(resolve, reject)
           .finally(() => signal?.removeEventListener("abort", stop));
@@ -354,8 +345,7 @@ class WebGpuDevice implements Device {
   }
   async #inputs({ launches }: WebGpuLoaded, step: HostStep): Promise<ReadonlyMap<number, Uint8Array>> {
     const all = [...new Set(step.inputs)].map(async (b) => {
-      const { buffer, offset } = launches.address(b, this.#places);
-      return [b, await this.#fetch(buffer, offset, launches.bytes[b]!)] as const;
+      return [b, await this.#transfers.fetch(launches.address(b, this.#places), 0, launches.bytes[b]!)] as const;
     });
     return new Map(await Promise.all(all));
   }
@@ -366,95 +356,11 @@ class WebGpuDevice implements Device {
       sizes: launches.sizes,
       bytes: launches.bytes,
       read: (b) => inputs.get(b)!,
-      write: (b, bytes) => {
-        const { buffer, offset } = launches.address(b, this.#places);
-        this.#put(buffer, offset, bytes, Number.POSITIVE_INFINITY);
-      },
+      write: (b, bytes) => this.#transfers.put(launches.address(b, this.#places), 0, bytes, Number.POSITIVE_INFINITY),
     });
     this.counters.hostSteps++;
   }
 
-  /** Writes bytes anywhere in a buffer of `size` bytes: words that it covers in part are patched by a kernel. */
-  #put(to: GPUBuffer, offset: number, data: Uint8Array, size: number): void {
-    const head = Math.min(data.length, (4 - (offset % 4)) % 4);
-    const tail = (data.length - head) % 4;
-    const end = data.length - tail;
-    if (head) this.#patched(to, offset, data.subarray(0, head));
-    for (let at = head; at < end; at += pieceBytes)
-      this.#gpu.queue.writeBuffer(to, offset + at, data.buffer as ArrayBuffer, data.byteOffset + at, Math.min(pieceBytes, end - at));
-    if (!tail) return;
-    // What lies behind a buffer up to a whole word is nobody's.
-    if (offset + data.length < size) {
-      this.#patched(to, offset + end, data.subarray(end));
-      return;
-    }
-    const last = new Uint8Array(4);
-    last.set(data.subarray(end));
-    this.#gpu.queue.writeBuffer(to, offset + end, last);
-  }
-  /** Sets bytes of one word. */
-  #patched(to: GPUBuffer, offset: number, data: Uint8Array): void {
-    const first = 8 * (offset % 4);
-    let [mask, value] = [0, 0];
-    data.forEach((b, i) => {
-      mask |= 255 << (first + 8 * i);
-      value |= b << (first + 8 * i);
-    });
-    this.#dispatch(this.#patch, [{ buffer: to }], [Math.floor(offset / 4), mask, value]);
-  }
-  /** Runs one workgroup of a kernel of the device itself. */
-  #dispatch({ pipeline, layout }: Pipeline, buffers: readonly GPUBufferBinding[], dims: readonly number[]): void {
-    const uniform = this.#buffer(16, usage.uniform | usage.copyTarget);
-    this.#gpu.queue.writeBuffer(uniform, 0, new Int32Array(dims));
-    const resources = [...buffers, { buffer: uniform, size: 4 * dims.length }];
-    const entries = resources.map((resource, binding) => ({ binding, resource }));
-    const encoder = this.#gpu.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, this.#gpu.createBindGroup({ layout, entries }));
-    pass.dispatchWorkgroups(1);
-    pass.end();
-    this.#gpu.queue.submit([encoder.finish()]);
-    uniform.destroy();
-  }
-
-  /** Bytes of device memory, after everything that was submitted. */
-  async #fetch(from: GPUBuffer, offset: number, bytes: number): Promise<Uint8Array> {
-    const out = new Uint8Array(bytes);
-    for (let at = 0; at < bytes; at += pieceBytes) await this.#piece(from, offset + at, out.subarray(at, Math.min(bytes, at + pieceBytes)));
-    return out;
-  }
-  async #piece(from: GPUBuffer, offset: number, out: Uint8Array): Promise<void> {
-    if (this.#lost) throw this.#lost;
-    const begin = offset - (offset % 4);
-    const size = roundUp(offset + out.length, 4) - begin;
-    const staging = this.#staging.take(size, "a result on its way back");
-    try {
-      const encoder = this.#gpu.createCommandEncoder();
-      encoder.copyBufferToBuffer(from, begin, staging, 0, size);
-      this.#gpu.queue.submit([encoder.finish()]);
-      await this.#unlessLost(staging.mapAsync(mapRead, 0, size));
-      out.set(new Uint8Array(staging.getMappedRange(0, size), offset - begin, out.length));
-      staging.unmap();
-    } catch (cause) {
-      throw this.#lost ?? new DeviceError(`WebGPU gave no result: ${(cause as Error).message}`, { cause });
-    } finally {
-      this.#staging.give(staging, size);
-    }
-  }
-
-  /** Resolves when the GPU is done with everything submitted so far. */
-  async #settled(): Promise<void> {
-    await this.#unlessLost(this.#gpu.queue.onSubmittedWorkDone());
-    if (this.#lost) throw this.#lost;
-  }
-  /** The promise, or the loss of the GPU where that comes first. */
-  #unlessLost<T>(work: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.add(reject);
-      work.then(resolve, reject).finally(() => this.#waiting.delete(reject));
-    });
-  }
   #buffer(size: number, flags: number): GPUBuffer {
     this.#gpu.pushErrorScope("out-of-memory");
     const buffer = this.#gpu.createBuffer({ size, usage: flags });
@@ -468,12 +374,12 @@ class WebGpuDevice implements Device {
     return buffer;
   }
   #arenaOf(bytes: number): Place {
-    const buffer = this.#arena.atLeast(bytes, this.#nowhere);
-    if (this.#arenaPlace?.buffer !== buffer) this.#arenaPlace = { buffer, offset: 0 };
+    const pieces = this.#arena.atLeast(bytes, this.#nowhere.pieces);
+    if (this.#arenaPlace?.pieces !== pieces) this.#arenaPlace = { pieces, offset: 0 };
     return this.#arenaPlace;
   }
   #check(): void {
     this.#blocks.open();
-    if (this.#lost) throw this.#lost;
+    this.#presence.check();
   }
 }

@@ -3,16 +3,12 @@ import { ShapeError, UnsupportedError } from "../../core/errors.js";
 import { roundUp } from "../../core/numbers.js";
 import { type HostStep, valueOf } from "../../runtime/encode.js";
 import { type Addresses, Prepared } from "../../runtime/prepared.js";
-import type { Program, Step } from "../../runtime/program.js";
+import type { KernelCode, Program, Step } from "../../runtime/program.js";
 import { copyKernel, copyWords } from "./move.js";
-import type { Pipeline, Wanted } from "./pipelines.js";
+import { type Place, rangesOf, samePlace } from "./pieces.js";
+import { argumentsOf, type Pipeline, type Wanted } from "./pipelines.js";
 import type { Stamps } from "./stamps.js";
 
-/** Where bytes lie. */
-export interface Place {
-  readonly buffer: GPUBuffer;
-  readonly offset: number;
-}
 /** What the launches need of the device. */
 export interface Places extends Addresses<Place> {
   readonly device: GPUDevice;
@@ -29,7 +25,7 @@ export type Segment = Dispatches | { readonly kind: "host"; readonly step: HostS
 interface Launch {
   readonly pipeline: Pipeline;
   readonly groups: readonly [x: number, y: number];
-  readonly buffers: readonly number[];
+  readonly bindings: readonly Bound[];
   readonly dims: readonly number[];
   /** Place of its dims in the uniform buffer. */
   uniform: number;
@@ -40,6 +36,12 @@ interface Launch {
   /** Number of its step in the program. */
   readonly step: number;
 }
+/** Bytes of a buffer that one binding holds. */
+interface Bound {
+  readonly buffer: number;
+  readonly from: number;
+  readonly bytes: number;
+}
 interface Known {
   readonly group: GPUBindGroup;
   readonly places: readonly Place[];
@@ -48,6 +50,8 @@ interface Known {
 const mostKnown = 4;
 /** Bindings hold whole elements of the widest type; memory comes in larger pieces. */
 export const leastBytes = 16;
+/** Bytes that one copy in a program covers: every device binds that many. */
+const copyBytes = 128 << 20;
 /** Places of dims are multiples of this many bytes on every device. */
 const uniformAlign = 256;
 
@@ -59,13 +63,22 @@ export function wantedOf(program: Program): (Wanted | undefined)[] {
     const kernel = step.kind === "copy" ? copyKernel : program.kernels[step.kernel]!;
     const buffers = buffersOf(step);
     const writesArena = kernel.writes.some((w, i) => w && isTemp(buffers[i]!));
+    const isOpened = (i: number): boolean => writesArena && !kernel.writes[i] && isTemp(buffers[i]!);
     return {
       kernel,
       prelude: step.kind === "copy" ? "" : program.prelude,
       dims: step.kind === "copy" ? 1 : step.dims.length,
-      opened: writesArena ? buffers.flatMap((b, i) => (!kernel.writes[i] && isTemp(b) ? [i] : [])) : [],
+      opened: argumentsOf(kernel).flatMap((argument, binding) => (isOpened(argument) ? [binding] : [])),
       label: step.note?.label ?? step.kind,
     };
+  });
+}
+/** Bytes of a buffer that is an argument of a kernel, binding by binding. */
+function chunksOf({ chunks }: KernelCode, argument: number, buffer: number, bytes: number): Bound[] {
+  const count = chunks?.of[argument] ?? 1;
+  return Array.from({ length: count }, (_, c) => {
+    const from = c * (chunks?.bytes ?? 0);
+    return { buffer, from, bytes: c + 1 < count ? chunks!.bytes : bytes - from };
   });
 }
 const buffersOf = (step: Exclude<Step, { kind: "host" }>): readonly number[] =>
@@ -114,22 +127,26 @@ export class Launches extends Prepared<Places, Place> {
   }
 
   #bind(l: Launch, places: Places): GPUBindGroup {
-    const at = l.buffers.map((b) => this.address(b, places));
-    const old = l.known.find((k) => k.places.every((p, i) => p.buffer === at[i]!.buffer && p.offset === at[i]!.offset));
+    const at = l.bindings.map((b) => this.address(b.buffer, places));
+    const old = l.known.find((k) => k.places.every((p, i) => samePlace(p, at[i]!)));
     const group = old?.group ?? this.#group(l, at, places);
     l.known = [{ group, places: at }, ...l.known.filter((k) => k !== old)].slice(0, mostKnown);
     return group;
   }
   #group(l: Launch, at: readonly Place[], places: Places): GPUBindGroup {
     const most = places.device.limits.maxStorageBufferBindingSize;
-    const entries: GPUBindGroupEntry[] = l.buffers.map((b, binding) => {
-      const { buffer, offset } = at[binding]!;
-      const size = Math.max(leastBytes, roundUp(this.bytes[b]!, leastBytes));
+    const entries: GPUBindGroupEntry[] = l.bindings.map(({ from, bytes }, binding) => {
+      const size = Math.max(leastBytes, roundUp(bytes, leastBytes));
       if (size > most)
         throw new UnsupportedError(
-          `${this.program.name}: ${l.label} binds a buffer of ${size} bytes, and this WebGPU device binds at most ${most}; split the tensor, or use narrower elements`,
+          `${this.program.name}: ${l.label} binds ${size} bytes of a buffer whose size changes from call to call, and this WebGPU device binds at most ${most}; compile for fixed shapes, split the tensor, or use narrower elements`,
         );
-      return { binding, resource: { buffer, offset, size } };
+      const [resource, ...others] = rangesOf(at[binding]!, from, size);
+      if (others.length)
+        throw new UnsupportedError(
+          `${this.program.name}: ${l.label} binds ${size} bytes of temporaries that cross from one buffer of ${at[binding]!.pieces.pieceBytes} bytes to the next; compile for fixed shapes, or use smaller ones`,
+        );
+      return { binding, resource: resource! };
     });
     if (l.dims.length)
       entries.push({ binding: entries.length, resource: { buffer: this.uniforms!, offset: l.uniform, size: 4 * l.dims.length } });
@@ -157,29 +174,35 @@ export class Launches extends Prepared<Places, Place> {
         continue;
       }
       const label = step.note?.label ?? step.kind;
-      const dims = step.kind === "copy" ? [this.bytes[step.to]!] : step.dims.map((d) => valueOf(d, this.sizes, "a dim"));
-      const grid = step.kind === "copy" ? Math.ceil(dims[0]! / 4 / copyWords) : valueOf(step.grid, this.sizes, `the grid of ${label}`);
-      if (grid === 0) continue;
-      const y = Math.ceil(grid / most);
-      if (y > most || dims.some((d) => d > 0x7fffffff)) throw new ShapeError(`${p.name}: ${label} is too large for one WebGPU dispatch`);
-      launches.push({
-        pipeline: this.#pipelines[i]!,
-        groups: [Math.ceil(grid / y), y],
-        buffers: buffersOf(step),
-        dims,
-        uniform: 0,
-        bound: undefined,
-        known: [],
-        label,
-        step: i,
-      });
+      const push = (grid: number, dims: readonly number[], bindings: readonly Bound[]): void => {
+        if (grid === 0) return;
+        const y = Math.ceil(grid / most);
+        if (y > most || dims.some((d) => d > 0x7fffffff)) throw new ShapeError(`${p.name}: ${label} is too large for one WebGPU dispatch`);
+        const groups = [Math.ceil(grid / y), y] as const;
+        launches.push({ pipeline: this.#pipelines[i]!, groups, bindings, dims, uniform: 0, bound: undefined, known: [], label, step: i });
+      };
+      if (step.kind === "copy") {
+        const all = this.bytes[step.to]!;
+        for (let from = 0; from < all; from += copyBytes) {
+          const bytes = Math.min(copyBytes, all - from);
+          const bindings = [step.from, step.to].map((buffer) => ({ buffer, from, bytes }));
+          push(Math.ceil(bytes / 4 / copyWords), [bytes], bindings);
+        }
+        continue;
+      }
+      const kernel = p.kernels[step.kernel]!;
+      push(
+        valueOf(step.grid, this.sizes, `the grid of ${label}`),
+        step.dims.map((d) => valueOf(d, this.sizes, "a dim")),
+        step.buffers.flatMap((buffer, k) => chunksOf(kernel, k, buffer, this.bytes[buffer]!)),
+      );
     }
     close();
     this.#launches = launches;
     this.segments = segments;
     this.#uses = p.buffers.map(() => []);
     launches.forEach((l, i) => {
-      for (const b of l.buffers) this.#uses[b]!.push(i);
+      for (const b of new Set(l.bindings.map((x) => x.buffer))) this.#uses[b]!.push(i);
     });
     this.#fill(places);
   }

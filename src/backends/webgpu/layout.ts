@@ -12,7 +12,11 @@ export interface Layout {
 export const plain: Layout = { width: 1, atomic: true };
 
 /** A buffer as it is declared. */
-export interface Storage extends Buffer, Layout {}
+export interface Storage extends Buffer, Layout {
+  /** Bindings that it takes, and bytes of all but the last. */
+  readonly chunks: number;
+  readonly chunkBytes: number;
+}
 
 /** Whether several elements share a word. */
 export const isPacked = (b: Buffer): boolean => b.space === "global" && bytesOf(b.dtype) < 4;

@@ -1,6 +1,7 @@
 /** Elements narrower than a word: packed in u32, read by shifting, written whole words at a time or bit by bit with atomics. */
 import { bytesOf, type DType, isHalf, isWide } from "../../core/dtype.js";
 import type { Combiner } from "../../kernel/kernel.js";
+import { element, withPlace } from "./chunks.js";
 import { isPacked, perWord, type Storage } from "./layout.js";
 import { valueType } from "./scalar.js";
 import { wideType } from "./wide.js";
@@ -9,11 +10,9 @@ const scalarType = (b: Storage): string => {
   if (b.space !== "global") return valueType(b.dtype);
   return isPacked(b) || (b.atomic && b.dtype === "f32") ? "u32" : isWide(b.dtype) ? wideType : b.dtype;
 };
-/** The element type of the declaration. */
-export function storageType(b: Storage): string {
-  if (b.atomic) return `atomic<${scalarType(b)}>`;
-  return b.width > 1 ? `vec${b.width}<${scalarType(b)}>` : scalarType(b);
-}
+/** The type of an element of the declaration, and what reading one gives. */
+export const storageType = (b: Storage): string => (b.atomic ? `atomic<${scalarType(b)}>` : loadedType(b));
+export const loadedType = (b: Storage): string => (b.width > 1 ? `vec${b.width}<${scalarType(b)}>` : scalarType(b));
 const bits = (b: Storage): number => 8 * bytesOf(b.dtype);
 /** A position that is not negative, divided by a power of two, and what is left of it. */
 const over = (i: string, by: number): string => (by > 1 ? `((${i}) >> ${Math.log2(by)}u)` : i);
@@ -21,8 +20,7 @@ const rest = (i: string, by: number): string => `((${i}) & ${by - 1})`;
 /** A word by its number; `more` is known. */
 function read(b: Storage, i: string, more = 0): string {
   const at = more ? `${i} + ${more}` : i;
-  if (b.atomic) return `atomicLoad(&${b.name}[${at}])`;
-  return b.width > 1 ? `${b.name}[${over(at, b.width)}][${rest(at, b.width)}]` : `${b.name}[${at}]`;
+  return b.width > 1 ? `${element(b, over(at, b.width))}[${rest(at, b.width)}]` : element(b, at);
 }
 /** The value in the low bits of a word. */
 function unpack(dtype: DType, word: string): string {
@@ -76,7 +74,7 @@ export function wideLoad(b: Storage, i: string, lanes: number, name: string): st
   const lines: string[] = [];
   if (b.width > 1 && words % b.width === 0)
     for (let v = 0; v < words / b.width; v++) {
-      lines.push(`let ${name}_v${v} = ${b.name}[${over(i, n * b.width)}${v ? ` + ${v}` : ""}];`);
+      lines.push(`let ${name}_v${v} = ${element(b, `${over(i, n * b.width)}${v ? ` + ${v}` : ""}`)};`);
       for (let l = 0; l < b.width; l++) lines.push(`let ${name}_${v * b.width + l} = ${name}_v${v}.${"xyzw"[l]};`);
     }
   else
@@ -98,22 +96,30 @@ export function storeStatement(b: Storage, i: string, v: readonly string[], lane
   const held = b.space !== "global" && isHalf(b.dtype) ? v.map((x) => `round_${b.dtype}(${x})`) : v;
   const words = isPacked(b) ? Array.from({ length: lanes / n }, (_, w) => packed(b, held.slice(w * n, w * n + n))) : held;
   if (b.width > 1)
-    return Array.from(
-      { length: words.length / b.width },
-      (_, w) =>
-        `${b.name}[${over(i, n * b.width)}${w ? ` + ${w}` : ""}] = ${storageType(b)}(${words.slice(w * b.width, (w + 1) * b.width).join(", ")});`,
+    return Array.from({ length: words.length / b.width }, (_, w) =>
+      put(
+        b,
+        `${over(i, n * b.width)}${w ? ` + ${w}` : ""}`,
+        `${storageType(b)}(${words.slice(w * b.width, (w + 1) * b.width).join(", ")})`,
+      ),
     ).join(" ");
   const first = over(i, n);
-  const put = (at: string, x: string): string =>
-    b.atomic ? `atomicStore(&${b.name}[${at}], ${b.dtype === "f32" ? `bitcast<u32>(${x})` : x});` : `${b.name}[${at}] = ${x};`;
-  return words.map((x, w) => put(w ? `${first} + ${w}` : first, x)).join(" ");
+  const word = (x: string): string => (b.atomic && b.dtype === "f32" ? `bitcast<u32>(${x})` : x);
+  return words.map((x, w) => put(b, w ? `${first} + ${w}` : first, word(x))).join(" ");
+}
+/** Writes an element of the declaration. */
+function put(b: Storage, at: string, x: string): string {
+  const write = (value: string): string =>
+    withPlace(b, at, (place) => (b.atomic ? `atomicStore(&${place}, ${value});` : `${place} = ${value};`));
+  return b.chunks > 1 ? `{ let x_ = ${x}; ${write("x_")} }` : write(x);
 }
 /** A word of neighbouring narrow elements. */
 const packed = (b: Storage, v: readonly string[]): string =>
   v.map((x, l) => (l ? `(${pack(b.dtype, x)} << ${l * bits(b)}u)` : pack(b.dtype, x))).join(" | ");
 function storePart(b: Storage, at: string, x: string): string {
   const [n, mask] = [perWord(b), bits(b) === 8 ? "255u" : "65535u"];
-  return `{ let s_ = u32${rest(at, n)} * ${bits(b)}u; let v_ = ${pack(b.dtype, x)} << s_; atomicAnd(&${b.name}[${over(at, n)}], ~(${mask} << s_)); atomicOr(&${b.name}[${over(at, n)}], v_); }`;
+  const set = withPlace(b, over(at, n), (place) => `atomicAnd(&${place}, ~(${mask} << s_)); atomicOr(&${place}, v_);`);
+  return `{ let s_ = u32${rest(at, n)} * ${bits(b)}u; let v_ = ${pack(b.dtype, x)} << s_; ${set} }`;
 }
 const named: Readonly<Partial<Record<Combiner, string>>> = {
   add: "atomicAdd",
@@ -125,8 +131,14 @@ const named: Readonly<Partial<Record<Combiner, string>>> = {
 /** Read, combine and write back as one step. */
 export function atomicStatement(b: Storage, o: Combiner, i: string, v: string, combine: (a: string, b: string) => string): string {
   const f = named[o];
-  if (f && (b.dtype === "i32" || b.dtype === "u32")) return `${f}(&${b.name}[${i}], ${v});`;
+  if (f && (b.dtype === "i32" || b.dtype === "u32")) return withPlace(b, i, (place) => `${f}(&${place}, ${v});`);
   const isFloat = b.dtype === "f32";
   const next = combine(isFloat ? "bitcast<f32>(old_)" : "old_", "v_");
-  return `{ let v_ = ${v}; var old_ = atomicLoad(&${b.name}[${i}]); loop { let r_ = atomicCompareExchangeWeak(&${b.name}[${i}], old_, ${isFloat ? `bitcast<u32>(${next})` : next}); if (r_.exchanged) { break; } old_ = r_.old_value; } }`;
+  const swap = withPlace(
+    b,
+    i,
+    (place) =>
+      `var old_ = atomicLoad(&${place}); loop { let r_ = atomicCompareExchangeWeak(&${place}, old_, ${isFloat ? `bitcast<u32>(${next})` : next}); if (r_.exchanged) { break; } old_ = r_.old_value; }`,
+  );
+  return `{ let v_ = ${v}; ${swap} }`;
 }

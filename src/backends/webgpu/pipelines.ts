@@ -19,13 +19,17 @@ export interface Wanted {
   readonly prelude: string;
   readonly dims: number;
   /**
-   * Buffers that it only reads and that are bound for writing nevertheless: a device takes one use of a buffer in a launch, and the
+   * Bindings that it only reads and that are bound for writing nevertheless: a device takes one use of a buffer in a launch, and the
    * arena that they lie in is written as well.
    */
   readonly opened: readonly number[];
   /** What it computes, for messages. */
   readonly label: string;
 }
+
+/** The argument that each binding of a kernel is, or is a chunk of. */
+export const argumentsOf = (kernel: KernelCode): readonly number[] =>
+  kernel.writes.flatMap((_, i) => new Array<number>(kernel.chunks?.of[i] ?? 1).fill(i));
 
 export class Pipelines {
   readonly #device: GPUDevice;
@@ -74,16 +78,16 @@ export class Pipelines {
       );
     const error = await refused;
     if (error) throw new CompileError(`WebGPU refused generated code of ${name}: ${error.message}`);
-    const count = kernel.writes.length;
+    const bound = argumentsOf(kernel);
     const layout = this.#device.createBindGroupLayout({
       label: name,
       entries: [
-        ...kernel.writes.map((writes, binding) => ({
+        ...bound.map((argument, binding) => ({
           binding,
           visibility: compute,
-          buffer: { type: writes || opened.includes(binding) ? ("storage" as const) : ("read-only-storage" as const) },
+          buffer: { type: kernel.writes[argument] || opened.includes(binding) ? ("storage" as const) : ("read-only-storage" as const) },
         })),
-        ...(dims ? [{ binding: count, visibility: compute, buffer: { type: "uniform" as const } }] : []),
+        ...(dims ? [{ binding: bound.length, visibility: compute, buffer: { type: "uniform" as const } }] : []),
       ],
     });
     try {

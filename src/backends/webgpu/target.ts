@@ -6,8 +6,12 @@ import type { WebGpuLimits } from "./key.js";
 /** Types narrower than 32 bits are packed in words, 64-bit integers are two words; f64 does not exist. */
 const dtypes: ReadonlySet<DType> = new Set<DType>(["bool", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f16", "bf16", "f32"]);
 
+/** Bytes that one buffer may have on every device. */
+const leastBuffer = 256 << 20;
+
 /** The Target of a WebGPU device. */
 export function webgpuTarget(limits: WebGpuLimits = {}): Target {
+  const maxBinding = limits.maxStorageBufferBindingSize ?? 128 << 20;
   return {
     dtypes,
     kernels: true,
@@ -25,7 +29,8 @@ export function webgpuTarget(limits: WebGpuLimits = {}): Target {
     maxBuffers: limits.maxStorageBuffersPerShaderStage ?? 8,
     aliasing: false,
     maxGrid: 65535 * 32767,
-    maxBinding: limits.maxStorageBufferBindingSize ?? 128 << 20,
+    maxBinding,
+    pieceBytes: Math.max(leastBuffer, 2 ** Math.ceil(Math.log2(maxBinding))),
     alignment: 256,
     wholeVectors: true,
     storeBytes: 4,
