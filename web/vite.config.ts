@@ -1,5 +1,5 @@
 /** Builds the page. TREEPIE_DIST names the package's built files, TREEPIE_DEMO the program file of the demo model. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { defineConfig, type Plugin } from "vite";
 
@@ -15,6 +15,11 @@ function assets(): Plugin {
       if (existsSync(demo)) this.emitFile({ type: "asset", fileName: "demo.pie", source: readFileSync(demo) });
       const { typescriptLibraryText } = (await import(resolve(dist, "train/corpus.js"))) as { typescriptLibraryText(): Uint8Array };
       this.emitFile({ type: "asset", fileName: "corpus.txt", source: typescriptLibraryText() });
+    },
+    // What a visit without a network needs, for `public/offline.js`.
+    writeBundle({ dir }) {
+      const parts = readdirSync(resolve(dir!, "assets")).map((file) => `assets/${file}`);
+      writeFileSync(resolve(dir!, "parts.json"), JSON.stringify(parts));
     },
   };
 }

@@ -50,6 +50,9 @@ const request: object = { cache: "no-store" };
 /** The version of a file that is not there. */
 const absent = "absent";
 
+/** Whether a browser knows that there is no network. */
+const offline = (): boolean => (globalThis as { navigator?: { onLine?: boolean } }).navigator?.onLine === false;
+
 /** A response that is being read. */
 interface Stream {
   readonly reader: ReadableStreamDefaultReader<Uint8Array>;
@@ -104,10 +107,14 @@ class Remote implements ByteSource {
     const kept = known?.pieces.every(Boolean) ? known : undefined;
     let response: Response;
     try {
-      response = await (kept ? this.#request(0, signal) : this.#patiently(0, signal, () => this.#request(0, signal)));
+      // Where there is something to fall back on, or surely no network, nobody waits for a second try.
+      response = await (kept || offline() ? this.#request(0, signal) : this.#patiently(0, signal, () => this.#request(0, signal)));
     } catch (error) {
-      // Without a network, what is kept whole still serves, and at once.
-      if (signal?.aborted || !kept) throw error;
+      if (signal?.aborted) throw error;
+      if (!kept)
+        throw error instanceof FileError
+          ? error
+          : new FileError(`${this.name} cannot be read: ${(error as Error).message}`, { cause: error });
       if (kept.version === absent) return false;
       this.#adopt(kept.version, kept.size, kept.pieces);
       return true;

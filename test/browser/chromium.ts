@@ -15,7 +15,7 @@ export function withoutChromium(): string | undefined {
   }
 }
 /** Starts it; with WebGPU on the software driver that it brings where that is asked for. */
-export function startChromium(options: { readonly webgpu?: boolean } = {}): Promise<Browser> {
+export function startChromium(options: { readonly webgpu?: boolean; readonly args?: readonly string[] } = {}): Promise<Browser> {
   return chromium.launch({
     executablePath: path,
     headless: true,
@@ -29,6 +29,9 @@ export function startChromium(options: { readonly webgpu?: boolean } = {}): Prom
       ...(options.webgpu ? ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"] : ["--disable-gpu"]),
       "--enable-precise-memory-info",
       "--js-flags=--expose-gc",
+      // A page that asks for its memory hears of it at once.
+      "--enable-blink-features=ForceEagerMeasureMemory",
+      ...(options.args ?? []),
     ],
   });
 }

@@ -1,9 +1,11 @@
 /** The devices of this browser, and the backends behind them. */
 
 import { hostFunctions } from "#treepie/backends/interp/host.js";
+import { mostBytes } from "#treepie/backends/wasm/heap.js";
 import { compileMethod } from "#treepie/export.js";
 import type { Backend } from "#treepie/kernel/codegen.js";
 import { type ByteSource, type Device, openDevice, Session } from "#treepie/runtime/page.js";
+import { PageError } from "./failures.js";
 import type { Devices } from "./protocol.js";
 
 /** Looks for a GPU. A driver in software is no gain over WebAssembly. */
@@ -15,7 +17,9 @@ export async function devices(): Promise<Devices> {
     : "on one thread, since this page is not isolated from other sites (its server sends no Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy)";
   const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
   if (!adapter) {
-    const why = navigator.gpu ? "finds no graphics card that WebGPU can use" : "has no WebGPU";
+    const why = navigator.gpu
+      ? "finds no graphics card that WebGPU can use"
+      : `has no WebGPU${isSecureContext ? "" : " for this page, since it did not come over https"}`;
     return { choices: [wasm], note: `This browser ${why}. Everything works with WebAssembly instead, more slowly, ${threads}.` };
   }
   if (adapter.info.isFallbackAdapter || /swiftshader|llvmpipe/i.test(`${adapter.info.architecture} ${adapter.info.description}`))
@@ -25,6 +29,15 @@ export async function devices(): Promise<Devices> {
     note: `WebGPU runs on ${adapter.info.description || adapter.info.vendor || "a graphics card"}; WebAssembly would run ${threads}.`,
   };
 }
+
+/** Says so where weights cannot fit, before any of them is read. */
+export function checkRoom(device: string, bytes: number): void {
+  if (device === "wasm" && bytes > mostBytes)
+    throw new PageError(
+      `This model is too large for WebAssembly: its weights are ${gigabytes(bytes)}, and there is room for ${gigabytes(mostBytes)}. Choose a smaller one, or another device.`,
+    );
+}
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
 
 /** The compiler's half of a device. */
 export async function backendOf(name: string): Promise<Backend> {

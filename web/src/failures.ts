@@ -11,6 +11,8 @@ export function sentence(error: unknown): string {
   if (error instanceof OutOfMemoryError)
     return `This model is too large for the device. Choose a smaller one, or another device. (${message})`;
   if (error instanceof FormatError) return `This file cannot be used: it is damaged, cut short, or of another kind. (${message})`;
+  if (error instanceof FileError && !navigator.onLine)
+    return `There is no network, and this was not loaded here before. Models that are kept in this browser still work. (${message})`;
   if (error instanceof FileError) return `A file could not be read. Look at your connection, or choose the files again. (${message})`;
   if (error instanceof NoProgramError) return `This program file holds nothing that this browser can run. (${message})`;
   if (error instanceof CompileError) return `This browser refused the model's code. Try the other device. (${message})`;

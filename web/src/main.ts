@@ -1,57 +1,67 @@
 /** The page: what a person does becomes calls of the worker, and what it tells is shown. */
 import { Client, Failure } from "./client.js";
+import { listenForDrops } from "./drop.js";
+import { button, find, input, megabytes, say } from "./elements.js";
+import { enableKept, showKept } from "./kept-list.js";
+import { showKernels } from "./kernels.js";
 import { Plot } from "./plot.js";
-import type { Calls, Event, KernelTime, ModelInfo } from "./protocol.js";
-
-function find<T extends Element>(id: string, kind: new () => T): T {
-  const found = document.getElementById(id);
-  if (!(found instanceof kind)) throw new Error(`the page has no ${id}`);
-  return found;
-}
-const button = (id: string): HTMLButtonElement => find(id, HTMLButtonElement);
-const input = (id: string): HTMLInputElement => find(id, HTMLInputElement);
-const say = (id: string, text: string): void => void (find(id, HTMLElement).textContent = text);
+import type { Calls, Event, KeptModel, ModelInfo } from "./protocol.js";
+import { TextView } from "./text.js";
 
 const deviceSelect = find("device", HTMLSelectElement);
-const output = find("text", HTMLTextAreaElement);
 const bar = find("load-progress", HTMLProgressElement);
+const text = new TextView(find("text", HTMLElement));
+// What scrolls can be reached by keyboard; not every browser sees to that.
+for (const id of ["text", "kernels-box"]) find(id, HTMLElement).tabIndex = 0;
 const plot = new Plot(find("plot", SVGSVGElement));
-const failure = find("failure", HTMLParagraphElement);
 
 let model: ModelInfo | undefined;
 let busy: "load" | "generate" | "train" | "measure" | undefined = "load";
 let trained = false;
 
 function refresh(): void {
-  for (const id of ["load-demo", "train"]) button(id).disabled = busy !== undefined;
-  for (const id of ["files", "folder", "corpus"]) input(id).disabled = busy !== undefined;
-  deviceSelect.disabled = busy !== undefined;
-  button("generate").disabled = busy !== undefined || !model;
-  button("measure").disabled = busy !== undefined || !model?.measurable;
+  const free = busy === undefined;
+  for (const id of ["load-demo", "choose-files", "choose-folder", "choose-corpus", "train"]) button(id).disabled = !free;
+  deviceSelect.disabled = !free;
+  enableKept(free);
+  button("generate").disabled = !free || !model;
+  button("measure").disabled = !free || !model?.measurable;
   button("stop-generate").disabled = busy !== "generate";
   button("stop-train").disabled = busy !== "train";
-  for (const id of ["download-pie", "download-weights"]) button(id).disabled = busy === "train" || !trained;
+  for (const id of ["download-pie", "download-weights"]) button(id).disabled = !free || !trained;
 }
-function fail(text: string): void {
-  failure.textContent = text;
-  failure.hidden = text === "";
+function fail(why: string): void {
+  say("failure", why);
+  find("failure-box", HTMLElement).hidden = why === "";
 }
+button("close-failure").onclick = () => fail("");
+const wordsOf = (error: unknown): string =>
+  error instanceof Failure ? error.message : `Something unexpected happened: ${error instanceof Error ? error.message : String(error)}`;
 /** Does one thing at a time; what goes wrong is told, and the page goes on. */
 async function doing(kind: NonNullable<typeof busy>, work: () => Promise<void>): Promise<void> {
+  if (busy) return fail("Something is running. Stop it, or wait for its end, and try again.");
   busy = kind;
   fail("");
   refresh();
   try {
     await work();
   } catch (error) {
-    fail(error instanceof Failure ? error.message : `Something unexpected happened: ${String(error)}`);
+    fail(wordsOf(error));
   } finally {
     busy = undefined;
     bar.hidden = true;
     refresh();
   }
 }
-const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+/** The same for work that can be stopped: the keyboard moves to its other button and back, since a button that rests keeps no focus. */
+async function stoppable(kind: "generate" | "train", work: () => Promise<void>): Promise<void> {
+  const [start, stop] = [button(kind), button(`stop-${kind}`)];
+  const byKeyboard = document.activeElement === start;
+  const done = doing(kind, work);
+  if (byKeyboard && busy === kind) stop.focus({ preventScroll: true });
+  await done;
+  if (byKeyboard && [stop, document.body].includes(document.activeElement as HTMLElement)) start.focus({ preventScroll: true });
+}
 const client = new Client(hear, () => {
   forget("The model is gone: load it again.");
   trained = false;
@@ -64,11 +74,15 @@ function hear(e: Event): void {
       bar.value = e.total ? e.done / e.total : 0;
       say("model-note", `Loading: ${megabytes(e.done)} of ${megabytes(e.total)}`);
       return;
-    case "text": {
-      write(e.piece);
+    case "text":
+      text.write(e.piece);
       say("speed", `${e.tokens} tokens, ${e.tokensPerSecond.toFixed(0)} tokens/s`);
+      if (model) tellModel(model, e.bytes);
       return;
-    }
+    case "kept":
+      keepShown(e.models);
+      say("kept-note", e.note);
+      return;
     case "loss": {
       plot.add(e.step, e.loss);
       const speed = e.tokensPerSecond > 0 ? `, ${e.tokensPerSecond.toFixed(0)} tokens/s` : "";
@@ -80,37 +94,33 @@ function hear(e: Event): void {
   }
 }
 
-let unwritten = "";
-/** Text that comes is written once a frame: a fast model makes several tokens in one. */
-function write(piece: string): void {
-  if (!unwritten) requestAnimationFrame(flush);
-  unwritten += piece;
-}
-function flush(): void {
-  const below = output.scrollHeight - output.scrollTop - output.clientHeight < 40;
-  output.setRangeText(unwritten, output.value.length, output.value.length);
-  unwritten = "";
-  if (below) output.scrollTop = output.scrollHeight;
-}
-
 function forget(note: string): void {
   model = undefined;
-  find("kernels", HTMLTableElement).hidden = true;
+  find("kernels-box", HTMLElement).hidden = true;
   say("kernels-note", "");
   say("model-note", note);
 }
-function show(info: ModelInfo): void {
-  forget("");
+function tellModel(m: ModelInfo, bytes: number): void {
+  // Weights may come to the device when they are first used.
+  const memory = bytes > 50_000 ? `, ${megabytes(bytes)} of memory` : "";
+  const said = `Loaded ${m.name}: ${(m.parameters / 1e6).toFixed(2)} million parameters${memory} on ${m.device}.`;
+  const note = find("model-note", HTMLElement);
+  // A status that does not change is not read out again.
+  if (note.textContent !== said) note.textContent = said;
+  note.dataset["bytes"] = String(bytes);
+}
+function show(info: ModelInfo | undefined): void {
+  forget("No model is loaded.");
   model = info;
-  say("model-note", `Loaded ${info.name}: ${(info.parameters / 1e6).toFixed(2)} million parameters, on ${info.device}.`);
+  if (info) tellModel(info, info.bytes);
 }
 const load = (work: () => Promise<ModelInfo>): Promise<void> =>
   doing("load", async () => {
-    forget("Loading …");
+    say("model-note", "Loading …");
     try {
       show(await work());
     } catch (error) {
-      forget("No model is loaded.");
+      show(await client.call("loaded", undefined));
       throw error;
     }
   });
@@ -125,24 +135,49 @@ function number(id: string, least: number): number {
 }
 
 button("load-demo").onclick = () => load(() => client.call("loadDemo", { device: deviceSelect.value }));
-const loadFiles = (files: readonly File[]): void => {
-  if (files.length) void load(() => client.call("loadFiles", { device: deviceSelect.value, files }));
-};
-for (const id of ["files", "folder"])
+const loadFiles = (files: readonly File[]): Promise<void> => load(() => client.call("loadFiles", { device: deviceSelect.value, files }));
+for (const id of ["files", "folder"]) {
+  button(`choose-${id}`).onclick = () => input(id).click();
   input(id).onchange = () => {
-    loadFiles([...(input(id).files ?? [])]);
+    const files = [...(input(id).files ?? [])];
     input(id).value = "";
+    if (files.length) void loadFiles(files);
   };
+}
+const drop = find("drop", HTMLParagraphElement);
+listenForDrops(
+  (over) => drop.classList.toggle("over", over),
+  (dropped) =>
+    void load(async () => {
+      const { files, name } = await dropped().catch((error: Error) => {
+        throw new Failure(`What was dropped cannot be read: ${error.message}. Use the buttons to choose it.`);
+      });
+      if (!files.length) throw new Failure("No file was dropped. Drop a .pie file or a folder, or use the buttons to choose it.");
+      return client.call("loadFiles", { device: deviceSelect.value, files, ...(name && { name }) });
+    }),
+);
+const keepShown = (models: readonly KeptModel[]): void => {
+  showKept(
+    models,
+    ({ id }) => void load(() => client.call("loadKept", { device: deviceSelect.value, id })),
+    ({ id }) =>
+      void doing("load", async () => keepShown(await client.call("forget", id))).then(() => {
+        // The button that was pressed is gone with its row; the keyboard goes on near it.
+        if (document.activeElement === document.body) button("choose-folder").focus({ preventScroll: true });
+      }),
+  );
+  enableKept(busy === undefined);
+};
 deviceSelect.onchange = () => {
   if (model) forget("The device has changed: load the model again.");
   refresh();
 };
 
 button("generate").onclick = () =>
-  doing("generate", async () => {
+  stoppable("generate", async () => {
     const prompt = find("prompt", HTMLTextAreaElement).value;
     const o = { prompt, tokens: number("length", 1), temperature: number("temperature", 0), seed: number("seed", 0) };
-    output.value = prompt;
+    text.begin(prompt);
     say("speed", "Starting …");
     const { tokens, tokensPerSecond, stopped } = await client.call("generate", o);
     if (!stopped) say("speed", `${tokens} tokens, ${tokensPerSecond.toFixed(0)} tokens/s`);
@@ -152,25 +187,28 @@ const stop = (): void => void client.call("stop", undefined);
 button("stop-generate").onclick = stop;
 
 button("train").onclick = () =>
-  doing("train", async () => {
-    const text = input("corpus").files?.[0];
+  stoppable("train", async () => {
+    const chosen = input("corpus").files?.[0];
     const steps = number("steps", 1);
     forget("A model is being trained.");
     say("train-note", "Compiling the training step …");
     plot.begin(steps);
     try {
-      const result = await client.call("train", { device: deviceSelect.value, steps, ...(text && { text }) });
+      const result = await client.call("train", { device: deviceSelect.value, steps, ...(chosen && { text: chosen }) });
       trained = true;
       show(result.model);
       const how = result.stopped ? `Stopped after ${result.steps} of ${steps} steps.` : `Done after ${result.steps} steps.`;
       say("train-note", `${how} The model is loaded: it can generate, and be downloaded.`);
     } catch (error) {
-      forget("No model is loaded.");
+      show(await client.call("loaded", undefined));
       say("train-note", "");
       throw error;
     }
   });
 button("stop-train").onclick = stop;
+const ownText = find("corpus-name", HTMLElement).textContent;
+button("choose-corpus").onclick = () => input("corpus").click();
+input("corpus").onchange = () => say("corpus-name", input("corpus").files?.[0]?.name ?? ownText);
 
 async function download(kind: Calls["save"]["takes"], name: string): Promise<void> {
   const url = URL.createObjectURL(await client.call("save", kind));
@@ -184,63 +222,26 @@ button("download-weights").onclick = () => void download("safetensors", "trained
 button("measure").onclick = () =>
   doing("measure", async () => {
     say("kernels-note", "Measuring …");
-    const times = await client.call("measure", undefined);
-    showKernels(times);
-  });
-function showKernels(times: readonly KernelTime[]): void {
-  const table = find("kernels", HTMLTableElement);
-  const total = times.reduce((sum, t) => sum + t.microseconds, 0);
-  table.tBodies[0]!.replaceChildren(
-    ...times.map((t) => {
-      const row = document.createElement("tr");
-      const cells = [
-        t.label,
-        t.microseconds.toFixed(1),
-        `${((100 * t.microseconds) / Math.max(1e-9, total)).toFixed(1)} %`,
-        t.gigabytesPerSecond.toFixed(1),
-      ];
-      row.append(...cells.map((text) => Object.assign(document.createElement("td"), { textContent: text })));
-      return row;
-    }),
-  );
-  table.hidden = false;
-  say("kernels-note", `${times.length} kernels, ${total.toFixed(0)} microseconds for a token.`);
-}
-
-/** What is dropped anywhere on the page: files, or the files of one folder. */
-async function dropped(items: DataTransferItemList): Promise<File[]> {
-  const entries = [...items].map((i) => i.webkitGetAsEntry()).filter((e) => e !== null);
-  const fileOf = (e: FileSystemEntry): Promise<File> => new Promise((done, failed) => (e as FileSystemFileEntry).file(done, failed));
-  const inside = async (folder: FileSystemDirectoryEntry): Promise<File[]> => {
-    const reader = folder.createReader();
-    const files: File[] = [];
-    for (;;) {
-      const some = await new Promise<FileSystemEntry[]>((done, failed) => reader.readEntries(done, failed));
-      if (!some.length) return files;
-      for (const e of some) if (e.isFile) files.push(await fileOf(e));
+    try {
+      const times = await client.call("measure", undefined);
+      const total = showKernels(times);
+      say("kernels-note", `${times.length} kernels, ${total.toFixed(0)} microseconds for a token.`);
+    } catch (error) {
+      say("kernels-note", "");
+      throw error;
     }
-  };
-  const lists = await Promise.all(entries.map((e) => (e.isDirectory ? inside(e as FileSystemDirectoryEntry) : fileOf(e).then((f) => [f]))));
-  return lists.flat();
-}
-const drop = find("drop", HTMLParagraphElement);
-document.addEventListener("dragover", (e) => {
-  e.preventDefault();
-  drop.classList.add("over");
-});
-document.addEventListener("dragleave", () => drop.classList.remove("over"));
-document.addEventListener("drop", async (e) => {
-  e.preventDefault();
-  drop.classList.remove("over");
-  if (busy || !e.dataTransfer) return;
-  loadFiles(await dropped(e.dataTransfer.items));
-});
-
+  });
 // Until the devices are known, nothing can be asked for.
 refresh();
-const { choices, note } = await client.call("devices", undefined);
-deviceSelect.replaceChildren(...choices.map((c) => new Option(c.label, c.name)));
-say("device-note", note);
+try {
+  const { choices, note } = await client.call("devices", undefined);
+  deviceSelect.replaceChildren(...choices.map((c) => new Option(c.label, c.name)));
+  say("device-note", note);
+  keepShown(await client.call("kept", undefined));
+} catch (error) {
+  fail(wordsOf(error));
+}
 busy = undefined;
 refresh();
-if ("serviceWorker" in navigator) await navigator.serviceWorker.register(new URL("offline.js", document.baseURI));
+// Without it the page works all the same, with a network.
+if ("serviceWorker" in navigator) navigator.serviceWorker.register(new URL("offline.js", document.baseURI)).catch(console.error);

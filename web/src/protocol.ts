@@ -17,6 +17,14 @@ export interface ModelInfo {
   readonly device: string;
   /** Its kernels can be measured one by one. */
   readonly measurable: boolean;
+  /** Memory that it takes there. */
+  readonly bytes: number;
+}
+/** A model that was chosen once and lies in this browser. */
+export interface KeptModel {
+  readonly id: string;
+  readonly name: string;
+  readonly bytes: number;
 }
 export interface GenerateRequest {
   readonly prompt: string;
@@ -51,7 +59,16 @@ export interface KernelTime {
 export interface Calls {
   devices: { readonly takes: undefined; readonly gives: Devices };
   loadDemo: { readonly takes: { readonly device: string }; readonly gives: ModelInfo };
-  loadFiles: { readonly takes: { readonly device: string; readonly files: readonly File[] }; readonly gives: ModelInfo };
+  loadFiles: {
+    /** The name is that of the folder, where it is known. */
+    readonly takes: { readonly device: string; readonly files: readonly File[]; readonly name?: string };
+    readonly gives: ModelInfo;
+  };
+  loadKept: { readonly takes: { readonly device: string; readonly id: string }; readonly gives: ModelInfo };
+  /** What is loaded now: files that are refused at once leave it where it is. */
+  loaded: { readonly takes: undefined; readonly gives: ModelInfo | undefined };
+  kept: { readonly takes: undefined; readonly gives: readonly KeptModel[] };
+  forget: { readonly takes: string; readonly gives: readonly KeptModel[] };
   generate: { readonly takes: GenerateRequest; readonly gives: Generated };
   train: { readonly takes: TrainRequest; readonly gives: Trained };
   save: { readonly takes: "pie" | "safetensors"; readonly gives: Blob };
@@ -62,7 +79,9 @@ export interface Calls {
 /** What is told while something runs. */
 export interface Events {
   progress: { readonly done: number; readonly total: number };
-  text: { readonly piece: string; readonly tokens: number; readonly tokensPerSecond: number };
+  text: { readonly piece: string; readonly tokens: number; readonly tokensPerSecond: number; readonly bytes: number };
+  /** Models that are kept, after one was added; a note where it could not be. */
+  kept: { readonly models: readonly KeptModel[]; readonly note: string };
   loss: { readonly step: number; readonly loss: number; readonly tokensPerSecond: number };
 }
 export type Event = { readonly [K in keyof Events]: { readonly event: K } & Events[K] }[keyof Events];

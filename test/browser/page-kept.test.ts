@@ -1,0 +1,91 @@
+/** The page at later visits: models that are kept, no network, a second tab, and a server without https. */
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { withoutChromium } from "./chromium.js";
+import { dropOn, generate, picture, press, shows, type Visit, visit } from "./site.js";
+
+const why = withoutChromium();
+if (why) console.error(`later visits of the page skipped: ${why}`);
+let here: Visit;
+let page: Page;
+beforeAll(async () => {
+  if (why) return;
+  here = await visit();
+  page = here.page;
+}, 120_000);
+afterAll(() => here?.close());
+
+describe.skipIf(why)(`later visits of the page ${why ?? ""}`, () => {
+  test("no network at the first visit: the demo model cannot come, files can", async () => {
+    await shows(page, "device-note", /threads/);
+    await page.evaluate("navigator.serviceWorker.ready");
+    await here.context.setOffline(true);
+    await press(page, "Load the demo model");
+    await shows(page, "failure", /^There is no network, and this was not loaded here before/);
+    await dropOn(page, here.at("demo.pie"));
+    await shows(page, "model-note", /^Loaded demo.pie/);
+    await shows(page, "kept", /demo.pie, 0.3 MB/);
+    await here.context.setOffline(false);
+  });
+  test("a dropped model is there after a reload, without a network, too", async () => {
+    const text = await generate(page, 20);
+    await here.context.setOffline(true);
+    await page.reload();
+    await press(page, "Open demo.pie");
+    await shows(page, "model-note", /^Loaded demo.pie/);
+    expect(await generate(page, 20)).toBe(text);
+    await picture(page, "page-offline");
+    await here.context.setOffline(false);
+  });
+  test("the demo model comes from what was kept of it", async () => {
+    await press(page, "Load the demo model");
+    await shows(page, "model-note", /^Loaded the demo model/);
+    await here.context.setOffline(true);
+    await page.reload();
+    await press(page, "Load the demo model");
+    await shows(page, "model-note", /^Loaded the demo model/);
+    await generate(page, 20);
+    await here.context.setOffline(false);
+  });
+  test("two tabs have one model open; neither takes it from the other", async () => {
+    const other = await here.context.newPage();
+    await other.goto(here.url);
+    await Promise.all([page, other].map((tab) => press(tab, "Open demo.pie")));
+    await Promise.all([page, other].map((tab) => shows(tab, "model-note", /^Loaded demo.pie/)));
+    await Promise.all([page, other].map((tab) => generate(tab, 20)));
+    await press(page, "Load the demo model");
+    await shows(page, "model-note", /^Loaded the demo model/);
+    await press(page, "Forget demo.pie");
+    await shows(page, "failure", /^demo.pie is open, here or in another tab. Load another model there first, or close that tab/);
+    await picture(page, "page-second-tab");
+    await generate(other, 20);
+    // Both drop the same file anew.
+    await Promise.all([page, other].map((tab) => dropOn(tab, here.at("demo.pie"))));
+    await Promise.all([page, other].map((tab) => shows(tab, "model-note", /^Loaded demo.pie/)));
+    await other.close();
+    await press(page, "Load the demo model");
+    await shows(page, "model-note", /^Loaded the demo model/);
+    await press(page, "Forget demo.pie");
+    await page.locator("#kept-box").waitFor({ state: "hidden" });
+    await page.reload();
+    await shows(page, "device-note", /threads/);
+    expect(await page.locator("#kept-box").isVisible()).toBe(false);
+    expect(here.errors).toEqual([]);
+  });
+  test("over plain http it has one thread, keeps nothing, and says so", async () => {
+    const plain = await visit({ plain: true });
+    try {
+      const tab = plain.page;
+      await shows(tab, "device-note", /has no WebGPU for this page, since it did not come over https.*on one thread/);
+      await dropOn(tab, plain.at("demo.pie"));
+      await shows(tab, "model-note", /^Loaded demo.pie/);
+      await shows(tab, "kept-note", /^demo.pie is not kept for the next visit: a browser keeps files only of pages that came over https/);
+      await generate(tab, 20);
+      await press(tab, "Load the demo model");
+      await shows(tab, "model-note", /^Loaded the demo model/);
+      expect(plain.errors).toEqual([]);
+    } finally {
+      await plain.close();
+    }
+  });
+});

@@ -1,0 +1,136 @@
+/** The page of `web/`, built and served for tests, and what a person does with it. */
+import { execFileSync } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
+import { builtPackage } from "../support/build.js";
+import { startChromium } from "./chromium.js";
+import { serve } from "./serve.js";
+
+const root = resolve(import.meta.dirname, "../..");
+/** Pictures for the documentation, where they are wanted; the model in them is TREEPIE_DEMO's. */
+export const pictures: boolean = Boolean(process.env["TREEPIE_SCREENSHOTS"]);
+
+/** A folder with the built page in `site/` and files to give to it. One build serves every test file for as long as nothing changes. */
+async function builtSite(): Promise<string> {
+  const packed = builtPackage();
+  const demo = pictures ? process.env["TREEPIE_DEMO"] : undefined;
+  const hash = createHash("sha256").update(`${packed}\n${demo ?? ""}\n`);
+  const sources = readdirSync(join(root, "web"), { recursive: true, encoding: "utf8" }).map((f) => join(root, "web", f));
+  for (const path of [...sources, join(import.meta.dirname, "site-files.ts")].sort())
+    if (statSync(path).isFile()) hash.update(path).update(readFileSync(path));
+  const folder = join(root, "build", `site-${hash.digest("hex").slice(0, 16)}`);
+  if (existsSync(folder)) return folder;
+  for (const old of readdirSync(join(root, "build")).filter((n) => n.startsWith("site-")))
+    if (Date.now() - statSync(join(root, "build", old)).mtimeMs > 3_600_000)
+      rmSync(join(root, "build", old), { recursive: true, force: true });
+  const aside = `${folder}-${randomBytes(4).toString("hex")}.tmp`;
+  mkdirSync(aside);
+  // The framework is needed here only.
+  const { siteFiles } = await import("./site-files.js");
+  for (const [name, bytes] of Object.entries(await siteFiles())) writeFileSync(join(aside, name), bytes);
+  const env = { TREEPIE_DIST: join(packed, "dist"), TREEPIE_WEB_OUT: join(aside, "site"), TREEPIE_DEMO: demo ?? join(aside, "demo.pie") };
+  execFileSync(process.execPath, [join(root, "node_modules/vite/bin/vite.js"), "build", "-c", "web/vite.config.ts", "-l", "error"], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: "inherit",
+  });
+  try {
+    renameSync(aside, folder);
+  } catch (error) {
+    rmSync(aside, { recursive: true, force: true });
+    if (!existsSync(folder)) throw error;
+  }
+  return folder;
+}
+
+export interface VisitOptions {
+  readonly webgpu?: boolean;
+  /** The page comes over plain http from another machine's name, so that the browser gives it no isolation, files or WebGPU. */
+  readonly plain?: boolean;
+}
+/** A browser with the page open. */
+export interface Visit {
+  readonly url: string;
+  readonly browser: Browser;
+  readonly context: BrowserContext;
+  readonly page: Page;
+  /** Errors that nobody caught. */
+  readonly errors: readonly string[];
+  /** One of the files to give to the page. */
+  at(name: string): string;
+  close(): Promise<void>;
+}
+/** Opens the page as somebody who was never there. */
+export async function visit(o: VisitOptions = {}): Promise<Visit> {
+  const folder = await builtSite();
+  const server = await serve(
+    (path) => {
+      try {
+        return readFileSync(join(folder, "site", path === "/" ? "index.html" : path));
+      } catch {
+        return undefined;
+      }
+    },
+    { isolated: true },
+  );
+  const url = o.plain ? server.url.replace("127.0.0.1", "treepie.test") : server.url;
+  const browser = await startChromium({ ...(o.webgpu && { webgpu: true }), args: ["--host-resolver-rules=MAP treepie.test 127.0.0.1"] });
+  const context = await browser.newContext({ viewport: { width: 1000, height: 800 } });
+  const page = await context.newPage();
+  page.setDefaultTimeout(pictures ? 90_000 : 60_000);
+  const errors: string[] = [];
+  page.on("pageerror", (e) => errors.push(e.message));
+  await page.goto(url);
+  return {
+    url,
+    browser,
+    context,
+    page,
+    errors,
+    at: (name) => join(folder, name),
+    async close() {
+      await browser.close();
+      await server.close();
+    },
+  };
+}
+
+/** Waits for a text in a place of the page. */
+export async function shows(page: Page, id: string, text: RegExp, timeout?: number): Promise<void> {
+  const place = page.locator(`#${id}`);
+  try {
+    await place.filter({ hasText: text }).waitFor(timeout ? { timeout } : {});
+  } catch (cause) {
+    throw new Error(`${id} shows ${await place.innerText()}; the page says: ${await page.locator("#failure").innerText()}`, { cause });
+  }
+}
+/** A part of the page by its name. */
+export const part = (page: Page, name: string): Locator => page.locator(`section[aria-labelledby=${name}-title]`);
+/** Presses a button, in the whole page or in a part of it. */
+export const press = (page: Page, name: string, within?: string): Promise<void> =>
+  (within ? part(page, within) : page).getByRole("button", { name, exact: true }).click();
+/** The text that was generated, with its beginning. */
+export const generated = async (page: Page): Promise<string> => (await page.locator("#text").textContent()) ?? "";
+/** Generates that many tokens. */
+export async function generate(page: Page, tokens: number, timeout?: number): Promise<string> {
+  await page.getByLabel("Tokens").fill(String(tokens));
+  await press(page, "Generate");
+  await shows(page, "speed", new RegExp(`^${tokens} tokens, \\d+ tokens/s$`), timeout);
+  return generated(page);
+}
+/** Drops files or a folder of this machine onto the page, as a hand would. */
+export async function dropOn(page: Page, ...paths: readonly string[]): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  await page.locator("#drop").scrollIntoViewIfNeeded();
+  const { x, y, width, height } = (await page.locator("#drop").boundingBox())!;
+  const data = { items: [], files: [...paths], dragOperationsMask: 1 };
+  for (const type of ["dragEnter", "dragOver", "drop"] as const)
+    await session.send("Input.dispatchDragEvent", { type, x: x + width / 2, y: y + height / 2, data });
+  await session.detach();
+}
+/** A picture of the whole page for the documentation. */
+export async function picture(page: Page, name: string): Promise<void> {
+  if (pictures) await page.screenshot({ path: join(root, "docs/img", `${name}.png`), fullPage: true });
+}
