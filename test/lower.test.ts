@@ -257,6 +257,7 @@ describe("for other targets, by the kernel interpreter", () => {
     of("layerNorm", [[3, 40], [40], [40]], (x, w, b) => layerNorm(x!, w!, b!)),
     of("sum over the first", [[30, 7]], (x) => ops.sum(x!, 0)),
     of("sum over first and last", [[3, 7, 9]], (x) => ops.sum(x!, [0, 2])),
+    of("sums of heads over tokens", [[2, 3, 40, 8]], (x) => [ops.sum(x!, [0, 2]), ops.sum(ops.mul(x!, x!), [0, 2])]),
     of("whole sum", [[300, 700]], (x) => ops.sum(x!)),
     of("few columns kept", [[40_000, 5]], (x) => [ops.sum(x!, 0), ops.amax(x!, 0)]),
     of("max and argmax", [[6, 50]], (x) => [ops.amax(x!, 1), argmax(x!, 1)]),

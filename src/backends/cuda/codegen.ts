@@ -255,7 +255,7 @@ export const cuda: Dialect = {
       ? `copy_${bytes}(${to.name} + ${at}, ${from.name} + ${i});`
       : `copy_each(${to.name} + ${at}, ${from.name} + ${i}, ${n});`;
   },
-  prefetch: () => "",
+  prefetch: (b, i) => `ask_for(${b.name} + ${i});`,
   commit: () => 'asm volatile("cp.async.commit_group;");',
   wait: (pending) => `landed<${pending}>();`,
   turn: () => {

@@ -32,8 +32,8 @@ const mostSums = 16;
 /** The tiling, or undefined where other kernels do better. */
 export function tileColumns(p: Plan, lane: MergedAxis | undefined, t: Target): ColumnTiling | undefined {
   const reduced = p.merged.filter((m) => m.reduced);
-  if (t.threads === 1 || !lane || p.passes !== 1 || reduced.length !== 1 || p.outputs.some((o) => !o.perRow)) return undefined;
-  const rows = hi(reduced[0]!.size);
+  if (t.threads === 1 || !lane || p.passes !== 1 || !reduced.length || p.outputs.some((o) => !o.perRow)) return undefined;
+  const rows = hi(numel(reduced.map((m) => m.size)));
   const large = p.group.inputs.filter((n) => hi(numel(n.type.shape)) >= rows * hi(lane.size)).map((n) => n.type.dtype);
   const vector = lanesFor(t, lane.size, large.length ? large : p.group.inputs.map((n) => n.type.dtype));
   if (rows < 64 || rows > mostRows || vector === 1 || p.reductions.length > mostSums) return undefined;
@@ -51,7 +51,8 @@ export function tileColumns(p: Plan, lane: MergedAxis | undefined, t: Target): C
 export function lowerColumns(p: Plan, t: ColumnTiling, lane: MergedAxis, name: string): Kernel {
   const { vector, across, threads, each, unroll } = t;
   const outer = p.merged.filter((m) => !m.reduced && m !== lane);
-  const rows = p.merged.find((m) => m.reduced)!;
+  const reduced = p.merged.filter((m) => m.reduced);
+  const rows = numel(reduced.map((m) => m.size));
   const width = across * vector;
   const groups = threads / across;
   const tid = variable("tid", 0, threads - 1);
@@ -86,13 +87,20 @@ export function lowerColumns(p: Plan, t: ColumnTiling, lane: MergedAxis, name: s
     const [j, u] = [axis(p.fresh("j"), count, "loop"), axis(p.fresh("u"), turns, "unroll")];
     const row = add(from, mul(add(mul(at(j), turns), at(u)), groups), div(tid, across));
     const here = new Map(swept);
-    bindMerged(rows, row, here);
+    const parts =
+      reduced.length === 1
+        ? [row]
+        : digits(
+            row,
+            reduced.map((m) => m.size),
+          );
+    for (const [i, m] of reduced.entries()) bindMerged(m, parts[i]!, here);
     const body = loops([v], substituteStmts(pass.body, here));
-    const whole = turns > 1 || divides(groups, sub(rows.size, from));
-    return loops([j, u], whole ? body : [{ kind: "if", test: below(row, rows.size), body }]);
+    const whole = turns > 1 || divides(groups, sub(rows, from));
+    return loops([j, u], whole ? body : [{ kind: "if", test: below(row, rows), body }]);
   };
   const step = groups * unroll;
-  const many = div(rows.size, step);
+  const many = div(rows, step);
   const rest = mul(many, step);
   const partial = e.sums.map((s, i): Buffer => ({ name: `part${i}`, dtype: s.result.dtype, space: "shared", size: groups * (width + 1) }));
   const slot = (group: Dim, column: Dim): Dim => add(mul(group, width + 1), column);
@@ -101,7 +109,7 @@ export function lowerColumns(p: Plan, t: ColumnTiling, lane: MergedAxis, name: s
     ...loops([v], substituteStmts(pass.before, swept)),
     ...e.sums.flatMap((s) => loops([v], [store(s.accumulator, at(v), s.start)])),
     ...sweep(many, 0, unroll),
-    ...sweep(ceilDiv(sub(rows.size, rest), groups), rest, 1),
+    ...sweep(ceilDiv(sub(rows, rest), groups), rest, 1),
     ...e.sums.flatMap((s, i) =>
       loops([v], [store(partial[i]!, slot(div(tid, across), add(mul(mod(tid, across), vector), at(v))), load(s.accumulator, at(v)))]),
     ),

@@ -94,7 +94,7 @@ function lowerScatter(group: Group, target: Target): Kernel {
   const first = min(mul(range, each), size);
   const count = min(each, sub(size, first));
   const left = mul(column, share.width);
-  const width = share.threads > 1 ? 1 : min(share.width, sub(r, left));
+  const width = share.threads > 1 ? share.width : min(share.width, sub(r, left));
 
   /** Statements for all elements of this share's columns: lanes, then the rest one by one. */
   const sweep = (make: (position: Dim, axes: readonly [Axis, Axis]) => readonly Stmt[], stem: string): readonly Stmt[] => {
@@ -194,11 +194,13 @@ function sharesOf(target: Target, batch: Dim, size: Dim, rest: Dim, dtypes: read
   const [b, n, r] = [Math.max(1, hi(batch)), Math.max(1, hi(size)), Math.max(1, hi(rest))];
   if (target.threads > 1) {
     const threads = Math.min(target.threads, 128);
-    const ranges = Math.max(
-      1,
-      Math.min(n, Math.ceil(((counting ? 8 : 1) * target.parallel * threads) / (b * r)), counting ? Math.ceil(n / 4) : 64),
-    );
-    return { threads, grid: ceilDiv(mul(batch, mul(ranges, rest)), threads), width: 1, columns: rest, ranges, vector: 1 };
+    // A thread has whole accesses of a row: so few threads as look at all of the index need many bytes on their way.
+    const vector = lanesFor(target, rest, dtypes);
+    const columns = div(rest, vector);
+    const most = Math.ceil(counting ? (n * vector) / 4 : 64 * vector);
+    const wanted = Math.ceil(((counting ? 8 : 2) * target.parallel * threads) / (b * Math.max(1, hi(columns))));
+    const ranges = Math.max(1, Math.min(n, wanted, most));
+    return { threads, grid: ceilDiv(mul(batch, mul(ranges, columns)), threads), width: vector, columns, ranges, vector };
   }
   const vector = lanesFor(target, rest, dtypes);
   const wanted = 4 * target.parallel;

@@ -5,6 +5,7 @@ import { type Axis, at, axis, below, load, loops, type MatrixUnit, ref, type Stm
 import { fragmentAt, isOpaque } from "../../units.js";
 import { epilogueReads } from "./ahead.js";
 import { type Contract, nothing, type Product, type State } from "./contract.js";
+import { askForTile, loadsFirst } from "./early.js";
 import { flat, leave, outputIndex, waiting } from "./leave.js";
 import { keepPart, partsOfK } from "./split.js";
 import { acrossLanes } from "./sums.js";
@@ -32,7 +33,7 @@ export function accumulate(x: Contract, st: State, body: readonly Stmt[]): reado
           : each(x, st, (m, n, v, into) => leave(x, v, m, n, into));
   const outer = t.levels.slice(0, t.accumulate).find((l) => l.axis === "k" && l.on === "loop");
   const single = !outer || (typeof total.k === "number" && total.k <= outer.tile);
-  const asked = epilogueReads(x, st);
+  const asked = unit && t.leave === "parts" && partsOfK(x) === 1 ? askForTile(x, st) : epilogueReads(x, st);
   if (single && t.leave !== "swept") return [...zero, ...asked, ...inner, ...epilogue];
   // k is cut into blocks, or a sweep follows: sums wait in scratch.
   const place = (p: Product): Dim => waiting(x, p, st, at(I), add(mul(at(J), x.vector), at(L)));
@@ -159,9 +160,12 @@ function parts(x: Contract, st: State, unit: MatrixUnit): readonly Stmt[] {
   const body: Stmt[] = [];
   const values = products.map((p) => load(part, add(mul(row, partWidth), column, p.index * x.partSize)));
   leave(x, values, m, n, body);
-  const columns: readonly Stmt[] = loops([l], whole(x, "n") ? body : [{ kind: "if", test: below(n, x.total.n), body }]);
-  const out: readonly Stmt[] = whole(x, "m") ? columns : [{ kind: "if", test: below(m, x.total.m), body: columns }];
-  return loops([I], [{ kind: "barrier" }, ...loops([J], fill), { kind: "barrier" }, ...loops([q, u], out)]);
+  const within = (s: readonly Stmt[]): readonly Stmt[] => {
+    const columns: readonly Stmt[] = loops([l], whole(x, "n") ? s : [{ kind: "if", test: below(n, x.total.n), body: s }]);
+    return whole(x, "m") ? columns : [{ kind: "if", test: below(m, x.total.m), body: columns }];
+  };
+  const out = loops([q], loadsFirst(x, u, l, body, within));
+  return loops([I], [{ kind: "barrier" }, ...loops([J], fill), { kind: "barrier" }, ...out]);
 }
 
 /** Epilogue in registers, then 16 rows x 64 columns at a time through a warp's own corner of shared memory, so that stores are 16 bytes. */

@@ -34,17 +34,20 @@ export interface Feed {
   /** The bytes are what the unit takes: nothing to compute. */
   readonly copied: boolean;
 }
-type Load = Extract<Value, { kind: "load" }>;
+/** An element of a buffer. */
+export type Load = Extract<Value, { kind: "load" }>;
 
 /** The loads of a value, each once. */
-function loadsOf(v: Value, found: Map<string, Load> = new Map()): ReadonlyMap<string, Load> {
+export function loadsOf(v: Value, found: Map<string, Load> = new Map()): ReadonlyMap<string, Load> {
   if (v.kind === "load") found.set(keyOf(v), v);
   else if (v.kind === "op") for (const a of v.args) loadsOf(a, found);
   else if (v.kind === "select") for (const a of [v.then, v.else]) loadsOf(a, found);
   return found;
 }
-const keyOf = (v: Load): string => `${v.buffer} ${typeof v.index === "number" ? v.index : v.index.key}`;
-function replaceLoads(v: Value, by: ReadonlyMap<string, Value>): Value {
+/** What tells loads apart. */
+export const keyOf = (v: Load): string => `${v.buffer} ${typeof v.index === "number" ? v.index : v.index.key}`;
+/** A value in which others stand for loads. */
+export function replaceLoads(v: Value, by: ReadonlyMap<string, Value>): Value {
   switch (v.kind) {
     case "load":
       return by.get(keyOf(v)) ?? v;

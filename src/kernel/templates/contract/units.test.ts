@@ -9,6 +9,7 @@ import { add, cast, dot, gelu, input, mul, permute, relu, reshape } from "../../
 import { setFloat32MatmulPrecision } from "../../../ops/precision.js";
 import type { Stmt } from "../../kernel.js";
 import { verifyKernel } from "../../verify.js";
+import { eachStmt } from "../../walk.js";
 import { contractTemplate } from "./index.js";
 
 const small = cudaTarget({ sm: 80, multiprocessors: 4 });
@@ -123,4 +124,19 @@ test("heads that lie apart are copied in whole pieces, from the left and from th
     expect(new Set(copied(kernel!.body)), c.name).toEqual(new Set([8]));
   }
   check(cases);
+}, 120_000);
+test("what an epilogue reads of results' size is asked for before the products, and loaded before anything is stored", () => {
+  const leaf = (...shape: number[]): Node => input({ shape, dtype: "bf16" });
+  const [x, w, rest] = [leaf(64, 48), leaf(48, 64), leaf(64, 64)];
+  const y = add(dot(x, w), rest);
+  const c: Case = { name: "residual", inputs: [x, w, rest], outputs: [y, mul(y, rest)] };
+  const [kernel] = lowerCase(c, [contractTemplate], small).groups.flatMap((l) => l.kernels);
+  const order: string[] = [];
+  eachStmt(kernel!.body, (s) => {
+    if (s.kind === "prefetch" || s.kind === "mma") order.push(s.kind);
+    if (s.kind === "store" && s.buffer.startsWith("early")) order.push("load");
+    if (s.kind === "store" && s.buffer.startsWith("out")) order.push("store");
+  });
+  expect(order.filter((o, i) => o !== order[i - 1])).toEqual(["prefetch", "mma", "load", "store"]);
+  check([c]);
 }, 120_000);
