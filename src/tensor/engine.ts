@@ -12,6 +12,7 @@ import type { Backend, Codegen } from "../kernel/codegen.js";
 import type { Call, Device, DeviceOptions, Loaded } from "../runtime/device.js";
 import type { HostFunctions, Program } from "../runtime/program.js";
 import { adopt, collect, collectIfNeeded, memoryText } from "./collect.js";
+import { brokenBy, type Job, pendingOf, type Queued, stateAfter } from "./job.js";
 import { type Block, release, Storage, Ticket } from "./storage.js";
 
 /** A graph on its way to being run: compiled and loaded once for each structure. */
@@ -39,25 +40,6 @@ const forgotten = new FinalizationRegistry<Loaded>((loaded) => {
 function keepLoaded(p: Prepared, loaded: Loaded): void {
   p.loaded = loaded;
   forgotten.register(p, loaded);
-}
-
-/** One run: where inputs come from, and which storages it fills. */
-export interface Job {
-  readonly prepared: Prepared;
-  /** For `graph.inputs`, in order. */
-  readonly inputs: readonly Storage[];
-  /** For `graph.state`, in order: what the state was, and what it becomes; the same storage where it is written over. */
-  readonly states: readonly Storage[];
-  readonly becomes: readonly Storage[];
-  readonly outputs: readonly Storage[];
-  readonly name: string;
-  readonly signal?: AbortSignal | undefined;
-}
-interface Queued {
-  readonly job: Job;
-  readonly ticket: Ticket;
-  /** How often there was no memory to start it. */
-  starved: number;
 }
 
 /** Counts that tests read. */
@@ -163,9 +145,10 @@ export class Engine {
   /** Puts a job behind all earlier ones, and starts what can start. */
   enqueue(job: Job): Ticket {
     const ticket = new Ticket();
+    const queued = { job, ticket, needs: pendingOf(job.inputs), follows: pendingOf(job.states), starved: 0 };
     for (const s of job.outputs) s.job = ticket;
     for (const s of job.becomes) s.job = ticket;
-    this.queue.push({ job, ticket, starved: 0 });
+    this.queue.push(queued);
     this.startReady();
     if (this.queue.length) this.drain();
     return ticket;
@@ -196,7 +179,7 @@ export class Engine {
         if (head.starved) await this.makeRoom();
       } catch (e) {
         if (this.queue[0] === head) this.queue.shift();
-        fail(head, e);
+        this.fail(head, e, "kept");
         continue;
       }
       if (head.starved && this.queue[0] === head) this.start(this.queue.shift()!);
@@ -219,7 +202,7 @@ export class Engine {
         this.loadSync(head.job.prepared);
       } catch (e) {
         this.queue.shift();
-        fail(head, e);
+        this.fail(head, e, "kept");
         continue;
       }
       this.start(this.queue.shift()!);
@@ -230,8 +213,14 @@ export class Engine {
   private start(queued: Queued): void {
     const { job, ticket } = queued;
     ticket.started = true;
+    const before = brokenBy(queued);
+    if (before) {
+      this.fail(queued, before.hear(), "kept");
+      return;
+    }
     const device = this.device!;
     const transient: Storage[] = [];
+    let submitted = false;
     try {
       collectIfNeeded(this);
       const { prepared } = job;
@@ -259,33 +248,35 @@ export class Engine {
       }
       engineCounters.submissions++;
       const call: Call = { buffers, dims };
+      submitted = true;
       if (this.inFlight >= inFlightLimit && device.blocking) {
         device.submitSync(prepared.loaded!, call);
-        settle(queued);
+        this.settle(queued);
         return;
       }
       this.inFlight++;
       device.submit(prepared.loaded!, call, job.signal).then(
         () => {
           this.inFlight--;
-          settle(queued);
+          this.settle(queued);
         },
         (e: unknown) => {
           this.inFlight--;
-          fail(queued, e);
+          this.fail(queued, e, stateAfter(e));
         },
       );
     } catch (e) {
-      this.failed(queued, e);
+      if (submitted && stateAfter(e) === "lost") this.fail(queued, e, "lost");
+      else this.refused(queued, e);
     } finally {
       for (const s of transient) release(s);
     }
   }
 
   /** A job that could not start. Where memory was short, it is tried again: at once, and then when what runs has ended. */
-  private failed(queued: Queued, e: unknown): void {
-    if (!(e instanceof OutOfMemoryError)) fail(queued, e);
-    else if (++queued.starved > 2) fail(queued, new OutOfMemoryError(`${e.message}\n${memoryText()}`, { cause: e }));
+  private refused(queued: Queued, e: unknown): void {
+    if (!(e instanceof OutOfMemoryError)) this.fail(queued, e, "kept");
+    else if (++queued.starved > 2) this.fail(queued, new OutOfMemoryError(`${e.message}\n${memoryText()}`, { cause: e }), "kept");
     else if (queued.starved === 1) {
       collect();
       this.start(queued);
@@ -293,6 +284,40 @@ export class Engine {
       queued.ticket.started = false;
       this.queue.unshift(queued);
       this.drain();
+    }
+  }
+
+  /** Work that has run; what it read or changed may turn out to have failed before it. */
+  private settle(queued: Queued): void {
+    const { job, ticket } = queued;
+    const before = brokenBy(queued);
+    if (before) {
+      // State that an earlier step left as it was is sound; what was made of values that never were is not.
+      if (!queued.needs.includes(before)) ticket.kept = job.becomes;
+      ticket.settle(before.hear());
+      return;
+    }
+    for (const s of job.outputs) if (s.job === ticket) s.job = undefined;
+    for (const s of job.becomes) if (s.job === ticket) s.job = undefined;
+    ticket.settle();
+  }
+  /** Tells of a failure. What failed before it began has changed no state: that can be used again by those who know. */
+  private fail({ job, ticket }: Queued, e: unknown, state: "kept" | "lost"): void {
+    if (state === "kept" && this.restore(job)) ticket.kept = job.becomes;
+    ticket.settle(e ?? new DeviceError(`${job.name} failed`));
+  }
+  /** Gives state that was to change its old value; false where there is no memory even for that. */
+  private restore(job: Job): boolean {
+    try {
+      for (let i = 0; i < job.states.length; i++) {
+        const [before, after] = [job.states[i]!, job.becomes[i]!];
+        if (after === before || after.block || after.host) continue;
+        if (before.host && !before.block && !before.job?.failed) after.host = before.host;
+        else adopt(after, (after.block = this.take(before)));
+      }
+      return true;
+    } catch {
+      return false;
     }
   }
 
@@ -310,7 +335,7 @@ export class Engine {
   }
   /** The device memory that holds a storage, uploaded where it is only on the host. `transient` takes those that are released after the call. */
   private bind(s: Storage, transient?: Storage[]): Block {
-    if (s.job?.failed) throw s.job.failed;
+    if (s.job?.failed) throw s.job.hear();
     if (s.arriving) throw new DeviceError("a value is still on its way from another device; await it first");
     if (s.gone) throw new DeviceError(`a value that was ${s.gone} is needed again`);
     s.uses++;
@@ -396,7 +421,7 @@ export class Engine {
     return this.keep(s, this.opened().readSync(this.block(s), 0, s.bytes));
   }
   private block(s: Storage): NonNullable<Block["allocation"]> {
-    if (s.job?.failed) throw s.job.failed;
+    if (s.job?.failed) throw s.job.hear();
     if (!s.block?.allocation) throw new DeviceError(`a value that was ${s.gone ?? "never computed"} is read`);
     return s.block.allocation;
   }
@@ -433,13 +458,6 @@ export class Engine {
 /** A small value that is on the host only, and that no program has read: most of them (numbers, positions) no other will. */
 const isFresh = (s: Storage): boolean => s.uses === 0 && !s.block && s.host !== undefined && s.bytes <= handedBelow && !s.job && !s.gone;
 const onItsWay = (s: Storage): boolean => s.arriving !== undefined;
-
-function settle({ job, ticket }: Queued): void {
-  for (const s of job.outputs) if (s.job === ticket) s.job = undefined;
-  for (const s of job.becomes) if (s.job === ticket) s.job = undefined;
-  ticket.settle();
-}
-const fail = ({ job, ticket }: Queued, e: unknown): void => ticket.settle(e ?? new DeviceError(`${job.name} failed`));
 
 /** Bytes of an output in a call of these dims; remembered where no size is symbolic. */
 function outputBytes(prepared: Prepared, program: Program, output: number, dims: readonly number[]): number {

@@ -65,6 +65,50 @@ test("state that a step could not start for has one value: before the retry noth
   expect(((await reader.data()) as Float32Array)[0]).toBe(2.5);
   expect(((await w.data()) as Float32Array)[0]).toBe(3);
 });
+/** Makes the device refuse programs when they are submitted, as where their temporaries do not fit. */
+function refusePrograms(): void {
+  vi.spyOn(device(), "submit").mockImplementation(() => Promise.reject(new OutOfMemoryError("no memory for temporaries")));
+}
+test("a step that could not run has changed nothing, and smaller ones go on", async () => {
+  for (const refusal of [() => void refuse(12_000, 1e9), refusePrograms]) {
+    const [w, steps] = [tensor(new Float32Array(3000).fill(1)), tensor(0)];
+    const step = compile((x: Tensor) => {
+      w.add_(x.sum());
+      steps.add_(1);
+      return x.mul(w.at(0));
+    });
+    expect(((await step(ones([5])).data()) as Float32Array)[0]).toBe(6);
+    refusal();
+    await expect(step(ones([3000])).data()).rejects.toThrow(OutOfMemoryError);
+    vi.restoreAllMocks();
+    expect(await steps.item()).toBe(1);
+    expect(((await w.data()) as Float32Array)[7]).toBe(6);
+    expect(((await step(ones([4])).data()) as Float32Array)[0]).toBe(10);
+    expect(await steps.item()).toBe(2);
+  }
+});
+test("what is made of values that never were is an error, and a step that nobody asked about is not passed over", async () => {
+  const [twice, less] = [compile((x: Tensor) => x.mul(2)), compile((x: Tensor) => x.sub(1))];
+  const x = ones([3000]);
+  await less(await keep(twice(x))).data();
+  refusePrograms();
+  const y = twice(x);
+  vi.restoreAllMocks();
+  await expect(less(y).data()).rejects.toThrow(OutOfMemoryError);
+  const w = tensor(new Float32Array(3000).fill(1));
+  const step = compile((by: Tensor) => {
+    w.add_(by);
+    return w.sum();
+  });
+  await step(tensor(1)).item();
+  refusePrograms();
+  const unheard = step(tensor(2));
+  vi.restoreAllMocks();
+  await expect(step(tensor(3)).item()).rejects.toThrow(OutOfMemoryError);
+  await expect(unheard.item()).rejects.toThrow(OutOfMemoryError);
+  expect([2, 5]).toContain(((await w.data()) as Float32Array)[0]);
+  expect([6, 9]).toContain(Number(await step(tensor(4)).item()) / 3000);
+});
 test("an abort while a program runs stops it between its kernels", async () => {
   const stop = new AbortController();
   const x = await keep(ones([400, 400]).mul(1e-3));

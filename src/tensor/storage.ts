@@ -19,6 +19,8 @@ export class Ticket {
   /** It was handed to the device: what is asked of the device from now on comes after it. */
   started = false;
   failed: unknown;
+  /** Of work that failed before it began: state that it would have changed, and that is what it was. */
+  kept: readonly Storage[] | undefined;
   private over = false;
   private promise: Promise<void> | undefined;
   private resolve: (() => void) | undefined;
@@ -30,7 +32,7 @@ export class Ticket {
       this.promise = this.over
         ? this.failed === undefined
           ? Promise.resolve()
-          : Promise.reject(this.failed)
+          : Promise.reject(this.hear())
         : new Promise<void>((resolve, reject) => {
             this.resolve = resolve;
             this.reject = reject;
@@ -44,7 +46,13 @@ export class Ticket {
     this.over = true;
     this.failed = failed;
     if (failed === undefined) this.resolve?.();
-    else this.reject?.(failed);
+    else if (this.reject) this.reject(this.hear());
+  }
+  /** The failure, for somebody who passes it on: once it is known, the state that was kept may be used again. */
+  hear(): unknown {
+    for (const s of this.kept ?? []) if (s.job === this) s.job = undefined;
+    this.kept = undefined;
+    return this.failed;
   }
 }
 

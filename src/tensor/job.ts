@@ -1,0 +1,40 @@
+/** What a device is asked to run, and what becomes of it where earlier work failed. */
+import { OutOfMemoryError } from "../core/errors.js";
+import type { Prepared } from "./engine.js";
+import type { Storage, Ticket } from "./storage.js";
+
+/** One run: where inputs come from, and which storages it fills. */
+export interface Job {
+  readonly prepared: Prepared;
+  /** For `graph.inputs`, in order. */
+  readonly inputs: readonly Storage[];
+  /** For `graph.state`, in order: what the state was, and what it becomes; the same storage where it is written over. */
+  readonly states: readonly Storage[];
+  readonly becomes: readonly Storage[];
+  readonly outputs: readonly Storage[];
+  readonly name: string;
+  readonly signal?: AbortSignal | undefined;
+}
+/** A job in the order of its device. */
+export interface Queued {
+  readonly job: Job;
+  readonly ticket: Ticket;
+  /** Earlier work that fills what it reads, and that which changes its state. */
+  readonly needs: readonly Ticket[];
+  readonly follows: readonly Ticket[];
+  /** How often there was no memory to start it. */
+  starved: number;
+}
+
+const none: readonly Ticket[] = [];
+/** Work under way that fills or changes storages. */
+export function pendingOf(storages: readonly Storage[]): readonly Ticket[] {
+  let found: Ticket[] | undefined;
+  for (const { job } of storages) if (job && found?.at(-1) !== job) (found ??= []).push(job);
+  return found ?? none;
+}
+const failedIn = (tickets: readonly Ticket[]): Ticket | undefined => tickets.find((t) => t.failed !== undefined);
+/** Failed work that a job stands on. */
+export const brokenBy = ({ needs, follows }: Queued): Ticket | undefined => failedIn(needs) ?? failedIn(follows);
+/** What a failure of submitted work leaves of its state: memory is asked for before anything runs. */
+export const stateAfter = (e: unknown): "kept" | "lost" => (e instanceof OutOfMemoryError ? "kept" : "lost");
