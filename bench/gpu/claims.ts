@@ -60,19 +60,24 @@ const addressOf = (a: Allocation): bigint => (a as unknown as { readonly place: 
 /** The greatest difference that two chains of roundings may have, as a part of the largest magnitude. */
 const allowed = 0.05;
 
+/** Where the library's last product lies, and its elements. */
+interface Result {
+  readonly out: bigint;
+  readonly elements: number;
+}
 /** Compares ours with the library's and gives the row. */
 async function against(
   name: string,
   t: Timed,
   products: number,
   dtype: DType,
-  out: bigint,
+  { out, elements }: Result,
   run: () => void,
   lt: Lt,
 ): Promise<ReturnType<typeof row>> {
   const ours = await t.time(20);
   const theirs = lt.time(run, 20);
-  const count = 4096;
+  const count = Math.min(4096, elements);
   const [mine, other] = [await t.values(-1, 0, count), fromBytes(dtype, lt.read(out, count * bytesOf(dtype))) as ArrayLike<number>];
   let [off, largest] = [0, 0];
   for (let i = 0; i < count; i++) {
@@ -94,7 +99,7 @@ async function withLt(
   t: Timed,
   products: number,
   dtype: DType,
-  make: (lt: Lt) => { out: bigint; all: readonly Product[] },
+  make: (lt: Lt) => Result & { readonly all: readonly Product[] },
 ): Promise<ReturnType<typeof row>> {
   const lt = openLt();
   if (typeof lt === "string")
@@ -102,8 +107,8 @@ async function withLt(
       missing: [lt],
     });
   try {
-    const { out, all } = make(lt);
-    return await against(name, t, products, dtype, out, () => all.forEach((p) => void p()), lt);
+    const made = make(lt);
+    return await against(name, t, products, dtype, made, () => made.all.forEach((p) => void p()), lt);
   } finally {
     lt.close();
   }
@@ -156,7 +161,7 @@ function chainCase(c: Chain, dtype: DType): Case {
                 x = { at: y, rows: c.m, columns: s.n };
                 return p;
               });
-              return { out: x.at, all };
+              return { out: x.at, elements: x.rows * x.columns, all };
             }),
           ];
         } finally {
@@ -194,7 +199,7 @@ function gradientCase(dtype: DType): Case {
                   dtype,
                 ),
               );
-              return { out: outs[0]!, all };
+              return { out: outs[0]!, elements: n * k, all };
             }),
           ];
         } finally {

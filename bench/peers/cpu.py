@@ -22,11 +22,13 @@ if device != "cpu":
     if not torch.cuda.is_available():
         print(json.dumps({"missing": "PyTorch with CUDA (set TREEPIE_PYTHON to a Python that has it)"}), file=answers, flush=True)
         sys.exit(0)
-    torch.set_default_device(device)
     # As PyTorch has it, unless a job says otherwise.
     torch.set_float32_matmul_precision("highest")
 
 from cpu_jobs import jobs  # noqa: E402
+from cpu_models import use  # noqa: E402
+
+use(device)
 
 dtypes = {"f32": torch.float32, "bf16": torch.bfloat16, "i64": torch.int64}
 

@@ -9,12 +9,21 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 
+# Where everything lies. PyTorch's default device would do, but costs every call a look at it.
+place = torch.device("cpu")
+
+
+def use(device):
+    global place
+    place = torch.device(device)
+
+
 def checkpoint(folder, dtype):
     from safetensors.torch import load_file
 
     with open(os.path.join(folder, "config.json")) as f:
         config = json.load(f)
-    return config, {k: v.to(torch.get_default_device(), dtype) for k, v in load_file(os.path.join(folder, "model.safetensors")).items()}
+    return config, {k: v.to(place, dtype) for k, v in load_file(os.path.join(folder, "model.safetensors")).items()}
 
 
 class Weights(nn.Module):
@@ -46,7 +55,7 @@ def attend(q, k, v, cache, position):
     at = position.reshape(1)
     cache[0].index_copy_(2, at, k)
     cache[1].index_copy_(2, at, v)
-    mask = (torch.arange(cache.shape[3]) <= position).reshape(1, 1, 1, -1)
+    mask = (torch.arange(cache.shape[3], device=cache.device) <= position).reshape(1, 1, 1, -1)
     return F.scaled_dot_product_attention(q, cache[0], cache[1], attn_mask=mask, enable_gqa=groups)
 
 
@@ -78,7 +87,7 @@ class GPT2(Weights):
         return F.linear(x, self.w("wte.weight"))
 
     def loss(self, tokens, labels):
-        x = self.hidden(tokens, torch.arange(tokens.shape[1]))
+        x = self.hidden(tokens, torch.arange(tokens.shape[1], device=tokens.device))
         return F.cross_entropy(self.logits(x[:, :-1]).flatten(0, 1), labels[:, 1:].flatten())
 
 
@@ -94,7 +103,7 @@ class Llama(Weights):
         turns = s["original_max_position_embeddings"] * f / (2 * torch.pi)
         low, high, factor = s["low_freq_factor"], s["high_freq_factor"], s["factor"]
         smooth = ((turns - low) / (high - low)).clamp(0, 1)
-        self.register_buffer("frequencies", ((1 - smooth) * f / factor + smooth * f).float())
+        self.register_buffer("frequencies", ((1 - smooth) * f / factor + smooth * f).float().to(place))
 
     def join(self):
         """A model of the same weights, with those of q, k and v in one tensor, and those of gate and up: what an optimizing hand does."""
@@ -103,7 +112,10 @@ class Llama(Weights):
         for i in range(self.layers):
             p = f"model.layers.{i}."
             for keys in ([f"{p}self_attn.{n}_proj.weight" for n in "qkv"], [p + "mlp.gate_proj.weight", p + "mlp.up_proj.weight"]):
-                other.joined[keys[0]] = torch.cat([self.w(k) for k in keys])
+                joined = torch.cat([self.w(k) for k in keys])
+                # As parameters are: a graph reads it where it lies.
+                torch._dynamo.mark_static_address(joined)
+                other.joined[keys[0]] = joined
         return other
 
     def norm(self, x, key):
@@ -231,7 +243,7 @@ def generator(Model):
         width = model.w(next(k for k in model.names if k.endswith("norm.weight") or k == "ln_f.weight")).shape[0] // model.heads
 
         def fresh():
-            caches = [torch.zeros(2, 1, model.kv_heads, length, width, dtype=dtypes[spec["dtype"]]) for _ in range(model.layers)]
+            caches = [torch.zeros(2, 1, model.kv_heads, length, width, dtype=dtypes[spec["dtype"]], device=place) for _ in range(model.layers)]
             for c in caches:
                 torch._dynamo.mark_static_address(c)
             return caches
@@ -239,7 +251,7 @@ def generator(Model):
         return model, prompt, fresh
 
     # What a GPU has not computed yet, the loop need not wait for.
-    ahead = torch.get_default_device().type != "cpu"
+    ahead = place.type != "cpu"
 
     def step(model):
         def decode(token, position, at, caches):
@@ -258,7 +270,7 @@ def generator(Model):
             caches = fresh()
             own = model.join() if variant == "fused" else model
             f = compiled(step(own), variant)
-            positions = torch.arange(spec["length"])
+            positions = torch.arange(spec["length"], device=place)
 
             def one(token, i):
                 at = positions[i]
@@ -266,7 +278,7 @@ def generator(Model):
 
             def values():
                 with torch.no_grad():
-                    model.hidden(prompt, torch.arange(first), caches)
+                    model.hidden(prompt, torch.arange(first, device=place), caches)
                     return [one(given[i : i + 1], first + i)[0].clone() for i in range(len(given))]
 
             def run(calls):
@@ -291,10 +303,10 @@ def generator(Model):
 
     def prefill(spec, inputs):
         model, prompt, fresh = opened(spec, inputs)
-        positions = torch.arange(prompt.shape[1])
+        positions = torch.arange(prompt.shape[1], device=place)
 
         def make(variant):
-            if torch.get_default_device().type == "cuda":
+            if place.type == "cuda":
                 torch.set_float32_matmul_precision("high")
             caches = fresh()
 
@@ -319,32 +331,62 @@ def generator(Model):
     return decode, prefill
 
 
+def whole_step(once, model, optimizer):
+    """A training step as one CUDA graph, which starts from the weights that the model has now."""
+    first = [p.detach().clone() for p in model.parameters()]
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            once()
+    torch.cuda.current_stream().wait_stream(side)
+    optimizer.zero_grad(set_to_none=True)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        loss = once()
+    with torch.no_grad():
+        for p, value in zip(model.parameters(), first):
+            p.copy_(value)
+            for x in optimizer.state[p].values():
+                x.zero_()
+
+    def step():
+        graph.replay()
+        return loss
+
+    return step
+
+
 def trainer(Model):
     def train(spec, inputs):
         tokens, labels = inputs
 
         def make(variant):
-            kind = torch.get_default_device().type
+            kind = place.type
             if kind == "cuda":
                 torch.set_float32_matmul_precision("high")
             config, tensors = checkpoint(spec["folder"], torch.float32)
             model = Model(config, tensors)
-            optimizer = torch.optim.AdamW(model.parameters(), lr=spec["lr"], weight_decay=0.01, fused=True)
-            f = compiled(model.loss, variant)
+            captured = variant == "graph"
+            optimizer = torch.optim.AdamW(model.parameters(), lr=spec["lr"], weight_decay=0.01, fused=True, capturable=captured)
+            f = compiled(model.loss, "compile" if captured else variant)
 
             def once():
-                with torch.autocast(kind, torch.bfloat16, enabled=spec["dtype"] == "bf16"):
+                with torch.autocast(kind, torch.bfloat16, enabled=spec["dtype"] == "bf16", cache_enabled=not captured):
                     loss = f(tokens, labels)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
                 return loss.detach()
 
+            step = whole_step(once, model, optimizer) if captured else once
+
             def run(calls):
                 for _ in range(calls):
-                    once().item()
+                    step().item()
 
-            return Runner(lambda: [once() for _ in range(4)], run)
+            # A graph's results are written over by its next run.
+            return Runner(lambda: [step().clone() for _ in range(4)], run)
 
         return make
 

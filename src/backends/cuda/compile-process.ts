@@ -23,7 +23,9 @@ process.on("message", ({ id, path, source, flags }: CompileRequest) => {
     const { name, message } = error as Error;
     answer = { id, name, message, kernel: error instanceof CompileError ? error.kernel : undefined };
   }
-  process.send?.(answer);
+  process.send?.(answer, (error: Error | null) => {
+    if (error) process.exit(0);
+  });
 });
 // Nobody is left to compile for.
 process.on("disconnect", () => process.exit(0));
