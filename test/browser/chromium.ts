@@ -29,8 +29,6 @@ export function startChromium(options: { readonly webgpu?: boolean; readonly arg
       ...(options.webgpu ? ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"] : ["--disable-gpu"]),
       "--enable-precise-memory-info",
       "--js-flags=--expose-gc",
-      // A page that asks for its memory hears of it at once.
-      "--enable-blink-features=ForceEagerMeasureMemory",
       ...(options.args ?? []),
     ],
   });

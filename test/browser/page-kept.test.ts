@@ -53,11 +53,13 @@ describe.skipIf(why)(`later visits of the page ${why ?? ""}`, () => {
     await Promise.all([page, other].map((tab) => press(tab, "Open demo.pie")));
     await Promise.all([page, other].map((tab) => shows(tab, "model-note", /^Loaded demo.pie/)));
     await Promise.all([page, other].map((tab) => generate(tab, 20)));
+    await page.bringToFront();
     await press(page, "Load the demo model");
     await shows(page, "model-note", /^Loaded the demo model/);
     await press(page, "Forget demo.pie");
     await shows(page, "failure", /^demo.pie is open, here or in another tab. Load another model there first, or close that tab/);
     await picture(page, "page-second-tab");
+    await other.bringToFront();
     await generate(other, 20);
     // Both drop the same file anew.
     await Promise.all([page, other].map((tab) => dropOn(tab, here.at("demo.pie"))));

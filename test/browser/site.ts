@@ -9,13 +9,14 @@ import { startChromium } from "./chromium.js";
 import { serve } from "./serve.js";
 
 const root = resolve(import.meta.dirname, "../..");
-/** Pictures for the documentation, where they are wanted; the model in them is TREEPIE_DEMO's. */
+/** Pictures for the documentation, where they are wanted. */
 export const pictures: boolean = Boolean(process.env["TREEPIE_SCREENSHOTS"]);
 
 /** A folder with the built page in `site/` and files to give to it. One build serves every test file for as long as nothing changes. */
 async function builtSite(): Promise<string> {
   const packed = builtPackage();
-  const demo = pictures ? process.env["TREEPIE_DEMO"] : undefined;
+  // A model that was trained looks better in pictures, and is of a real size.
+  const demo = process.env["TREEPIE_DEMO"];
   const hash = createHash("sha256").update(`${packed}\n${demo ?? ""}\n`);
   const sources = readdirSync(join(root, "web"), { recursive: true, encoding: "utf8" }).map((f) => join(root, "web", f));
   for (const path of [...sources, join(import.meta.dirname, "site-files.ts")].sort())
