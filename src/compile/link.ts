@@ -6,7 +6,7 @@ import { writeAttrs } from "../ir/attrs.js";
 import type { Graph } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
 import { pickOp } from "../ir/pick.js";
-import { besideKernels, besideName, canStandBeside } from "../kernel/beside.js";
+import { type BesideName, besideKernels, besideName, canStandBeside } from "../kernel/beside.js";
 import type { Codegen, Target } from "../kernel/codegen.js";
 import type { Group } from "../kernel/group.js";
 import type { Kernel } from "../kernel/kernel.js";
@@ -41,6 +41,17 @@ export function link(
   const kernels = new KernelTable(codegen, lower, options.onKernel);
   const lowered = new Map<Task, readonly Kernel[]>();
   const joined = new Map<Task, readonly Task[]>();
+  /** Names for the buffers of kernels that become one: what may not be bound twice has one. */
+  const namesOf = (region: Region): BesideName => {
+    const first = new Map<Slot, string>();
+    return (i, name) => {
+      const own = besideName(i, name);
+      const slot = codegen.target.aliasing ? undefined : bound(name, region[i]!.group!, p);
+      if (!slot) return own;
+      if (!first.has(slot)) first.set(slot, own);
+      return first.get(slot)!;
+    };
+  };
   const scratch: { slot: Slot; task: Task; at: number }[] = [];
   regions.forEach((region, at) => {
     for (const task of region) {
@@ -56,6 +67,7 @@ export function link(
       canStandBeside(
         region.map((t) => lowered.get(t)![0]!),
         codegen.target,
+        namesOf(region),
       )
     )
       for (const t of region) joined.set(t, region);
@@ -86,9 +98,10 @@ export function link(
     if (others) {
       if (part || others[0] !== t) return undefined;
       const kernels_ = others.map((o) => lowered.get(o)![0]!);
-      const { index, kernel } = kernels.rendered(besideKernels(group.name, kernels_), group);
+      const nameOf = namesOf(others);
+      const { index, kernel } = kernels.rendered(besideKernels(group.name, kernels_, nameOf), group);
       const names = new Map(
-        others.flatMap((o, i) => kernels_[i]!.buffers.map((b) => [besideName(i, b.name), slotIn.bind(null, o, b.name)] as const)),
+        others.flatMap((o, i) => kernels_[i]!.buffers.map((b) => [nameOf(i, b.name), slotIn.bind(null, o, b.name)] as const)),
       );
       const buffers = kernel.buffers.filter((b) => b.space === "global").map((b) => table.add(names.get(b.name)!()));
       const notes = others.map((o) => noteOf(o.group!, 0));

@@ -1,24 +1,33 @@
 /** Kernels that need nothing of each other as one: the first grid points do what the first kernel does, and so on. */
 import { bytesOf } from "../core/dtype.js";
-import { add, type Dim, hi, indexOn, sub, variable } from "../core/expr.js";
+import { InternalError } from "../core/errors.js";
+import { add, type Dim, hi, indexOn, show, sub, variable } from "../core/expr.js";
 import { bindingsOf } from "./bindings.js";
 import type { Target } from "./codegen.js";
-import { below, indexValue, type Kernel, type Stmt } from "./kernel.js";
+import { type Buffer, below, indexValue, type Kernel, type Stmt } from "./kernel.js";
 import { eachStmt, finishKernel, renamed, substituteStmts } from "./walk.js";
 
 /** Most kernels that become one, and bytes of shared memory that all of them together may take. */
 const most = 4;
 const sharedBytes = 48 << 10;
 
+/** What `besideKernels` calls a buffer of kernel `i`. */
+export type BesideName = (i: number, buffer: string) => string;
+export const besideName: BesideName = (i, buffer) => `b${i}${buffer}`;
+
 /** Whether these kernels may be one: as many threads each, and nothing that one of them owns alone. */
-export function canStandBeside(kernels: readonly Kernel[], target: Target): boolean {
-  if (target.threads === 1 || !target.aliasing || kernels.length < 2 || kernels.length > most) return false;
+export function canStandBeside(kernels: readonly Kernel[], target: Target, nameOf: BesideName = besideName): boolean {
+  if (target.threads === 1 || kernels.length < 2 || kernels.length > most) return false;
   const { threads } = kernels[0]!;
   const shared = kernels
     .flatMap((k) => k.buffers.filter((b) => b.space === "shared"))
     .reduce((s, b) => s + hi(b.size) * bytesOf(b.dtype), 0);
-  const bound = kernels.reduce((n, k) => n + bindingsOf(k, target), 0);
-  return shared <= sharedBytes && bound <= target.maxBuffers && kernels.every((k) => k.threads === threads && isPlain(k));
+  const bound = bindingsOf({ buffers: buffersOf(kernels, nameOf) }, target);
+  return (
+    shared <= Math.min(sharedBytes, target.sharedBytes / 2) &&
+    bound <= target.maxBuffers &&
+    kernels.every((k) => k.threads === threads && isPlain(k))
+  );
 }
 /** Matrix units and tiles in the background want a kernel's registers and shared memory for themselves. */
 function isPlain(k: Kernel): boolean {
@@ -29,12 +38,26 @@ function isPlain(k: Kernel): boolean {
   return plain;
 }
 
-/** What `besideKernels` calls the global buffer of kernel `i`. */
-export const besideName = (i: number, buffer: string): string => `b${i}${buffer}`;
+/** Buffers of all kernels, once each by their names. */
+function buffersOf(kernels: readonly Kernel[], nameOf: BesideName): Buffer[] {
+  const found = new Map<string, Buffer>();
+  kernels.forEach((k, i) => {
+    for (const b of k.buffers) {
+      const name = b.space === "reg" ? `${b.name}k${i}` : nameOf(i, b.name);
+      const known = found.get(name);
+      if (known && (known.dtype !== b.dtype || known.size !== b.size))
+        throw new InternalError(
+          `${k.name}: ${b.name} is ${b.dtype}[${show(b.size)}], and ${known.dtype}[${show(known.size)}] for a kernel beside it`,
+        );
+      found.set(name, { ...b, name, ...((known?.writes ?? b.writes) && { writes: true }) });
+    }
+  });
+  return [...found.values()];
+}
 
-/** The kernels as one. */
-export function besideKernels(name: string, kernels: readonly Kernel[]): Kernel {
-  const apart = kernels.map((k, i) => renamed(k, `k${i}`, (b) => besideName(i, b)));
+/** The kernels as one. Buffers of equal names are one. */
+export function besideKernels(name: string, kernels: readonly Kernel[], nameOf: BesideName = besideName): Kernel {
+  const apart = kernels.map((k, i) => renamed(k, `k${i}`, (b) => nameOf(i, b)));
   const grid = add(...kernels.map((k) => k.grid));
   const pid = indexOn("pid", grid);
   const from = kernels.map((_, i) => add(0, ...kernels.slice(0, i).map((k) => k.grid)));
@@ -50,11 +73,5 @@ export function besideKernels(name: string, kernels: readonly Kernel[]): Kernel 
     if (i === kernels.length - 1) return mine;
     return [{ kind: "if", test: below(pid, add(from[i]!, own)), body: mine, else: branch(i + 1) }];
   };
-  return finishKernel(
-    name,
-    apart.flatMap((k) => k.buffers),
-    grid,
-    kernels[0]!.threads,
-    branch(0),
-  );
+  return finishKernel(name, buffersOf(kernels, nameOf), grid, kernels[0]!.threads, branch(0));
 }

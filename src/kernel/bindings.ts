@@ -19,5 +19,5 @@ export function bindings(size: Dim, dtype: DType, limits: Limits): number {
   return bytes <= limits.maxBinding ? 1 : Math.ceil(bytes / chunkBytes(limits));
 }
 /** Bindings of all arguments of a kernel. */
-export const bindingsOf = (k: Kernel, limits: Limits): number =>
+export const bindingsOf = (k: Pick<Kernel, "buffers">, limits: Limits): number =>
   k.buffers.reduce((n, b) => n + (b.space === "global" ? bindings(b.size, b.dtype, limits) : 0), 0);
