@@ -65,25 +65,32 @@ function open(): Ffi {
   return {
     view: (address, bytes) => koffi.view(address, bytes),
     load(path) {
-      const library = koffi.load(path);
+      const where = path ?? "this process";
+      const library = asking(`the library ${where} does not load`, () => koffi.load(path));
       alive.add(library);
       return {
         func(name, result, args) {
-          const f = library.func(
-            name,
-            names[result],
-            args.map((a) => names[a]),
-          );
+          const types = args.map((a) => names[a]);
+          const f = asking(`${where} has no function ${name}`, () => library.func(name, names[result], types));
           const call = (...xs: readonly NativeArg[]): unknown => f(...xs);
           return Object.assign(call, {
             later: (xs: readonly NativeArg[], done: (error: Error | null, result: unknown) => void) => f.async(...xs, done),
           });
         },
-        symbol: (name) => library.symbol(name),
+        symbol: (name) => asking(`${where} has no symbol ${name}`, () => library.symbol(name)),
         unload() {
           if (alive.delete(library)) library.unload();
         },
       };
     },
   };
+}
+
+/** What koffi refuses, with the library that it was about: its own words do not name it. */
+function asking<T>(what: string, ask: () => T): T {
+  try {
+    return ask();
+  } catch (cause) {
+    throw new UnsupportedError(`${what}: ${(cause as Error).message}`, { cause });
+  }
 }
