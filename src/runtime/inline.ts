@@ -1,12 +1,13 @@
 /** A device whose memory is ArrayBuffers and whose kernels are JavaScript functions on this thread; three backends are made of it. */
-import { ArgumentError, DeviceError } from "../core/errors.js";
+import { ArgumentError } from "../core/errors.js";
 import { afterTurn } from "../core/host.js";
 import { Arena, type Block, Blocks } from "./blocks.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "./device.js";
 import { checkAlive, checkBuffers, hostSteps, type Layout, layoutOf, sameNumbers, scratchOf, valueOf } from "./encode.js";
 import { runHost } from "./host-step.js";
+import { type Kept, LoadedProgram, ownLoaded } from "./loaded.js";
 import { Memory, noCounters } from "./memory.js";
-import type { HostFunction, KernelCode, Program, Step, TargetKey } from "./program.js";
+import type { KernelCode, Program, Step, TargetKey } from "./program.js";
 import { afterwards, breathe, inTurn, type Job, Queue, runBlocking } from "./queue.js";
 
 /**
@@ -26,14 +27,9 @@ export interface InlineOptions extends DeviceOptions {
 
 type InlineBlock = Block<ArrayBuffer, Uint8Array>;
 
-class InlineLoaded implements Loaded {
-  readonly device: InlineDevice;
-  readonly program: Program;
+class InlineLoaded extends LoadedProgram<InlineDevice> {
   readonly kernels: readonly InlineKernel[];
-  readonly host: ReadonlyMap<string, HostFunction>;
   readonly constants: readonly (Uint8Array | undefined)[];
-  readonly #give: () => void;
-  unloaded = false;
   /** Milliseconds that one grid point of each step took lately. */
   readonly pace: (number | undefined)[] = [];
   /** Sizes of the last call. */
@@ -41,25 +37,10 @@ class InlineLoaded implements Loaded {
   layout: Layout = { sizes: {}, bytes: [], arenaBytes: 0, offsets: [] };
   plan: readonly Planned[] = [];
   scratchBytes = 0;
-  constructor(
-    device: InlineDevice,
-    program: Program,
-    kernels: readonly InlineKernel[],
-    host: ReadonlyMap<string, HostFunction>,
-    constants: readonly (Uint8Array | undefined)[],
-    give: () => void,
-  ) {
-    this.device = device;
-    this.program = program;
+  constructor(kept: Kept<InlineDevice>, kernels: readonly InlineKernel[], constants: readonly (Uint8Array | undefined)[]) {
+    super(kept);
     this.kernels = kernels;
-    this.host = host;
     this.constants = constants;
-    this.#give = give;
-  }
-  unload(): void {
-    if (this.unloaded) return;
-    this.unloaded = true;
-    this.device.later(this.#give);
   }
   size(dims: readonly number[]): void {
     if (this.dims && sameNumbers(this.dims, dims)) return;
@@ -175,9 +156,10 @@ class InlineDevice implements Device {
       view.set(data);
       return view;
     });
-    return new InlineLoaded(this, program, kernels, host, constants, () => {
+    const give = (): void => {
       for (const { base, bytes } of bases) this.#memory.give(base, bytes);
-    });
+    };
+    return new InlineLoaded({ device: this, program, host, give }, kernels, constants);
   }
 
   submit(loaded: Loaded, call: Call, signal?: AbortSignal): Promise<void> {
@@ -211,10 +193,9 @@ class InlineDevice implements Device {
     afterwards(this.#queue, work, (error) => this.#blocks.blame(error));
   }
 
-  #job(loaded: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
+  #job(given: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
     this.#blocks.open();
-    if (!(loaded instanceof InlineLoaded) || loaded.device !== this || loaded.unloaded)
-      throw new DeviceError("the program is not loaded on this device");
+    const loaded = ownLoaded(given, InlineLoaded, this);
     checkAlive(loaded.program, call);
     let at = -1;
     let point = 0;

@@ -6,6 +6,7 @@ import { cpu } from "../../runtime/cpu.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "../../runtime/device.js";
 import { checkAlive, type HostStep, hostSteps } from "../../runtime/encode.js";
 import { runHost } from "../../runtime/host-step.js";
+import { type Kept, LoadedProgram, ownLoaded } from "../../runtime/loaded.js";
 import { Memory, memoryLimit, noCounters, showBytes } from "../../runtime/memory.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, breathe, inTurn, type Job, Queue, runBlocking } from "../../runtime/queue.js";
@@ -21,36 +22,16 @@ import { Pool } from "./pool.js";
 import { type Places, Table, type Words } from "./table.js";
 import { canShare, type Thread, threadMaker } from "./workers.js";
 
-class WasmLoaded implements Loaded {
-  readonly program: Program;
+class WasmLoaded extends LoadedProgram<WasmDevice> {
   readonly table: Table;
   readonly kernels: Held;
-  readonly host: ReadonlyMap<string, HostFunction>;
-  readonly device: WasmDevice;
-  readonly #give: () => void;
-  unloaded = false;
   /** Expected run time in milliseconds at the dims of the last call. */
   expected = Number.POSITIVE_INFINITY;
   dims: readonly number[] | undefined;
-  constructor(
-    device: WasmDevice,
-    program: Program,
-    table: Table,
-    kernels: Held,
-    host: ReadonlyMap<string, HostFunction>,
-    give: () => void,
-  ) {
-    this.device = device;
-    this.program = program;
+  constructor(kept: Kept<WasmDevice>, table: Table, kernels: Held) {
+    super(kept);
     this.table = table;
     this.kernels = kernels;
-    this.host = host;
-    this.#give = give;
-  }
-  unload(): void {
-    if (this.unloaded) return;
-    this.unloaded = true;
-    this.device.later(this.#give);
   }
 }
 
@@ -232,17 +213,16 @@ class WasmDevice implements Device {
         return BigInt(address);
       });
       table = new Table(program, kernels.places, places, this.#places);
-      return new WasmLoaded(this, program, table, kernels, host, give);
+      return new WasmLoaded({ device: this, program, host, give }, table, kernels);
     } catch (error) {
       give();
       throw error;
     }
   }
 
-  #job(loaded: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
+  #job(given: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
     this.#blocks.open();
-    if (!(loaded instanceof WasmLoaded) || loaded.device !== this || loaded.unloaded)
-      throw new DeviceError("the program is not loaded on this device");
+    const loaded = ownLoaded(given, WasmLoaded, this);
     checkAlive(loaded.program, call);
     let at = 0;
     let begun = false;

@@ -7,9 +7,10 @@ import { Arena, type Block, Blocks } from "../../runtime/blocks.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "../../runtime/device.js";
 import { checkAlive, type HostStep, hostSteps } from "../../runtime/encode.js";
 import { runHost } from "../../runtime/host-step.js";
+import { type Kept, LoadedProgram, ownLoaded } from "../../runtime/loaded.js";
 import { Memory, noCounters } from "../../runtime/memory.js";
 import { type Profile, profile } from "../../runtime/profile.js";
-import type { HostFunction, KernelCode, Program, TargetKey } from "../../runtime/program.js";
+import type { KernelCode, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, type Job, Queue } from "../../runtime/queue.js";
 import { type OpenedGpu, openGpu, usage } from "./gpu.js";
 import { deviceKey } from "./key.js";
@@ -21,24 +22,11 @@ import { Presence } from "./presence.js";
 import { Stamps } from "./stamps.js";
 import { Transfers } from "./transfers.js";
 
-class WebGpuLoaded implements Loaded {
-  readonly program: Program;
+class WebGpuLoaded extends LoadedProgram<WebGpuDevice> {
   readonly launches: Launches;
-  readonly host: ReadonlyMap<string, HostFunction>;
-  readonly device: WebGpuDevice;
-  readonly #give: () => void;
-  unloaded = false;
-  constructor(device: WebGpuDevice, program: Program, launches: Launches, host: ReadonlyMap<string, HostFunction>, give: () => void) {
-    this.device = device;
-    this.program = program;
+  constructor(kept: Kept<WebGpuDevice>, launches: Launches) {
+    super(kept);
     this.launches = launches;
-    this.host = host;
-    this.#give = give;
-  }
-  unload(): void {
-    if (this.unloaded) return;
-    this.unloaded = true;
-    this.device.later(this.#give);
   }
 }
 
@@ -59,6 +47,7 @@ class WebGpuDevice implements Device {
   readonly name = "webgpu";
   readonly key: TargetKey;
   readonly blocking = false;
+  readonly ordered = true;
   readonly counters: Counters = noCounters();
   readonly #gpu: GPUDevice;
   readonly #adapter: string;
@@ -202,7 +191,7 @@ class WebGpuDevice implements Device {
       });
       const pipelines = settled.map((s) => (s as PromiseFulfilledResult<Pipeline | undefined>).value);
       launches = new Launches(program, pipelines, places);
-      return new WebGpuLoaded(this, program, launches, host, give);
+      return new WebGpuLoaded({ device: this, program, host, give }, launches);
     } catch (error) {
       give();
       throw error;
@@ -255,10 +244,9 @@ class WebGpuDevice implements Device {
     afterwards(this.#queue, work, (error) => this.#blocks.blame(error));
   }
 
-  #job(loaded: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
+  #job(given: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
     this.#check();
-    if (!(loaded instanceof WebGpuLoaded) || loaded.device !== this || loaded.unloaded)
-      throw new DeviceError("the program is not loaded on this device");
+    const loaded = ownLoaded(given, WebGpuLoaded, this);
     checkAlive(loaded.program, call);
     const { launches } = loaded;
     let at = 0;
