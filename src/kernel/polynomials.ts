@@ -1,7 +1,7 @@
 /** Polynomials in f32 that printers compute transcendental functions with, within 2 ulp on their intervals, lowest power first. */
 
 /** e^r - 1 - r over r^2, |r| <= ln 2 / 2. */
-export const expTail: readonly number[] = [0.5, 0.166666672, 0.0416662693, 0.00833326578, 0.00139460771, 0.000199178176];
+export const expTail: readonly number[] = [0.49999994, 0.166665196, 0.0416683927, 0.00836878084, 0.00138144672];
 /** 2^r - 1 over r, |r| <= 1/2. */
 export const exp2Tail: readonly number[] = [
   0.693147182, 0.240226507, 0.0555041097, 0.00961803645, 0.0013333431, 0.000154671099, 1.53149467e-5,

@@ -9,9 +9,9 @@ fn narrow_bf16(x: f32) -> u32 { let u = bitcast<u32>(x); return select((u + 0x7f
 fn round_bf16(x: f32) -> f32 { return widen_bf16(narrow_bf16(x)); }
 fn scale_(x: f32, n: i32) -> f32 { let h = n >> 1u; let g = n - h; return x * bitcast<f32>(u32(h + 127) << 23u) * bitcast<f32>(u32(g + 127) << 23u); }
 fn exp_far(x: f32) -> f32 { if (nan_(x)) { return x; } if (x > 88.8f) { return infinity(); } if (x < -104.0f) { return 0.0f; } let n = round(x * 1.44269504f);
-  let r = fma(n, 2.12194440e-4f, fma(n, -0.693359375f, x)); return scale_(fma(fma(fma(fma(fma(fma(0.000199178176f, r, 0.00139460771f), r, 0.00833326578f), r, 0.0416662693f), r, 0.166666672f), r, 0.5f), r * r, r) + 1.0f, i32(n)); }
+  let r = fma(n, 2.12194440e-4f, fma(n, -0.693359375f, x)); return scale_(fma(fma(fma(fma(fma(0.00138144672f, r, 0.00836878084f), r, 0.0416683927f), r, 0.166665196f), r, 0.49999994f), r * r, r) + 1.0f, i32(n)); }
 fn exp_(x: f32) -> f32 { if ((bitcast<u32>(x) & 0x7fffffffu) > 0x42ae0000u) { return exp_far(x); } let n = round(x * 1.44269504f);
-  let r = fma(n, 2.12194440e-4f, fma(n, -0.693359375f, x)); return (fma(fma(fma(fma(fma(fma(0.000199178176f, r, 0.00139460771f), r, 0.00833326578f), r, 0.0416662693f), r, 0.166666672f), r, 0.5f), r * r, r) + 1.0f) * bitcast<f32>((i32(n) << 23u) + 0x3f800000); }
+  let r = fma(n, 2.12194440e-4f, fma(n, -0.693359375f, x)); return (fma(fma(fma(fma(fma(0.00138144672f, r, 0.00836878084f), r, 0.0416683927f), r, 0.166665196f), r, 0.49999994f), r * r, r) + 1.0f) * bitcast<f32>((i32(n) << 23u) + 0x3f800000); }
 @group(0) @binding(0) var<storage, read> in0: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read_write> out0: array<vec4<u32>>;
 var<workgroup> part_f32: array<f32, 64>;

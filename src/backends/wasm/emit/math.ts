@@ -10,9 +10,8 @@ import { engineFunctions } from "../engine.js";
 import { special } from "./special.js";
 import type { State } from "./state.js";
 
-/** Adding it leaves a whole number in the low bits; the bits it has then for 0. */
-const magic = 12582912;
-const magicBits = 0x4b400000;
+/** Adding it leaves a whole number n in the low bits, as n + 254: twice the bias of an exponent, for a scale in two steps. */
+const magic = 12582912 + 254;
 
 /** An operation on four f32 lanes, or undefined where there is no polynomial for it. */
 export function vectorMath(s: State, name: ScalarOp, x: Code): Code | undefined {
@@ -61,19 +60,17 @@ function lanesMath(s: State): LanesMath {
   // A value beyond the range where results change; a NaN passes both comparisons.
   const clip = (x: Code, low: number, high: number): Code => op("f32x4.pmin", op("f32x4.pmax", x, c(low)), c(high));
   const signOf = (x: Code, sign: Code): Code => pick(i32x4(0x7fffffff), x, sign);
-  // x * 2^n for |n| < 254, in two steps so that subnormal results round once more at most.
-  const scale = (x: Code, n: Code): Code => {
-    const h = keep(op("i32x4.shr_s", n, i32(1)));
-    const power = (k: Code): Code => op("i32x4.shl", op("i32x4.add", k, i32x4(127)), i32(23));
-    return mul(mul(x, power(h)), power(op("i32x4.sub", n, h)));
+  // x * 2^n for |n| < 254, where t is n + magic: in two steps, 2^floor(n/2) and the rest, so that subnormal results round once more at most.
+  const scale = (x: Code, t: Code): Code => {
+    const half = keep(op("v128.and", op("i32x4.shl", t, i32(22)), i32x4(0xff800000 | 0)));
+    return mul(mul(x, half), op("i32x4.sub", op("i32x4.shl", t, i32(23)), half));
   };
   const exp = (x: Code): Code => {
     const a = keep(clip(x, -104, 89));
     const t = keep(fma(a, c(Math.LOG2E), c(magic)));
     const n = keep(sub(t, c(magic)));
     const r = keep(fma(n, c(2.1219444e-4), fma(n, c(-0.693359375), a)));
-    const p = add(fma(chain(r, expTail), mul(r, r), r), c(1));
-    return scale(p, keep(op("i32x4.sub", t, i32x4(magicBits))));
+    return scale(chain(r, [1, 1, ...expTail]), t);
   };
   return {
     exp,
@@ -81,7 +78,7 @@ function lanesMath(s: State): LanesMath {
       const a = keep(clip(x, -150, 128));
       const t = keep(add(a, c(magic)));
       const r = keep(sub(a, sub(t, c(magic))));
-      return scale(fma(chain(r, exp2Tail), r, c(1)), keep(op("i32x4.sub", t, i32x4(magicBits))));
+      return scale(chain(r, [1, ...exp2Tail]), t);
     },
     // x = 2^k (1 + f) with 1 + f in [0.707, 1.414); s = f / (2 + f).
     log(x, name) {

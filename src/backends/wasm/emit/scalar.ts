@@ -184,7 +184,7 @@ export function apply(s: State, name: ScalarOp, dtype: DType, args: readonly Val
         return plain(`${prefix}.nearest`);
       case "max":
       case "min":
-        return extreme(name, args, prefix, plain);
+        return extreme(s, name, args, prefix, plain);
       case "fma":
         if (lanes === 4 && s.features.relaxed) return plain(`${prefix}.relaxed_madd`);
         return apply(s, "add", dtype, [apply(s, "mul", dtype, args.slice(0, 2), from), args[2]!], from);
@@ -261,14 +261,16 @@ export function apply(s: State, name: ScalarOp, dtype: DType, args: readonly Val
   }
 }
 
-/** Where one side is a constant that is not NaN, the cheaper instruction keeps the other side's NaN. */
-function extreme(name: "max" | "min", args: readonly Val[], prefix: string, plain: (i: string, xs: readonly Val[]) => Val): Val {
+/** On lanes by the instruction that keeps the first side's NaN alone, with a mask of the second side's, which is a NaN itself: x86 has none for both. */
+function extreme(s: State, name: "max" | "min", args: readonly Val[], prefix: string, plain: (i: string, xs: readonly Val[]) => Val): Val {
   const [a, b] = args as [Val, Val];
-  if (a.lanes === 4) {
-    if (b.constant !== undefined && !Number.isNaN(b.constant)) return plain(`${prefix}.p${name}`, [a, b]);
-    if (a.constant !== undefined && !Number.isNaN(a.constant)) return plain(`${prefix}.p${name}`, [b, a]);
-  }
-  return plain(`${prefix}.${name}`, args);
+  if (a.lanes !== 4) return plain(`${prefix}.${name}`, args);
+  const number = (v: Val): boolean => v.constant !== undefined && !Number.isNaN(v.constant);
+  if (number(b)) return plain(`${prefix}.p${name}`, [a, b]);
+  if (number(a)) return plain(`${prefix}.p${name}`, [b, a]);
+  const second = keep(s, b);
+  const known = plain(`${prefix}.p${name}`, [a, second]);
+  return { ...known, parts: known.parts.map((p, i) => op("v128.or", p, op(`${prefix}.ne`, second.parts[i]!, second.parts[i]!))) };
 }
 
 function logical(name: ScalarOp, args: readonly Val[]): Val | undefined {
