@@ -17,7 +17,7 @@ export interface Runner {
   run(calls: number): Promise<void>;
 }
 /** Ways to run PyTorch. */
-export type Variant = "eager" | "channels-last" | "compile" | "freeze" | "reduce-overhead" | "fused" | "graph";
+export type Variant = "eager" | "channels-last" | "compile" | "freeze" | "reduce-overhead" | "fused";
 /** Peers in JavaScript; each has a row of its own. */
 export type ScriptPeer = "jax-js" | "tfjs-wasm" | "onnxruntime" | "onnxruntime-web";
 

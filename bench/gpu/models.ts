@@ -51,7 +51,7 @@ const promptRow = (prompt: number, name: string, peers: readonly Variant[]): Cas
 
 /** The rows. */
 export const modelCases: readonly Case[] = [
-  ...(["bf16", "f32"] as const).map((d) => trainCase(bert, "bert-train", d, false, 30522, 6, site, [...variants, "graph"])),
+  ...(["bf16", "f32"] as const).map((d) => trainCase(bert, "bert-train", d, false, 30522, 6, site, variants)),
   ...gpt2Rows,
   decodeCase({ ...llama, name: "llama1b-decode-bf16", kind: "llama-decode", prompt: 32, variants: [...variants, "fused"] }),
   promptRow(32, "32", variants),

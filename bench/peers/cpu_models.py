@@ -331,32 +331,6 @@ def generator(Model):
     return decode, prefill
 
 
-def whole_step(once, model, optimizer):
-    """A training step as one CUDA graph, which starts from the weights that the model has now."""
-    first = [p.detach().clone() for p in model.parameters()]
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            once()
-    torch.cuda.current_stream().wait_stream(side)
-    optimizer.zero_grad(set_to_none=True)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        loss = once()
-    with torch.no_grad():
-        for p, value in zip(model.parameters(), first):
-            p.copy_(value)
-            for x in optimizer.state[p].values():
-                x.zero_()
-
-    def step():
-        graph.replay()
-        return loss
-
-    return step
-
-
 def trainer(Model):
     def train(spec, inputs):
         tokens, labels = inputs
@@ -367,26 +341,23 @@ def trainer(Model):
                 torch.set_float32_matmul_precision("high")
             config, tensors = checkpoint(spec["folder"], torch.float32)
             model = Model(config, tensors)
-            captured = variant == "graph"
-            optimizer = torch.optim.AdamW(model.parameters(), lr=spec["lr"], weight_decay=0.01, fused=True, capturable=captured)
-            f = compiled(model.loss, "compile" if captured else variant)
+            optimizer = torch.optim.AdamW(model.parameters(), lr=spec["lr"], weight_decay=0.01, fused=True)
+            f = compiled(model.loss, variant)
 
             def once():
-                with torch.autocast(kind, torch.bfloat16, enabled=spec["dtype"] == "bf16", cache_enabled=not captured):
+                with torch.autocast(kind, torch.bfloat16, enabled=spec["dtype"] == "bf16"):
                     loss = f(tokens, labels)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
                 return loss.detach()
 
-            step = whole_step(once, model, optimizer) if captured else once
-
             def run(calls):
                 for _ in range(calls):
-                    step().item()
+                    once().item()
 
             # A graph's results are written over by its next run.
-            return Runner(lambda: [step().clone() for _ in range(4)], run)
+            return Runner(lambda: [once().clone() for _ in range(4)], run)
 
         return make
 
