@@ -46,15 +46,16 @@ describe.skipIf(why)(`the page on webgpu ${why ?? ""}`, () => {
     await page.locator("#files").setInputFiles(["config.json", "tokenizer.json", "model.safetensors"].map((f) => join(trained!, f)));
     await shows(page, "model-note", /^Loaded the chosen folder/);
     await page.getByLabel("Beginning of the text").fill("");
+    await page.getByLabel("Temperature").fill("0");
     await generate(page, 200, long);
     expect(await generated(page)).toBe(readFileSync(join(trained!, "expected_greedy.txt"), "utf8"));
     await press(page, "Measure");
     await shows(page, "kernels-note", /^\d+ kernels, \d+ microseconds for a token/, long);
     expect(await page.locator("#kernels tbody tr").count()).toBeGreaterThan(20);
-    await picture(page, "page-webgpu");
+    await picture(page, "page-webgpu", "kernels");
   });
   test.skipIf(!full)("the GPT of the main job learns as on another device", { timeout: long }, async () => {
-    const steps = 10;
+    const steps = 6;
     await page.getByRole("spinbutton", { name: "Steps" }).fill(String(steps));
     // What the page says while it trains.
     await page.evaluate(`{

@@ -139,7 +139,6 @@ describe.skipIf(why)(`the look of the page ${why ?? ""}`, () => {
     await shows(page, "kept", /demo.pie/);
     await press(page, "Measure");
     await shows(page, "kernels-note", /^\d+ kernels/);
-    await page.locator("#plot").evaluate((plot: unknown) => (plot as { removeAttribute(n: string): void }).removeAttribute("hidden"));
     await dropOn(page, here.at("letter.txt"));
     await shows(page, "failure", /letter.txt is no model/);
     for (const colorScheme of ["light", "dark"] as const) {
@@ -147,7 +146,6 @@ describe.skipIf(why)(`the look of the page ${why ?? ""}`, () => {
       expect(await unreadable(), colorScheme).toEqual([]);
     }
     await press(page, "Close");
-    await picture(page, "page-dark");
     await page.getByLabel("Tokens").fill("1000000");
     await press(page, "Generate");
     await shows(page, "speed", /^\d+ tokens, /);
@@ -166,6 +164,8 @@ describe.skipIf(why)(`the look of the page ${why ?? ""}`, () => {
   });
   test("fits narrow screens", async () => {
     await page.setViewportSize({ width: 360, height: 740 });
+    await press(page, "Load the demo model");
+    await shows(page, "model-note", /^Loaded the demo model/);
     await generate(page, 100);
     await dropOn(page, here.at("letter.txt"));
     await shows(page, "failure", /letter.txt is no model/);

@@ -8,8 +8,8 @@ import { press, shows, type Visit, visit } from "./site.js";
 const full = Boolean(process.env["TREEPIE_FULL"]);
 const why = withoutChromium();
 if (why) console.error(`a page that generates on and on skipped: ${why}`);
-const seconds = full ? 600 : 5;
-/** A software driver makes a few tokens in as many seconds: there ten minutes say something, and five seconds nothing. */
+const seconds = full ? 600 : 2;
+/** A software driver makes a few tokens in as many seconds: there ten minutes say something, and two seconds nothing. */
 const devices = full ? (["wasm", "webgpu"] as const) : (["wasm"] as const);
 
 interface Held {
@@ -93,7 +93,8 @@ describe.skipIf(why)(`a page that generates on and on ${why ?? ""}`, () => {
       expect(end.tokens).toBeGreaterThan(start.tokens);
       expect(all.map((h) => h.device)).toEqual(all.map(() => start.device));
       expect(start.device).toBeGreaterThan(0);
-      expect(end.heap - start.heap).toBeLessThan(2e6);
+      // In some seconds the display has not all the text yet that it holds.
+      expect(end.heap - start.heap).toBeLessThan(full ? 2e6 : 8e6);
       if (full) expect(end.process - start.process).toBeLessThan(32e6);
       await press(page, "Stop", "generate");
       await shows(page, "speed", /^Stopped\. \d+ tokens/);

@@ -119,6 +119,7 @@ export async function generate(page: Page, tokens: number, timeout?: number): Pr
   await page.getByLabel("Tokens").fill(String(tokens));
   await press(page, "Generate");
   await shows(page, "speed", new RegExp(`^${tokens} tokens, \\d+ tokens/s$`), timeout);
+  await page.locator("#generate:enabled").waitFor();
   return generated(page);
 }
 /** Drops files or a folder of this machine onto the page, as a hand would. */
@@ -131,7 +132,17 @@ export async function dropOn(page: Page, ...paths: readonly string[]): Promise<v
     await session.send("Input.dispatchDragEvent", { type, x: x + width / 2, y: y + height / 2, data });
   await session.detach();
 }
-/** A picture of the whole page for the documentation. */
-export async function picture(page: Page, name: string): Promise<void> {
-  if (pictures) await page.screenshot({ path: join(root, "docs/img", `${name}.png`), fullPage: true });
+/** A picture for the documentation: of the whole page, of what the window shows of it, or of one of its parts. */
+export async function picture(page: Page, name: string, of: "page" | "window" | "generate" | "train" | "kernels" = "page"): Promise<void> {
+  if (!pictures) return;
+  const path = join(root, "docs/img", `${name}.png`);
+  if (of === "page" || of === "window") await page.screenshot({ path, fullPage: of === "page" });
+  else {
+    await part(page, of).scrollIntoViewIfNeeded();
+    const { x, y, width, height } = (await part(page, of).boundingBox())!;
+    const scrolled = await page.evaluate<number>("scrollY");
+    // A long table goes on as it begins.
+    const clip = { x: x - 16, y: y + scrolled, width: width + 32, height: Math.min(height, 900) };
+    await page.screenshot({ path, fullPage: true, clip });
+  }
 }

@@ -179,7 +179,7 @@ button("generate").onclick = () =>
     const o = { prompt, tokens: number("length", 1), temperature: number("temperature", 0), seed: number("seed", 0) };
     text.begin(prompt);
     say("speed", "Starting …");
-    const { tokens, tokensPerSecond, stopped } = await client.call("generate", o);
+    const { tokens, tokensPerSecond, stopped } = await client.call("generate", o).finally(() => text.flush());
     if (!stopped) say("speed", `${tokens} tokens, ${tokensPerSecond.toFixed(0)} tokens/s`);
     else say("speed", `Stopped. ${find("speed", HTMLElement).textContent}`);
   });

@@ -106,11 +106,9 @@ export async function checkFiles(files: readonly File[], device: string): Promis
   if (!files.some((f) => f.name === "config.json")) {
     if (weights[0])
       throw new PageError(`${weights[0].name} holds weights alone. Choose its folder, or config.json and tokenizer.json along with it.`);
-    const names = files
-      .slice(0, 3)
-      .map((f) => f.name)
-      .join(", ");
-    throw new PageError(`${names || "Nothing"} is no model. Choose a .pie file, or a folder with ${parts}.`);
+    const names = files.slice(0, 3).map((f) => f.name);
+    const none = names.length === 1 ? `${names[0]} is no model.` : `There is no model among these files (${names.join(", ")}).`;
+    throw new PageError(`${none} Choose a .pie file, or a folder with ${parts}.`);
   }
   const missing = ["tokenizer.json", ...(weights.length ? [] : ["model.safetensors"])].filter((n) => !files.some((f) => f.name === n));
   if (missing.length) throw new PageError(`The folder has no ${missing.join(" and no ")}. A model that writes text has ${parts}.`);

@@ -21,12 +21,13 @@ export class TextView {
   }
   /** Text that comes is written once a frame: a fast model makes several tokens in one. */
   write(piece: string): void {
-    if (!this.#unwritten) requestAnimationFrame(() => this.#flush());
+    if (!this.#unwritten) requestAnimationFrame(() => this.flush());
     this.#unwritten += piece;
     // A page that nobody sees has no frames.
-    if (this.#unwritten.length > blockLength) this.#flush();
+    if (this.#unwritten.length > blockLength) this.flush();
   }
-  #flush(): void {
+  /** Writes what has come now: at the end, whoever reads it finds all of it. */
+  flush(): void {
     const box = this.#box;
     const below = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
     const end = this.#end();
