@@ -253,6 +253,11 @@ describe.skipIf(!hasCompiler())("matmul template in C", () => {
       product("nt 16x300x64", 16, 300, 64, { b: "t", dtype: "bf16" }),
       product("tn 50x72x64", 50, 72, 64, { a: "t", dtype: "bf16" }),
       product("nt 40x48x1696", 40, 48, 1696, { b: "t", dtype: "bf16" }),
+      product("nn 33x70x45, k ends within a tile", 33, 70, 45, { dtype: "bf16" }),
+      product("nt 20x50x61", 20, 50, 61, { b: "t", dtype: "bf16" }),
+      product("tn 40x48x70", 40, 48, 70, { a: "t", dtype: "bf16" }),
+      product("tt 17x33x1030", 17, 33, 1030, { a: "t", b: "t", dtype: "bf16" }),
+      narrow(20, 40, 99),
       product("tn 40x48x1600", 40, 48, 1600, { a: "t", dtype: "bf16" }),
       product("symbolic", rows, 40, 64, { b: "t", dtype: "bf16", dims: { M: 37 } }),
       {

@@ -3,7 +3,7 @@ import { add, type Dim, div, divides, mod, mul } from "../../../core/expr.js";
 import { type Axis, apply, at, axis, type Buffer, below, constant, loops, ref, type Stmt, store, type Test } from "../../kernel.js";
 import { rowWords } from "../../units.js";
 import { across, type Contract, nothing, pieces, type State } from "./contract.js";
-import { type Operand, wordsOf } from "./operands.js";
+import { type Operand, runsOf } from "./operands.js";
 import type { Role } from "./tiling.js";
 import { operandWord } from "./words.js";
 
@@ -17,7 +17,13 @@ interface Block {
 /** Whether no block reaches beyond the operand's last row: strips of the left one are whole, of the right one only panels are. */
 const whole = (x: Contract, role: Role): boolean => divides(role === "a" ? x.mr : x.unit!.n, x.total[across(role)]);
 
-/** Elements of a row of a block, side by side along k, computed into a buffer; zero beyond the last row. */
+/** Tiles along k that a size takes; the last one is filled up with zeros. */
+export const deepTiles = (x: Contract, size: Dim): Dim => (divides(x.unit!.k, x.total.k) ? div(size, x.unit!.k) : pieces(size, x.unit!.k));
+/** One of two ways to fill `count` elements along k: where all of them lie before the last k, and where k ends among them or before. */
+const before = (x: Contract, k: Dim, count: number, all: readonly Stmt[], some: () => readonly Stmt[]): readonly Stmt[] =>
+  divides(x.unit!.k, x.total.k) ? all : [{ kind: "if", test: below(add(k, count - 1), x.total.k), body: all, else: some() }];
+
+/** Elements of a row of a block, side by side along k, computed into a buffer; zero beyond the last row and the last k. */
 function rows(x: Contract, { o, i, k }: Block, count: number, to: Buffer, place: (row: Dim, k: Dim) => Dim): readonly Stmt[] {
   const size = x.total[across(o.role)];
   const { k: deep, input } = x.unit!;
@@ -27,9 +33,14 @@ function rows(x: Contract, { o, i, k }: Block, count: number, to: Buffer, place:
   const into: Stmt[] = [];
   const value = x.operand(o, add(i, at(r)), add(k, inner), into);
   const narrow = x.dtype === "i32" ? apply("cast", input, value) : value;
-  const filled = loops([v, l], [...into, store(to, place(at(r), inner), narrow)]);
-  const empty = loops([v, l], [store(to, place(at(r), inner), nothing(x.dtype === "i32" ? input : x.dtype))]);
-  return loops([r], whole(x, o.role) ? filled : [{ kind: "if", test: below(add(i, at(r)), size), body: filled, else: empty }]);
+  const filled = [...into, store(to, place(at(r), inner), narrow)];
+  const empty = [store(to, place(at(r), inner), nothing(x.dtype === "i32" ? input : x.dtype))];
+  const inRows = (body: readonly Stmt[]): readonly Stmt[] => {
+    const row = loops([v, l], body);
+    return loops([r], whole(x, o.role) ? row : [{ kind: "if", test: below(add(i, at(r)), size), body: row, else: loops([v, l], empty) }]);
+  };
+  const part = (): Stmt => ({ kind: "if", test: below(add(k, inner), x.total.k), body: filled, else: empty });
+  return before(x, k, deep, inRows(filled), () => inRows([part()]));
 }
 
 /** Brings an element of a plain operand near; it means nothing where there is none. */
@@ -43,17 +54,22 @@ function columns(x: Contract, { o, i, k }: Block, blocks: Axis, to: Buffer, plac
   const [w, l] = [axis("w", rowWords, "loop"), axis("l", rowWords, "vector")];
   const inner = add(mul(at(blocks), rowWords), at(l));
   const element = add(i, inner);
-  const into: Stmt[] = [];
-  const value = operandWord(x, o, element, add(k, mul(at(w), x.pack)), into);
-  const filled: readonly Stmt[] = [...into, store(to, place(at(w), inner), value)];
+  const word = add(k, mul(at(w), x.pack));
+  const fill = (all: boolean): readonly Stmt[] => {
+    const into: Stmt[] = [];
+    const value = operandWord(x, o, element, word, into, all);
+    return [...into, store(to, place(at(w), inner), value)];
+  };
   const empty: readonly Stmt[] = [store(to, place(at(w), inner), constant(0, "u32"))];
   const test: Test = below(element, x.total[across(o.role)]);
   // Rows of the next block: there are too few of them together for hardware to see a stream.
   const q = axis("ahead", x.pack, "unroll");
   const next = add(k, x.unit!.k, mul(at(w), x.pack), at(q));
   const asked = x.isPlain(o) ? loops([q], [ask(x, o, add(i, mul(at(blocks), rowWords)), next)]) : [];
-  const lanes = loops([l], whole(x, o.role) ? filled : [{ kind: "if", test, body: filled, else: empty }]);
-  return loops([w, blocks], [...asked, ...lanes]);
+  const lanes = (filled: readonly Stmt[]): readonly Stmt[] =>
+    loops([l], whole(x, o.role) ? filled : [{ kind: "if", test, body: filled, else: empty }]);
+  const some = (): readonly Stmt[] => [{ kind: "if", test: below(word, x.total.k), body: lanes(fill(false)), else: loops([l], empty) }];
+  return loops([w, blocks], [...asked, ...before(x, word, x.pack, lanes(fill(true)), some)]);
 }
 
 /** A strip of the left operand as tiles. */
@@ -61,7 +77,7 @@ export function tilesOf(x: Contract, o: Operand, st: State): readonly Stmt[] {
   const { m: high, k: deep } = x.unit!;
   const to = x.stages.get(o)!;
   const base = x.origin("a", "m");
-  const kt = axis("ka", div(st.size.k, deep), "loop");
+  const kt = axis("ka", deepTiles(x, st.size.k), "loop");
   const p = axis("pa", pieces(st.size.m, high), "loop");
   const place = (i: Dim, k: Dim): Dim => x.place("a", i, k, 0);
   if (x.feed("a").minor === "k") {
@@ -70,7 +86,7 @@ export function tilesOf(x: Contract, o: Operand, st: State): readonly Stmt[] {
     const m = add(base, row);
     const k = add(st.off.k, mul(at(kt), deep));
     const start = place(row, mul(at(kt), deep));
-    if (!wordsOf(x.group, "a", deep) || o.node.type.dtype !== x.unit!.input)
+    if (!runsOf(x.group, "a", deep) || o.node.type.dtype !== x.unit!.input)
       return loops(
         [p, kt],
         rows(x, { o, i: add(base, mul(at(p), high)), k }, high, to, (r, inner) =>
@@ -81,7 +97,8 @@ export function tilesOf(x: Contract, o: Operand, st: State): readonly Stmt[] {
     const l = axis("l", deep, "vector");
     const empty = loops([l], [store(to, add(start, at(l)), nothing(x.dtype === "i32" ? x.unit!.input : x.dtype))]);
     const body: Stmt = whole(x, "a") ? copy : { kind: "if", test: below(m, x.total.m), body: [copy], else: empty };
-    return loops([p, i, kt], [body]);
+    const some = (): readonly Stmt[] => rows(x, { o, i: m, k }, 1, to, (_, inner) => add(start, inner));
+    return loops([p, i, kt], before(x, k, deep, [body], some));
   }
   const words: Buffer = x.block("columns", "u32", (x.mr / high) * rowWords * rowWords);
   const block = mul(at(p), rowWords * rowWords);
@@ -102,7 +119,7 @@ export function panelsOfWords(x: Contract, o: Operand, st: State): readonly Stmt
   const { n: wide, k: deep, input } = x.unit!;
   const to = x.stages.get(o)!;
   const base = x.origin("b", "n");
-  const kt = axis("kb", div(st.size.k, deep), "loop");
+  const kt = axis("kb", deepTiles(x, st.size.k), "loop");
   const p = axis("pb", pieces(st.size.n, wide), "loop");
   const block = { o, i: add(base, mul(at(p), wide)), k: add(st.off.k, mul(at(kt), deep)) };
   const place = (word: Dim, i: Dim): Dim => x.place("b", add(mul(at(p), wide), i), add(mul(at(kt), rowWords), word), 0);
@@ -128,6 +145,11 @@ export function panelsOfWords(x: Contract, o: Operand, st: State): readonly Stmt
   if (by?.[1] !== 1 || o.node.type.dtype !== input) return loops([p, kt], computed);
   const next = axis("ahead", wide, "unroll");
   const direct = [...loops([next], [ask(x, o, add(block.i, wide, at(next)), block.k)]), turn(x.address(o, block.i, block.k), by[0])];
-  if (whole(x, "b")) return loops([p, kt], direct);
-  return loops([p, kt], [{ kind: "if", test: below(add(block.i, wide - 1), x.total.n), body: direct, else: computed }]);
+  const all: readonly Stmt[] = whole(x, "b")
+    ? direct
+    : [{ kind: "if", test: below(add(block.i, wide - 1), x.total.n), body: direct, else: computed }];
+  return loops(
+    [p, kt],
+    before(x, block.k, deep, all, () => computed),
+  );
 }

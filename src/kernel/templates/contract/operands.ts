@@ -1,6 +1,6 @@
 /** Sizes and operands of a product, read off its node before there is a tiling. */
 import { computeDType, type DType } from "../../../core/dtype.js";
-import { add, type Dim, div, divides, mul, stride, sub } from "../../../core/expr.js";
+import { add, type Dim, div, divides, hi, mul, stride, sub } from "../../../core/expr.js";
 import { numel, type Shape } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
 import { makeEvaluator } from "../../evaluate.js";
@@ -97,9 +97,12 @@ function stridesOfOne(group: Group, node: Node, left: boolean): Strides | undefi
   return s === undefined || k === undefined ? undefined : [s, k];
 }
 /** Whether so many neighbours along k lie side by side from each multiple on in all of a role's operands, whatever rows look like: words. */
-export function wordsOf(group: Group, role: Role, pack: number, turned?: boolean): boolean {
+export const wordsOf = (group: Group, role: Role, pack: number, turned?: boolean): boolean =>
+  divides(pack, dotShape(group.root!).total.k) && runsOf(group, role, pack, turned);
+/** The same for those that are whole, where k may end within one. */
+export function runsOf(group: Group, role: Role, pack: number, turned?: boolean): boolean {
   const { batch, total } = orient(dotShape(group.root!), turned);
-  if (pack === 1 || !divides(pack, total.k)) return false;
+  if (pack === 1 || hi(total.k) < pack) return false;
   const buffers = groupBuffers(group);
   const [i, k] = [at(axis("i", role === "a" ? total.m : total.n, "loop")), mul(at(axis("k", div(total.k, pack), "loop")), pack)];
   const batches = batch.map((d, n) => at(axis(`b${n}`, d, "loop")));

@@ -3,8 +3,9 @@ import { add, type Dim, div, mul, substitute } from "../../../core/expr.js";
 import { at, axis, below, loops, type MatrixUnit, type Ref, ref, type Stmt } from "../../kernel.js";
 import { rowWords } from "../../units.js";
 import type { Contract, Product, State } from "./contract.js";
+import { deepTiles } from "./fill.js";
 import { waiting } from "./leave.js";
-import { type Operand, wordsOf } from "./operands.js";
+import { type Operand, runsOf } from "./operands.js";
 
 /**
  * acc[i, j] += a[i] * b[j], tile by tile along k. A tile is fetched right before its first use, so that fetches and products take turns.
@@ -12,7 +13,7 @@ import { type Operand, wordsOf } from "./operands.js";
  */
 export function tileSteps(x: Contract, st: State, unit: MatrixUnit): readonly Stmt[] {
   const { acc, operands } = x;
-  const k = axis("kk", div(st.size.k, unit.k), "loop");
+  const k = axis("kk", deepTiles(x, st.size.k), "loop");
   const [rows, columns] = [x.mr / unit.m, x.nr / unit.n];
   const own = x.cells * x.products.length;
   const fetch = (into: number, o: Operand, place: Dim, stride: number, hint?: "stream"): Stmt => ({
@@ -57,7 +58,7 @@ export function tileSteps(x: Contract, st: State, unit: MatrixUnit): readonly St
 function nextStrip(x: Contract, o: Operand, st: State, k: Dim): readonly Stmt[] {
   const { k: deep } = x.unit!;
   const block = (a: "m" | "n"): number => x.t.levels.find((l) => l.axis === a)!.tile;
-  if (block("m") <= x.mr || !wordsOf(x.group, "a", deep) || o.node.type.dtype !== x.unit!.input) return [];
+  if (block("m") <= x.mr || !runsOf(x.group, "a", deep) || o.node.type.dtype !== x.unit!.input) return [];
   const turns = Math.ceil(block("n") / x.nr);
   const each = Math.ceil(x.mr / turns);
   const q = axis("ahead", each, "unroll");

@@ -1,6 +1,5 @@
 /** How products are cut for a unit whose registers are whole tiles. */
 import { bytesOf } from "../../../core/dtype.js";
-import { divides } from "../../../core/expr.js";
 import { roundUp } from "../../../core/numbers.js";
 import type { Target } from "../../codegen.js";
 import { isOpaque } from "../../units.js";
@@ -25,10 +24,11 @@ const cycles = { step: 20, strip: 0.17, block: 0.25, row: 90, sum: 0.2, crowded:
  */
 export function tileTiles(p: Problem, t: Target): ContractTiling | undefined {
   const unit = t.units.find((u) => isOpaque(u) && u.input === p.input);
-  const { k } = p.total;
   const [m, n] = [most(p.total.m), most(p.total.n)];
   if (!unit || p.products > 2 || p.dtype !== (unit.input === "i8" ? "i32" : "f32")) return undefined;
-  if (typeof k !== "number" || k === 0 || !divides(unit.k, k) || m < leastRows || n < leastColumns) return undefined;
+  if (typeof p.total.k !== "number" || p.total.k < unit.k || m < leastRows || n < leastColumns) return undefined;
+  // The last tile along k is filled up.
+  const k = roundUp(p.total.k, unit.k);
   // Two products share the four accumulators: one tile of the operand that each has its own of.
   const [mr, nr] = [m <= unit.m || p.operands.a > 1 ? unit.m : 2 * unit.m, p.operands.b > 1 ? unit.n : 2 * unit.n];
   const size = bytesOf(p.input);

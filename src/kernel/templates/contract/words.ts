@@ -17,13 +17,13 @@ export const multiply = (x: Contract, a: Value, b: Value, c: Value): Value =>
 
 /**
  * Elements (i, k), (i, k + 1) ... of an operand as one word: read at once where they lie side by side, otherwise put together, rounded
- * to what the operand holds, zero beyond the last k.
+ * to what the operand holds, zero beyond the last k, unless the word is known to be whole.
  */
-export function operandWord(x: Contract, o: Operand, i: Dim, k: Dim, into: Stmt[]): Value {
-  const word = bare(x, o, i, k, into);
+export function operandWord(x: Contract, o: Operand, i: Dim, k: Dim, into: Stmt[], whole: boolean = divides(x.pack, x.total.k)): Value {
+  const word = bare(x, o, i, k, into, whole);
   return isShifted(x) && o.role === "a" ? apply("xor", "u32", word, constant(signs, "u32")) : word;
 }
-function bare(x: Contract, o: Operand, i: Dim, k: Dim, into: Stmt[]): Value {
+function bare(x: Contract, o: Operand, i: Dim, k: Dim, into: Stmt[], whole: boolean): Value {
   const { total, pack } = x;
   if (x.words[o.role]) return { kind: "word", dtype: "u32", ...x.address(o, i, k) };
   const part = (at: Dim): Value => {
@@ -34,7 +34,7 @@ function bare(x: Contract, o: Operand, i: Dim, k: Dim, into: Stmt[]): Value {
         : v.kind === "load"
           ? apply("shr", "u32", apply("bitcast", "u32", v), constant(16, "u32"))
           : apply("cast", "u32", apply("bitcast", "u16", apply("cast", o.node.type.dtype, v)));
-    if (at === k || divides(pack, total.k)) return bits;
+    if (at === k || whole) return bits;
     return { kind: "select", dtype: "u32", tests: [below(at, total.k)], then: bits, else: constant(0, "u32") };
   };
   let word = part(k);
