@@ -47,6 +47,21 @@ describe.skipIf(why)(`later visits of the page ${why ?? ""}`, () => {
     await generate(page, 20);
     await here.context.setOffline(false);
   });
+  test("what a new version of the page has is kept, what only the old one had is not", async () => {
+    const assets = (): Promise<string[]> =>
+      page.evaluate<string[]>(
+        `caches.open("treepie").then(async (cache) => (await cache.keys()).map((r) => r.url).filter((u) => u.includes("/assets/")))`,
+      );
+    const all = await assets();
+    expect(all.length).toBeGreaterThan(10);
+    const missing = all.find((url) => url.includes("/webgpu-"))!;
+    await page.evaluate(`caches.open("treepie").then(async (cache) => {
+      await cache.delete(${JSON.stringify(missing)});
+      await cache.put("/assets/old-12345678.js", new Response("old"));
+    })`);
+    await page.reload();
+    await expect.poll(async () => (await assets()).sort()).toEqual(all.sort());
+  });
   test("two tabs have one model open; neither takes it from the other", async () => {
     const other = await here.context.newPage();
     await other.goto(here.url);

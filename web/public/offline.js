@@ -2,8 +2,9 @@
 const name = "treepie";
 const kept = (url) => url.origin === location.origin && !url.pathname.endsWith(".pie");
 
-// All of the page is fetched at the first visit: parts that it asks for later are then there, too.
+// All of the page is fetched at the first visit, and at later ones what a new version has: parts that it asks for later are then there, too.
 self.addEventListener("install", (e) => e.waitUntil(keepPage().then(() => self.skipWaiting())));
+self.addEventListener("message", (e) => e.waitUntil(keepPage().catch(() => {})));
 self.addEventListener("activate", (e) => e.waitUntil(self.clients.claim()));
 self.addEventListener("fetch", (e) => {
   const url = new URL(e.request.url);
@@ -11,8 +12,15 @@ self.addEventListener("fetch", (e) => {
 });
 
 async function keepPage() {
-  const parts = await (await fetch("parts.json", { cache: "no-store" })).json();
-  await (await caches.open(name)).addAll(["./", ...parts]);
+  const wanted = ["./", ...(await (await fetch("parts.json", { cache: "no-store" })).json())].map(
+    (part) => new URL(part, location.href).href,
+  );
+  const cache = await caches.open(name);
+  const known = (await cache.keys()).map((request) => request.url);
+  await cache.addAll(wanted.filter((url) => !known.includes(url)));
+  // What an earlier version had goes, unless it may be open in another tab.
+  if ((await self.clients.matchAll({ includeUncontrolled: true })).length > 1) return;
+  for (const url of known) if (url.includes("/assets/") && !wanted.includes(url)) await cache.delete(url);
 }
 /** Files with a hash in their names never change; of the others the server's version counts while there is one. */
 async function answer(request, url) {

@@ -244,4 +244,7 @@ try {
 busy = undefined;
 refresh();
 // Without it the page works all the same, with a network.
-if ("serviceWorker" in navigator) navigator.serviceWorker.register(new URL("offline.js", document.baseURI)).catch(console.error);
+if ("serviceWorker" in navigator) {
+  navigator.serviceWorker.register(new URL("offline.js", document.baseURI)).catch(console.error);
+  navigator.serviceWorker.ready.then(({ active }) => active?.postMessage("keep"));
+}

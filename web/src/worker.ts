@@ -66,10 +66,10 @@ const calls: { readonly [K in keyof Calls]: (argument: Calls[K]["takes"]) => Pro
     return info;
   },
   async loadKept({ device, id }) {
-    await close();
     const held = await openKept(id);
     try {
       await checkFiles(held.files, device);
+      await close();
       const own = await openFiles(held.files, held.name, device, progress);
       model = {
         ...own,
