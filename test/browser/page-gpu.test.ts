@@ -50,7 +50,7 @@ describe.skipIf(why)(`the page on webgpu ${why ?? ""}`, () => {
     await generate(page, 200, long);
     expect(await generated(page)).toBe(readFileSync(join(trained!, "expected_greedy.txt"), "utf8"));
     await press(page, "Measure");
-    await shows(page, "kernels-note", /^\d+ kernels, \d+ microseconds for a token/, long);
+    await shows(page, "kernels-note", /^\d+ kernels, [\d.]+ ms for a token/, long);
     expect(await page.locator("#kernels tbody tr").count()).toBeGreaterThan(20);
     await picture(page, "page-webgpu", "kernels");
   });

@@ -225,7 +225,7 @@ button("measure").onclick = () =>
     try {
       const times = await client.call("measure", undefined);
       const total = showKernels(times);
-      say("kernels-note", `${times.length} kernels, ${total.toFixed(0)} microseconds for a token.`);
+      say("kernels-note", `${times.length} kernels, ${(total / 1000).toFixed(total < 1e5 ? 2 : 0)} ms for a token.`);
     } catch (error) {
       say("kernels-note", "");
       throw error;
