@@ -78,7 +78,7 @@ function lowerScatter(group: Group, target: Target): Kernel {
   // Shares: of the rows' elements first (they need no share of the index), then of the places.
   const dtypes: DType[] = [root.type.dtype, source.type.dtype];
   const counting = isCounting(index) && places.length === 1;
-  const share = sharesOf(target, b, size, r, dtypes, counting);
+  const share = sharesOf(target, [b, size, r, m], dtypes, counting);
   const unit = add(mul(indexOn("pid", share.grid), share.threads), variable("tid", 0, share.threads - 1));
   const units = mul(b, mul(share.ranges, share.columns));
   const start: Stmt[] = [];
@@ -181,6 +181,18 @@ function lowerScatter(group: Group, target: Target): Kernel {
   return finishKernel(group.name, [...buffers.values(), total, ...e.locals], share.grid, share.threads, bounded);
 }
 
+/**
+ * Ranges of whole rows that stay in the second cache from the base to what is computed last, where a result is larger than that and every
+ * range can look at the whole index for a small part of what its elements cost; otherwise undefined.
+ */
+function nearRanges(target: Target, rows: number, rest: number, places: number): number | undefined {
+  const second = target.caches[1] ?? 0;
+  const bytes = rows * rest * 4;
+  if (!(bytes > second) || !Number.isFinite(bytes)) return undefined;
+  const ranges = Math.ceil(bytes / (second / 8));
+  return ranges >= 4 * target.parallel && ranges <= rows && ranges * places < (rows * rest) / 16 ? ranges : undefined;
+}
+
 interface Share {
   readonly threads: number;
   readonly grid: Dim;
@@ -190,7 +202,13 @@ interface Share {
   readonly ranges: number;
   readonly vector: number;
 }
-function sharesOf(target: Target, batch: Dim, size: Dim, rest: Dim, dtypes: readonly DType[], counting: boolean): Share {
+/** Shares of a result of `batch` times `size` rows of `rest` elements, to which an index of so many places sends. */
+function sharesOf(
+  target: Target,
+  [batch, size, rest, places]: readonly [Dim, Dim, Dim, Dim],
+  dtypes: readonly DType[],
+  counting: boolean,
+): Share {
   const [b, n, r] = [Math.max(1, hi(batch)), Math.max(1, hi(size)), Math.max(1, hi(rest))];
   if (target.threads > 1) {
     const threads = Math.min(target.threads, 128);
@@ -203,6 +221,8 @@ function sharesOf(target: Target, batch: Dim, size: Dim, rest: Dim, dtypes: read
     return { threads, grid: ceilDiv(mul(batch, mul(ranges, columns)), threads), width: vector, columns, ranges, vector };
   }
   const vector = lanesFor(target, rest, dtypes);
+  const near = counting ? undefined : nearRanges(target, n, r, hi(places));
+  if (near) return { threads: 1, grid: mul(batch, near), width: r, columns: 1, ranges: near, vector };
   const wanted = 4 * target.parallel;
   const small = b * n * r < 1 << 12;
   const width = small ? r : Math.min(r, Math.ceil(Math.max(64, r / Math.ceil(wanted / b)) / vector) * vector);
