@@ -143,25 +143,69 @@ const mostColumns = 256;
 /** Columns of k that matrix units take at a time: 128 bytes, which is what their layout in shared memory is made of. */
 export const kTile = 64;
 
+/** What bounds a block of such a unit on a processor, in clocks (reckoned on Hopper). */
+const sharedClocks = {
+  /** Products of 16-bit operands in a clock. */
+  products: 2048,
+  /** Bytes into shared memory in a clock, where all processors ask at once. */
+  arriving: 42,
+  /** From asking for a tile until it is there: what is on its way hides it. */
+  latency: 2000,
+  /** Before the first turn and after the last. */
+  block: 1500,
+} as const;
+/** Stages in flight, and bytes of shared memory that are left for what is not a stage. */
+const [leastStages, mostStages, spare] = [4, 12, 34 << 10];
+
+/** Rows up to which a product waits for its weights rather than for anything else. */
+const fewRows = 64;
+
 /**
- * A unit and a block for units that read shared memory: as few rounds of the whole GPU as possible, of blocks that use it well.
- * Undefined where no unit is narrow enough for the accumulators of all products.
+ * A unit, a block, stages and a share of k for units that read shared memory: as few rounds of the whole GPU as possible, of blocks that use
+ * it well. Where rows are few, blocks ask for more stages ahead, and share a long k out. Undefined where no unit is narrow enough for the
+ * accumulators of all products.
  */
 export function tileShared(units: readonly MatrixUnit[], p: Problem, t: Target): ContractTiling | undefined {
+  const { m: rows, n: columns, k } = p.total;
   const processors = Math.max(1, t.parallel / 2);
-  const cost = (u: MatrixUnit, m: number): number => {
-    const blocks = Math.ceil(most(p.total.m) / m) * Math.ceil(most(p.total.n) / u.n);
+  const turns = Math.ceil(most(k) / kTile);
+  const stageBytes = (u: MatrixUnit, m: number): number => kTile * bytesOf(u.input) * (p.operands.a * m + p.operands.b * u.n);
+  const each = (u: MatrixUnit, m: number, cut: number): number =>
+    Math.ceil((cut * Math.ceil(most(rows) / m) * Math.ceil(most(columns) / u.n)) / processors);
+  // Blocks that a processor has at once share its memory.
+  const few = most(rows) <= fewRows;
+  const depth = (u: MatrixUnit, m: number, cut: number): number =>
+    !few
+      ? leastStages
+      : clamp(Math.floor((t.sharedBytes - spare) / Math.min(each(u, m, cut), 3) / stageBytes(u, m)), leastStages, mostStages);
+  const parts = (cut: number): number => (cut > 1 ? cut * most(rows) * most(columns) * 4 * p.products : 0);
+  const cost = (u: MatrixUnit, m: number, cut: number): number => {
     // A block's time: its products, and its operands' way into shared memory.
-    return Math.ceil(blocks / processors) * (p.products * m * u.n + 48 * (p.operands.a * m + p.operands.b * u.n));
+    if (!few) return each(u, m, 1) * (p.products * m * u.n + 48 * (p.operands.a * m + p.operands.b * u.n));
+    const products = (p.products * m * u.n * kTile) / sharedClocks.products;
+    const arriving = stageBytes(u, m) / sharedClocks.arriving;
+    const turn = Math.max(products + arriving, sharedClocks.latency / depth(u, m, cut));
+    const second = cut > 1 ? clocks.launch + (2 * parts(cut)) / clocks.memory : 0;
+    return each(u, m, cut) * (Math.ceil(turns / cut) * turn + sharedClocks.block) + second;
   };
-  const depth = 4;
   const fits = (u: MatrixUnit, m: number): boolean =>
-    p.products === 1 ||
-    (p.products * u.n <= mostColumns && depth * kTile * bytesOf(u.input) * (p.operands.a * m + p.operands.b * u.n) <= t.sharedBytes);
-  const choices = units.flatMap((u) => [128, 64].filter((m) => fits(u, m)).map((m) => ({ u, m, cost: cost(u, m) })));
+    p.products === 1 || (p.products * u.n <= mostColumns && leastStages * stageBytes(u, m) <= t.sharedBytes);
+  const whole = few && typeof k === "number" && typeof rows === "number" && typeof columns === "number" && p.batch === 1;
+  const ways = cuts.filter((c) => c === 1 || (whole && parts(c) <= mostParts && turns >= 8 * c));
+  const choices = units.flatMap((u) =>
+    [128, 64].filter((m) => fits(u, m)).flatMap((m) => ways.map((cut) => ({ u, m, cut, cost: cost(u, m, cut) }))),
+  );
   if (!choices.length) return undefined;
-  const { u, m } = choices.reduce((best, c) => (c.cost < best.cost ? c : best));
-  return { ...tileUnit(u, { m, n: u.n, k: kTile }, [m / u.m, 1], depth, 8), feed: "warp" };
+  const { u, m, cut } = choices.reduce((best, c) => (c.cost < best.cost ? c : best));
+  const tiling = { ...tileUnit(u, { m, n: u.n, k: kTile }, [m / u.m, 1], depth(u, m, cut), 8), feed: "warp" } as const;
+  return cut === 1 ? tiling : inParts({ ...tiling, leave: "direct" }, cut, turns);
+}
+/** The tiling of one of `cut` parts of k, which has so many turns. */
+function inParts(t: ContractTiling, cut: number, turns: number): ContractTiling {
+  const { tile } = t.levels.find((l) => l.axis === "k")!;
+  const part: Level = { axis: "k", tile: Math.ceil(turns / cut) * tile, on: "grid" };
+  const later = (s: Stage): Stage => ({ ...s, after: s.after + 1 });
+  return { ...t, levels: [part, ...t.levels], a: later(t.a!), b: later(t.b!), accumulate: t.accumulate + 1 };
 }
 
 /** Accumulators that a thread has registers for, beside what is on its way. */
@@ -232,10 +276,7 @@ export function tileRegisters(u: MatrixUnit, p: Problem, t: Target): ContractTil
   const choices = held.flatMap((b) => ways.map((cut) => ({ b, cut, cost: cost(b, cut) })));
   const { b, cut } = choices.reduce((x, y) => (y.cost < x.cost ? y : x));
   const uncut = { ...tileUnit(u, { m: b.m, n: b.n, k: depth }, b.warps, stages, 8), leave: "parts" } as const;
-  if (cut === 1) return uncut;
-  const part: Level = { axis: "k", tile: Math.ceil(most(k) / depth / cut) * depth, on: "grid" };
-  const later = (s: Stage): Stage => ({ ...s, after: s.after + 1 });
-  return { ...uncut, levels: [part, ...uncut.levels], a: later(uncut.a!), b: later(uncut.b!), accumulate: uncut.accumulate + 1 };
+  return cut === 1 ? uncut : inParts(uncut, cut, Math.ceil(most(k) / depth));
 }
 
 /** Tensor cores fed through shared memory. */

@@ -99,6 +99,26 @@ test("a long k of few tiles is shared out over grid points", () => {
   expect(lowerCase(c, [contractTemplate], wide).groups.flatMap((g) => g.kernels)).toHaveLength(2);
   check([c], wide);
 }, 120_000);
+// The interpreter does not run these; test/gpu/check.ts compares what they give.
+test("units that read shared memory: products of few rows ask for more stages ahead, and share a long k out", () => {
+  const hopper = cudaTarget({ sm: 90, multiprocessors: 8 });
+  const leaf = (...shape: number[]): Node => input({ shape, dtype: "bf16" });
+  const made = (m: number, k: number): Case => {
+    const [x, w, bias, rest] = [leaf(m, k), leaf(70, k), leaf(70), leaf(m, 70)];
+    return { name: `shared ${m}x${k}`, inputs: [x, w, bias, rest], outputs: [add(gelu(add(dot(x, permute(w, [1, 0])), bias)), rest)] };
+  };
+  // 11 turns along k are too few to cut; 33 are cut.
+  for (const [c, kernels] of [
+    [made(40, 704), 1],
+    [made(30, 2112), 2],
+  ] as const) {
+    const lowered = lowerCase(c, [contractTemplate], hopper).groups.flatMap((g) => g.kernels);
+    expect(lowered, c.name).toHaveLength(kernels);
+    const stages = lowered[0]!.buffers.find((b) => b.name === "full")!;
+    expect(stages.size, c.name).toBeGreaterThan(4);
+    for (const k of lowered) verifyKernel(k, hopper);
+  }
+});
 test("computed operands, bias, activation and residual in one kernel", () => {
   const leaf = (...shape: number[]): Node => input({ shape, dtype: "bf16" });
   const [x, w, bias, rest] = [leaf(20, 48), leaf(40, 48), leaf(40), leaf(20, 40)];
