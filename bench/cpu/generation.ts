@@ -1,5 +1,7 @@
 /** Rows of prefill and decoding: what `generateTokens` runs, with logits to compare. */
 import { compile, evaluate, float32MatmulPrecision, llm, models, noGrad, setFloat32MatmulPrecision, type Tensor, tensor } from "#treepie";
+import { Decoder } from "#treepie/llm/decoder.js";
+import { rulesOf } from "#treepie/llm/sampling.js";
 import type { Case } from "../row.js";
 import { type Checkpoint, checkpointFolder, countWeights, gpt2, llama1b } from "./checkpoint.js";
 import { contest, type Runner, type ScriptPeer, type Site, type Variant } from "./contest.js";
@@ -67,6 +69,7 @@ async function programs(
 ): Promise<{
   readonly prefill: (tokens: Tensor) => readonly Tensor[];
   readonly decode: (token: Tensor, position: number) => readonly Tensor[];
+  readonly model: models.CausalModel;
 }> {
   const { model } = await llm.loadPretrained(folder, { dtype, weights: "copied" });
   if (!(model instanceof models.CausalModel)) throw new Error(`${folder} is no language model`);
@@ -78,6 +81,7 @@ async function programs(
   );
   const decode = compile((token: Tensor, position: Tensor) => results(model.decode(token, position, cache)));
   return {
+    model,
     prefill: (tokens) => {
       const before = float32MatmulPrecision();
       setFloat32MatmulPrecision(tf32 ? "high" : "highest");
@@ -88,6 +92,40 @@ async function programs(
       }
     },
     decode: (token, position) => noGrad(() => decode(token, tensor(position, { dtype: "i64" }))),
+  };
+}
+
+/** As in a generation, a step is asked for before the token of the one before it is read. */
+function oneByOne(decode: (token: Tensor, position: number) => readonly Tensor[], first: number, prompt: number): Runner["run"] {
+  return async (calls) => {
+    let token = tensor([first], { dtype: "i64" });
+    let before: Promise<unknown> | undefined;
+    for (let i = 0; i < calls; i++) {
+      const [logits, next] = decode(token, prompt + i) as [Tensor, Tensor];
+      const value = next.item();
+      logits.dispose();
+      await before;
+      before = value;
+      token = next;
+    }
+    await before;
+  };
+}
+/** What a generation does where a device has one queue: two batches of steps are asked for before the first is read. */
+async function inBatches(model: models.CausalModel, length: number, first: number, prompt: number): Promise<Runner["run"]> {
+  const decoder = new Decoder(model, length);
+  const { rules, numbers, seed } = rulesOf({});
+  const run = await decoder.begin(numbers, rules, seed);
+  return async (calls) => {
+    decoder.resume(first, prompt, run);
+    const size = decoder.batch(0.2);
+    let before: Promise<unknown> | undefined;
+    for (let i = 0; i < calls; i += size) {
+      const tokens = decoder.steps(Math.min(size, calls - i), run);
+      await before;
+      before = tokens;
+    }
+    await before;
   };
 }
 
@@ -114,7 +152,7 @@ export function decodeCase(g: Generation): Case {
     },
     variants: g.variants ?? ["eager", "compile", "freeze"],
     async ours([tokens, given]): Promise<Runner> {
-      const { prefill, decode } = await programs(checkpointFolder(c), dtype, length, { symbolic: !site, tf32: false });
+      const { prefill, decode, model } = await programs(checkpointFolder(c), dtype, length, { symbolic: !site, tf32: false });
       const forced = [...valuesOf(given!)];
       return {
         async values() {
@@ -122,20 +160,7 @@ export function decodeCase(g: Generation): Case {
           const logits = forced.map((t, i) => decode(tensor([t], { dtype: "i64" }), prompt + i)[0]!);
           return joined(logits);
         },
-        async run(calls) {
-          let token = tensor([forced[0]!], { dtype: "i64" });
-          let before: Promise<unknown> | undefined;
-          for (let i = 0; i < calls; i++) {
-            const [logits, next] = decode(token, prompt + i) as [Tensor, Tensor];
-            const value = next.item();
-            logits.dispose();
-            // As in a generation, a step is asked for before the token of the one before it is read.
-            await before;
-            before = value;
-            token = next;
-          }
-          await before;
-        },
+        run: site ? await inBatches(model, length, forced[0]!, prompt) : oneByOne(decode, forced[0]!, prompt),
       };
     },
   });

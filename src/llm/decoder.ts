@@ -1,6 +1,9 @@
-/** The programs of generation: a prompt goes in whole, then token after token; keys and values stay on the device. */
+/**
+ * The programs of generation: a prompt goes in whole, then token after token. Keys, values, the token, its position and the random state stay
+ * on the device, so a step needs nothing of the host but to be asked for.
+ */
 import type { CausalModel, KVCache } from "../models/index.js";
-import { compile, F, noGrad, type Tensor, tensor, withDevice, zeros } from "../tensor/index.js";
+import { compile, F, keepsOrder, noGrad, ready, type Tensor, tensor, withDevice, zeros } from "../tensor/index.js";
 import { choose, type Rules, randomState, settingsTensor } from "./sampling.js";
 
 /** What is told to every step of one generation. */
@@ -10,6 +13,13 @@ export interface Run {
   readonly seed: number;
 }
 
+/** Most tokens that are asked for and read together, and for how long a reader may wait for them. */
+const mostAtOnce = 16;
+const batchMs = 4;
+/** Tokens that the device remembers: far more than are ever asked for and not yet read. */
+const remembered = 1024;
+const i64 = { dtype: "i64" } as const;
+
 /** Feeds one sequence at a time through a model. */
 export class Decoder {
   readonly model: CausalModel;
@@ -18,51 +28,104 @@ export class Decoder {
   private readonly device: string | undefined;
   /** 1 at tokens that the sequence has. */
   private readonly seen: Tensor;
-  private readonly prefill: (tokens: Tensor, settings: Tensor, random: Tensor, rules: Rules) => Tensor;
-  private readonly decode: (token: Tensor, position: Tensor, settings: Tensor, random: Tensor, rules: Rules) => Tensor;
+  /** The last token, where it goes, and the state that the next one is drawn from. */
+  private readonly token: Tensor;
+  private readonly position: Tensor;
+  private readonly random: Tensor;
+  /** Tokens by their position, in turns. */
+  private readonly made: Tensor;
+  /** Whether tokens are read several at a time, which pays where steps and reads go through one queue. */
+  private queued = false;
+  /** Position of the token that the next step takes. */
+  private at = 0;
+  private readonly prefill: (tokens: Tensor, count: Tensor, settings: Tensor, random: Tensor, rules: Rules) => Tensor;
+  private readonly decode: (settings: Tensor, rules: Rules, queued: boolean) => Tensor | undefined;
 
   constructor(model: CausalModel, length: number, device?: string) {
     this.model = model;
     this.length = length;
     this.device = device;
     this.cache = this.on(() => model.makeCache(length));
-    const seen = this.on(() => zeros([model.vocabulary], { dtype: "f32" }).clone());
-    this.seen = seen;
+    const own = (shape: readonly number[], dtype: "f32" | "i64" | "u32"): Tensor => this.on(() => zeros(shape, { dtype }).clone());
+    const seen = (this.seen = own([model.vocabulary], "f32"));
+    const token = (this.token = own([1], "i64"));
+    const position = (this.position = own([], "i64"));
+    const state = (this.random = own([4], "u32"));
+    const made = (this.made = own([remembered], "i64"));
     const { cache } = this;
-    const next = (logits: Tensor, rules: Rules, settings: Tensor, random: Tensor): Tensor =>
-      choose(logits.at(0), rules, settings, random, seen);
+    const draw = this.on(() => tensor([0, 0, 1, 0], { dtype: "u32" }));
     const note = (tokens: Tensor, rules: Rules, fresh: boolean): void => {
       if (rules.penalty) seen.copy_(F.indexFill(fresh ? zeros([model.vocabulary], { dtype: "f32" }) : seen, 0, tokens, 1));
     };
+    const next = (logits: Tensor, rules: Rules, settings: Tensor, random: Tensor): Tensor => {
+      const chosen = choose(logits.at(0), rules, settings, random, seen);
+      token.copy_(chosen);
+      if (rules.draw) state.copy_(random.add(draw));
+      return chosen;
+    };
     this.prefill = compile(
-      (tokens: Tensor, settings: Tensor, random: Tensor, rules: Rules): Tensor => {
+      (tokens: Tensor, count: Tensor, settings: Tensor, random: Tensor, rules: Rules): Tensor => {
         note(tokens.at(0), rules, true);
+        position.copy_(count);
         return next(model.prefill(tokens, cache), rules, settings, random);
       },
       { dynamic: [{ 1: { min: 1, max: length } }] },
     );
-    this.decode = compile((token: Tensor, position: Tensor, settings: Tensor, random: Tensor, rules: Rules): Tensor => {
+    this.decode = compile((settings: Tensor, rules: Rules, queued: boolean): Tensor | undefined => {
       note(token, rules, false);
-      return next(model.decode(token, position, cache), rules, settings, random);
+      const chosen = next(model.decode(token, position, cache), rules, settings, state);
+      if (queued) made.copy_(F.indexCopy(made, 0, position.remainder(remembered).reshape([1]), chosen));
+      position.copy_(position.add(1));
+      return queued ? undefined : chosen;
     });
   }
   private on<T>(f: () => T): T {
     return noGrad(() => (this.device ? withDevice(this.device, f) : f()));
   }
   /** How tokens are to be chosen, ready for the device. */
-  begin(numbers: readonly number[], rules: Rules, seed: number): Run {
+  async begin(numbers: readonly number[], rules: Rules, seed: number): Promise<Run> {
+    await ready(this.device);
+    this.queued = keepsOrder(this.device);
     return this.on(() => ({ rules, settings: settingsTensor(numbers), seed }));
   }
   /** The token after a prompt. */
-  start(tokens: readonly number[], run: Run): Tensor {
-    return this.on(() => this.prefill(tensor([tokens], { dtype: "i64" }), run.settings, randomState(run.seed, 0), run.rules));
+  start(tokens: readonly number[], run: Run): Promise<readonly number[]> {
+    this.at = tokens.length;
+    const token = this.on(() =>
+      this.prefill(tensor([tokens], i64), tensor(tokens.length, i64), run.settings, randomState(run.seed, 0), run.rules),
+    );
+    return this.value(token);
   }
-  /** The token after `token`, which stands at `position`; `draw` counts the tokens drawn before. */
-  step(token: Tensor, position: number, draw: number, run: Run): Tensor {
-    return this.on(() => this.decode(token, tensor(position, { dtype: "i64" }), run.settings, randomState(run.seed, draw), run.rules));
+  /** Goes on behind a token at a position; the cache is taken as it is. */
+  resume(token: number, position: number, run: Run): void {
+    this.at = position;
+    this.on(() => {
+      this.token.copy_(tensor([token], i64));
+      this.position.copy_(tensor(position, i64));
+      this.random.copy_(randomState(run.seed, 0));
+    });
+  }
+  /** How many tokens `steps` should be asked for at a time, where one takes `ms`. */
+  batch(ms: number): number {
+    return this.queued ? Math.min(Math.max(Math.floor(batchMs / ms), 1), mostAtOnce) : 1;
+  }
+  /** The next tokens. They are asked for at once, and read together. */
+  steps(count: number, run: Run): Promise<readonly number[]> {
+    let token: Tensor | undefined;
+    for (let i = 0; i < count; i++) token = this.on(() => this.decode(run.settings, run.rules, this.queued));
+    const from = this.at;
+    this.at += count;
+    return token ? this.value(token) : this.values(from, count);
+  }
+  private async value(token: Tensor): Promise<readonly number[]> {
+    return [await token.item()];
+  }
+  private async values(from: number, count: number): Promise<readonly number[]> {
+    const all = await this.made.data();
+    return Array.from({ length: count }, (_, i) => Number(all[(from + i) % remembered]));
   }
   dispose(): void {
     for (const { key, value } of this.cache.layers) for (const t of [key, value]) t.dispose();
-    this.seen.dispose();
+    for (const t of [this.seen, this.token, this.position, this.random, this.made]) t.dispose();
   }
 }

@@ -3,7 +3,6 @@ import { ArgumentError, UnsupportedError } from "../core/errors.js";
 import { turn } from "../core/host.js";
 import { CausalModel } from "../models/index.js";
 import type { Folder } from "../runtime/folder.js";
-import type { Tensor } from "../tensor/index.js";
 import { Decoder } from "./decoder.js";
 import { type LoadedWeights, type LoadOptions, loadPretrained, type Pretrained } from "./load.js";
 import { rulesOf, type SamplingOptions } from "./sampling.js";
@@ -43,11 +42,10 @@ export async function loadModel(folder: string | Folder, options: LanguageModelO
   return new LanguageModel({ ...loaded, model: loaded.model }, options);
 }
 
-/** A token's value, asked for now; whoever does not wait for it does not hear of its failure. */
-function valueOf(token: Tensor): Promise<number> {
-  const value = token.item();
-  value.catch(() => {});
-  return value;
+/** Tokens on their way; whoever does not wait for them does not hear of their failure. */
+function watched(tokens: Promise<readonly number[]>): Promise<readonly number[]> {
+  tokens.catch(() => {});
+  return tokens;
 }
 
 /** A model that continues text. It holds one sequence at a time. */
@@ -125,7 +123,8 @@ export class LanguageModel {
     try {
       const started = performance.now();
       this.decoder ??= new Decoder(this.model, this.maxLength, this.device);
-      const run = this.decoder.begin(numbers, rules, seed);
+      const { decoder } = this;
+      const run = await decoder.begin(numbers, rules, seed);
       let made = 0;
       let first = started;
       const report = (finished: GenerationReport["finished"]): GenerationReport => ({
@@ -136,24 +135,32 @@ export class LanguageModel {
         finished,
       });
       if (most === 0) return report("length");
-      let token = this.decoder.start(prompt, run);
-      let value = valueOf(token);
+      const asked = [watched(decoder.start(prompt, run))];
+      let planned = 1;
+      let size = 1;
+      let told = started;
       // One turn of the event loop, in which the prompt goes to the device, or its kernels to the compiler.
       await turn();
       for (;;) {
+        // The device is given the next steps before it has ended these, so it never waits for the host; steps after the last token are lost.
+        while (asked.length < 2 && planned < most) {
+          const count = Math.min(size, most - planned);
+          asked.push(watched(decoder.steps(count, run)));
+          planned += count;
+        }
         signal?.throwIfAborted();
-        const last = made + 1 === most;
-        // The device is given the next step before it has ended this one, so it never waits for the host; a step after the last token is lost.
-        if (!last) token = this.decoder.step(token, prompt.length + made, made + 1, run);
-        const next = last ? value : valueOf(token);
-        const id = Number(await value);
+        const ids = await asked.shift()!;
         if (made === 0) first = performance.now();
-        signal?.throwIfAborted();
-        if (stops.has(id)) return report("stop");
-        made++;
-        yield id;
-        if (last) return report("length");
-        value = next;
+        for (const id of ids) {
+          signal?.throwIfAborted();
+          if (stops.has(id)) return report("stop");
+          made++;
+          yield id;
+          if (made === most) return report("length");
+        }
+        const now = performance.now();
+        if (made > 1) size = Math.min(2 * size, decoder.batch((now - told) / ids.length));
+        told = now;
       }
     } finally {
       this.busy = false;

@@ -117,8 +117,10 @@ function preferred(): Engine {
 /** Every engine that was asked for. */
 export const allEngines = (): Engine[] => [...new Set(engines.values())];
 
-/** Opens the current device, so that blocking reads such as `dataSync` work. */
-export const ready = (): Promise<void> => engineOf(currentDevice()).open();
+/** Opens a device, if no other then the current one, so that blocking reads such as `dataSync` work. */
+export const ready = (device: string = currentDevice()): Promise<void> => engineOf(device).open();
+/** Whether a device, once it is open, has one queue for programs and reads: a read then holds up what is asked for after it. */
+export const keepsOrder = (device: string = currentDevice()): boolean => engineOf(device).device?.ordered ?? false;
 /** Name of the current device, once it is open. */
 export const currentDeviceName = (): string => engineOf(currentDevice()).name;
 /** Waits until everything that was asked for has run. */

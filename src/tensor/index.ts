@@ -31,6 +31,7 @@ export {
   closeDevices,
   currentDevice,
   currentDeviceName,
+  keepsOrder,
   ready,
   registerBackend,
   setDefaultBackend,
