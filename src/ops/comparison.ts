@@ -2,7 +2,7 @@ import { DTypeError, ShapeError } from "../core/errors.js";
 import { hostData, NdArray } from "../core/ndarray.js";
 import { sameShape, showType } from "../core/type.js";
 import { make, type Node, type Op, op, type Sample } from "../ir/node.js";
-import { abs, div, mul, sub } from "./arithmetic.js";
+import { abs, mul, sub } from "./arithmetic.js";
 import { bitwiseAnd, bitwiseOr, bitwiseXor, logicalNot } from "./bitwise.js";
 import { cast } from "./cast.js";
 import { type Binary, binary, type None, type Unary, unary } from "./define.js";
@@ -49,7 +49,7 @@ export const gt = (a: Operand, b: Operand): Node => lt(b, a);
 export const ge = (a: Operand, b: Operand): Node => le(b, a);
 
 /** -infinity, NaN and infinity where x is negative, 0 and positive: samples of the tests below. */
-const wild = (x: Node): Node => div(x, mul(x, 0));
+const wild = (x: Node): Node => mul(x, Number.POSITIVE_INFINITY);
 /** True where x is NaN (torch.isnan). */
 export const isNaN: Unary = unary("isNaN", {
   domain: "any",

@@ -11,11 +11,13 @@ const leastBuffer = 256 << 20;
 
 /** The Target of a WebGPU device. */
 export function webgpuTarget(limits: WebGpuLimits = {}): Target {
+  // How many cores there are WebGPU does not say: devices with large workgroups have many.
+  const threads = limits.maxComputeInvocationsPerWorkgroup ?? 256;
   const maxBinding = limits.maxStorageBufferBindingSize ?? 128 << 20;
   return {
     dtypes,
     kernels: true,
-    threads: limits.maxComputeInvocationsPerWorkgroup ?? 256,
+    threads,
     // Templates count on warps of this size.
     ...(limits.subgroup === 32 && { warp: 32 }),
     lanes: 4,
@@ -24,7 +26,7 @@ export function webgpuTarget(limits: WebGpuLimits = {}): Target {
     caches: [],
     prefetch: 0,
     sharedBytes: limits.maxComputeWorkgroupStorageSize ?? 16384,
-    parallel: 64,
+    parallel: threads < 1024 ? 64 : 128,
     units: [],
     maxBuffers: limits.maxStorageBuffersPerShaderStage ?? 8,
     aliasing: false,
