@@ -47,7 +47,7 @@ interface Known {
   readonly places: readonly Place[];
 }
 /** Bind groups that a launch keeps. */
-const mostKnown = 4;
+const mostKnown = 8;
 /** Bindings hold whole elements of the widest type; memory comes in larger pieces. */
 export const leastBytes = 16;
 /** Bytes that one copy in a program covers: every device binds that many. */
