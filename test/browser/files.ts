@@ -10,11 +10,23 @@ import { fromBytes, ones, type Tensor, zeros } from "../../src/tensor/index.js";
 
 const joined = (parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts));
 
+const nextMethod = (): { fn: (x: Tensor) => { y: Tensor }; inputs: { x: Tensor } } => {
+  const one = ones([4]);
+  return { fn: (x) => ({ y: x.add(one) }), inputs: { x: zeros([4]) } };
+};
 /** A file with one method, `next`: y = x + 1 of four floats. */
 export async function nextFile(targets: readonly Codegen[]): Promise<Uint8Array> {
-  const one = ones([4]);
-  const next = { fn: (x: Tensor) => ({ y: x.add(one) }), inputs: { x: zeros([4]) } };
-  return joined(encodePie(await exportContents({ next }, { targets })));
+  return joined(encodePie(await exportContents({ next: nextMethod() }, { targets })));
+}
+/** A file with `next` and a method that takes some time, `long`: fifty products. */
+export async function longFile(targets: readonly Codegen[]): Promise<Uint8Array> {
+  const products = (x: Tensor): { y: Tensor } => {
+    let y = x;
+    for (let i = 0; i < 50; i++) y = y.matmul(x);
+    return { y };
+  };
+  const long = { fn: products, inputs: { x: zeros([512, 512]) } };
+  return joined(encodePie(await exportContents({ next: nextMethod(), long }, { targets })));
 }
 /** The golden Llama as `prefill` and `decode`, with 64 positions. */
 export async function llamaFile(targets: readonly Codegen[]): Promise<Uint8Array> {

@@ -7,7 +7,8 @@ import { wasm } from "../../src/backends/wasm/index.js";
 import { Session, StepTimes, timed } from "../../src/runtime/public.js";
 import { regionsOf } from "../../src/runtime/steps.js";
 import { useDevice } from "../support/devices.js";
-import { llamaFile, nextFile } from "./files.js";
+import { llamaFile, longFile, nextFile } from "./files.js";
+import { failures, failuresWanted } from "./page/failures.js";
 import { decode, openRunClose } from "./page/steady.js";
 
 beforeAll(() => useDevice("js"));
@@ -34,6 +35,15 @@ test.each([
   });
   expect(held[1]).toEqual(held[0]);
   expect(bytes[1] - bytes[0]).toBeLessThan(1 << 20);
+});
+
+test("after a failure, which is a typed error, the next session works", async () => {
+  const found = await failures(await longFile([wasm.codegen({ threads: 2 })]));
+  expect(Object.keys(found).sort()).toEqual(Object.keys(failuresWanted).sort());
+  for (const [name, [kind, message]] of Object.entries(failuresWanted)) {
+    expect(found[name]![0], name).toBe(kind);
+    expect(found[name]![1], name).toMatch(message);
+  }
 });
 
 test.each([true, false])("each step takes its time on a device that waits by blocking: %s", async (blocking) => {

@@ -4,11 +4,14 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { wasm } from "../../src/backends/wasm/index.js";
+import { allCases } from "../conformance/cases.js";
 import { stories } from "../models/folder.js";
+import "../../src/ops/index.js";
 import { useDevice } from "../support/devices.js";
 import { bundled } from "./bundle.js";
 import { inPage, startChromium, withoutChromium } from "./chromium.js";
-import { llamaFile, nextFile } from "./files.js";
+import { llamaFile, longFile, nextFile } from "./files.js";
+import { failuresWanted } from "./page/failures.js";
 import type { Tests } from "./page/main.js";
 import { type Server, serve } from "./serve.js";
 
@@ -26,6 +29,7 @@ beforeAll(async () => {
   files.set("/index.html", readFileSync(join(import.meta.dirname, "page/index.html")));
   files.set("/main.js", await bundled("main.ts"));
   files.set("/next.pie", await nextFile(targets));
+  files.set("/long.pie", await longFile(targets));
   files.set("/llama.pie", await llamaFile(targets));
   browser = await startChromium();
 });
@@ -86,12 +90,14 @@ describe.skipIf(why).each([
     );
 
   test("conformance", async () => {
+    const whole = full || isolated;
     const { cases, compared, notCompared, problems } = await here("conformance", {
-      ...(!full && (isolated ? { samples: 1 } : { samples: 1, dtypes: ["f32", "i32", "bool"] as const })),
-      derivatives: full || isolated,
+      ...(!whole && { samples: 1, dtypes: ["f32", "i32", "bool"] as const }),
+      derivatives: whole,
     });
     expect(problems).toEqual([]);
-    expect(cases).toBeGreaterThan(full ? 3000 : 300);
+    if (whole) expect(cases).toBe(allCases({ derivatives: ["f32"] }).cases.length);
+    else expect(cases).toBeGreaterThan(300);
     expect(notCompared).toBeLessThanOrEqual(0.05 * compared);
   });
   test.skipIf(!trained)("stories260K gives its published text, in the page and in a worker", async () => {
@@ -106,6 +112,15 @@ describe.skipIf(why).each([
     await page.context().setOffline(true);
     expect(await here("generate", options)).toBe(text);
     await page.context().setOffline(false);
+  });
+  test("after a failure, which is a typed error, the next session works", async () => {
+    const found = await here("failures", `${server.url}/long.pie`);
+    const wanted = Object.keys(failuresWanted).filter((name) => isolated || !/while it runs|worker/.test(name));
+    expect(Object.keys(found).sort()).toEqual(wanted.sort());
+    for (const name of wanted) {
+      expect(found[name]![0].replace(/^_/, ""), name).toBe(failuresWanted[name]![0]);
+      expect(found[name]![1], name).toMatch(failuresWanted[name]![1]);
+    }
   });
   test("hundreds of devices leave nothing", async () => {
     expect(await here("devices", 200)).toBe(200);

@@ -9,6 +9,7 @@ import { openDevice } from "../../../src/runtime/page.js";
 import { allCases } from "../../conformance/cases.js";
 import { judge } from "../../conformance/judge.js";
 import { runAll } from "../../conformance/run.js";
+import { type Failure, failures as failuresOf } from "./failures.js";
 import { decode, openRunClose, type Steady } from "./steady.js";
 
 /** What a conformance run found. */
@@ -76,6 +77,10 @@ async function steady(o: { url: string; kind: "openRunClose" | "decode"; rounds:
   const file = new Uint8Array(await (await fetch(o.url)).arrayBuffer());
   return { openRunClose, decode }[o.kind]({ file, rounds: o.rounds, open: () => openDevice(o.device ?? "wasm"), heap });
 }
+/** What goes wrong with a file of the server, and works after it. */
+async function failures(url: string): Promise<Readonly<Record<string, Failure>>> {
+  return failuresOf(new Uint8Array(await (await fetch(url)).arrayBuffer()));
+}
 /** Whole devices opened and closed, each of which has a memory of its own. */
 async function devices(rounds: number): Promise<number> {
   for (let i = 0; i < rounds; i++) {
@@ -95,8 +100,9 @@ export interface Tests {
   readonly generate: typeof generate;
   readonly steady: typeof steady;
   readonly devices: typeof devices;
+  readonly failures: typeof failures;
 }
-const tests: Tests = { conformance, generate, steady, devices };
+const tests: Tests = { conformance, generate, steady, devices, failures };
 
 const scope = globalThis as unknown as {
   tests: Tests;
