@@ -10,6 +10,8 @@ import type { Node, Sample } from "../../src/ir/node.js";
 import { templates } from "../../src/kernel/templates/index.js";
 import * as ops from "../../src/ops/index.js";
 import type { Device } from "../../src/runtime/device.js";
+import type { Program } from "../../src/runtime/program.js";
+import { verifyProgram } from "../../src/runtime/verify.js";
 import { type Case, makeCase } from "../conformance/cases.js";
 import { draw, stream } from "../conformance/inputs.js";
 import { judge } from "../conformance/judge.js";
@@ -171,6 +173,21 @@ describe.skipIf(missing)("buffers in chunks", () => {
     loaded.unload();
     for (const b of buffers) device.free(b);
   });
+});
+
+test("a file's chunks are checked", () => {
+  const p = compile(graphOf([cases[0]!]), codegen, { name: "file" });
+  const chunked = (chunks: NonNullable<Program["kernels"][number]["chunks"]>): Program => ({
+    ...p,
+    kernels: p.kernels.map((k) => (k.chunks ? { ...k, chunks } : k)),
+  });
+  verifyProgram(p);
+  const count = p.kernels.find((k) => k.chunks)!.writes.length;
+  for (const wrong of [
+    { bytes: 3000, of: new Array(count).fill(2) },
+    { bytes: 2048, of: [2] },
+  ])
+    expect(() => verifyProgram(chunked(wrong))).toThrow(/wrong chunks/);
 });
 
 test("what needs more bindings than there are says which operation, and what would help", () => {
