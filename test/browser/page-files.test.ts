@@ -3,27 +3,20 @@ import { closeSync, copyFileSync, ftruncateSync, mkdtempSync, openSync, readFile
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { stories } from "../models/folder.js";
-import { withoutChromium } from "./chromium.js";
-import { dropOn, generate, picture, press, shows, type Visit, visit } from "./site.js";
+import { dropOn, generate, picture, press, shows, type Visit, visitForTests } from "./site.js";
 
-const why = withoutChromium();
-if (why) console.error(`files dropped on the page skipped: ${why}`);
 const trained = stories();
 const folder = mkdtempSync(join(tmpdir(), "treepie-drop-"));
 let here: Visit;
 let page: Page;
-beforeAll(async () => {
-  if (why) return;
-  here = await visit();
+const why = visitForTests("files dropped on the page", async (opened) => {
+  here = opened;
   page = here.page;
   await shows(page, "device-note", /threads/);
-}, 120_000);
-afterAll(async () => {
-  await here?.close();
-  rmSync(folder, { recursive: true, force: true });
 });
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** Drops files, reads what the page says, and closes that. */
 async function refused(...files: readonly string[]): Promise<string> {
   await dropOn(page, ...files);

@@ -1,19 +1,14 @@
 /** The page at later visits: models that are kept, no network, a second tab, and a server without https. */
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { withoutChromium } from "./chromium.js";
-import { dropOn, generate, picture, press, shows, type Visit, visit } from "./site.js";
+import { describe, expect, test } from "vitest";
+import { dropOn, generate, picture, press, shows, type Visit, visit, visitForTests } from "./site.js";
 
-const why = withoutChromium();
-if (why) console.error(`later visits of the page skipped: ${why}`);
 let here: Visit;
 let page: Page;
-beforeAll(async () => {
-  if (why) return;
-  here = await visit();
+const why = visitForTests("later visits of the page", (opened) => {
+  here = opened;
   page = here.page;
-}, 120_000);
-afterAll(() => here?.close());
+});
 
 describe.skipIf(why)(`later visits of the page ${why ?? ""}`, () => {
   test("no network at the first visit: the demo model cannot come, files can", async () => {

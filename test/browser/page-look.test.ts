@@ -1,20 +1,15 @@
 /** How the page looks and is reached: colours that can be read in light and dark, narrow screens, and everything by keyboard alone. */
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { withoutChromium } from "./chromium.js";
-import { dropOn, generate, generated, picture, press, shows, type Visit, visit } from "./site.js";
+import { describe, expect, test } from "vitest";
+import { dropOn, generate, generated, picture, press, shows, type Visit, visitForTests } from "./site.js";
 
-const why = withoutChromium();
-if (why) console.error(`the look of the page skipped: ${why}`);
 let here: Visit;
 let page: Page;
-beforeAll(async () => {
-  if (why) return;
-  here = await visit();
+const why = visitForTests("the look of the page", async (opened) => {
+  here = opened;
   page = here.page;
   await shows(page, "device-note", /threads/);
-}, 120_000);
-afterAll(() => here?.close());
+});
 
 /** What a page has, as far as it is used here. */
 interface Style {

@@ -1,24 +1,19 @@
 /** The page of `web/`, used as a person uses it: on WebAssembly, in a browser without a graphics card. */
 import { readFileSync } from "node:fs";
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { openWasm } from "../../src/backends/wasm/device.js";
 import { continueBytes, openSafetensors, Session } from "../../src/runtime/public.js";
 import { stories } from "../models/folder.js";
-import { withoutChromium } from "./chromium.js";
-import { generate, generated, part, picture, pictures, press, shows, type Visit, visit } from "./site.js";
+import { generate, generated, part, picture, pictures, press, shows, type Visit, visitForTests } from "./site.js";
 
-const why = withoutChromium();
-if (why) console.error(`the page's tests skipped: ${why}`);
 const trained = stories();
 let here: Visit;
 let page: Page;
-beforeAll(async () => {
-  if (why) return;
-  here = await visit();
+const why = visitForTests("the page's tests", (opened) => {
+  here = opened;
   page = here.page;
-}, 120_000);
-afterAll(() => here?.close());
+});
 
 describe.skipIf(why)(`the page ${why ?? ""}`, () => {
   test("says what is missing, and that it goes on without", async () => {

@@ -1,11 +1,13 @@
 /** The page of `web/`, built and served for tests, and what a person does with it. */
 import { execFileSync } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
+import { afterAll, beforeAll } from "vitest";
 import { builtPackage } from "../support/build.js";
-import { startChromium } from "./chromium.js";
+import { closeBuild, openBuild } from "../support/build-once.js";
+import { startChromium, withoutChromium } from "./chromium.js";
 import { serve } from "./serve.js";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -21,13 +23,8 @@ async function builtSite(): Promise<string> {
   const sources = readdirSync(join(root, "web"), { recursive: true, encoding: "utf8" }).map((f) => join(root, "web", f));
   for (const path of [...sources, join(import.meta.dirname, "site-files.ts")].sort())
     if (statSync(path).isFile()) hash.update(path).update(readFileSync(path));
-  const folder = join(root, "build", `site-${hash.digest("hex").slice(0, 16)}`);
-  if (existsSync(folder)) return folder;
-  for (const old of readdirSync(join(root, "build")).filter((n) => n.startsWith("site-")))
-    if (Date.now() - statSync(join(root, "build", old)).mtimeMs > 3_600_000)
-      rmSync(join(root, "build", old), { recursive: true, force: true });
-  const aside = `${folder}-${randomBytes(4).toString("hex")}.tmp`;
-  mkdirSync(aside);
+  const { folder, aside } = openBuild("site", hash.digest("hex"));
+  if (!aside) return folder;
   // The framework is needed here only.
   const { siteFiles } = await import("./site-files.js");
   for (const [name, bytes] of Object.entries(await siteFiles())) writeFileSync(join(aside, name), bytes);
@@ -37,13 +34,7 @@ async function builtSite(): Promise<string> {
     env: { ...process.env, ...env },
     stdio: "inherit",
   });
-  try {
-    renameSync(aside, folder);
-  } catch (error) {
-    rmSync(aside, { recursive: true, force: true });
-    if (!existsSync(folder)) throw error;
-  }
-  return folder;
+  return closeBuild({ folder, aside });
 }
 
 export interface VisitOptions {
@@ -96,6 +87,21 @@ export async function visit(o: VisitOptions = {}): Promise<Visit> {
       await server.close();
     },
   };
+}
+/** Opens the page before the tests of a file and closes it behind them; says, and returns, why there is none. */
+export function visitForTests(what: string, came: (here: Visit) => void | Promise<void>): string | undefined {
+  const why = withoutChromium();
+  if (why) {
+    console.error(`${what} skipped: ${why}`);
+    return why;
+  }
+  let here: Visit | undefined;
+  beforeAll(async () => {
+    here = await visit();
+    await came(here);
+  }, 120_000);
+  afterAll(() => here?.close());
+  return undefined;
 }
 
 /** Waits for a text in a place of the page. */

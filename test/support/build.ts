@@ -1,8 +1,9 @@
 /** The package as it is installed, built from the sources as they are now, and its command line. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { closeBuild, openBuild } from "./build-once.js";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -14,14 +15,8 @@ export function builtPackage(): string {
     if (!/\.ts$/.test(name) || name.endsWith(".test.ts") || !statSync(path).isFile()) continue;
     hash.update(name).update("\0").update(readFileSync(path)).update("\0");
   }
-  const folder = join(root, "build", `package-${hash.digest("hex").slice(0, 16)}`);
-  if (existsSync(folder)) return folder;
-  mkdirSync(join(root, "build"), { recursive: true });
-  for (const old of readdirSync(join(root, "build")).filter((n) => n.startsWith("package-")))
-    if (Date.now() - statSync(join(root, "build", old)).mtimeMs > 3_600_000)
-      rmSync(join(root, "build", old), { recursive: true, force: true });
-  const aside = `${folder}-${randomBytes(4).toString("hex")}.tmp`;
-  mkdirSync(aside);
+  const { folder, aside } = openBuild("package", hash.digest("hex"));
+  if (!aside) return folder;
   const tsc = join(root, "node_modules/typescript/bin/tsc");
   const { stdout } = spawnSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", join(aside, "dist")], {
     encoding: "utf8",
@@ -31,13 +26,7 @@ export function builtPackage(): string {
   const bundled = spawnSync(process.execPath, ["--input-type=module", "-e", bundling], { encoding: "utf8" });
   if (bundled.status !== 0) throw new Error(`the package cannot be bundled:\n${bundled.stderr}`);
   for (const file of ["package.json", "README.md", "LICENSE"]) cpSync(join(root, file), join(aside, file));
-  try {
-    renameSync(aside, folder);
-  } catch (error) {
-    rmSync(aside, { recursive: true, force: true });
-    if (!existsSync(folder)) throw error;
-  }
-  return folder;
+  return closeBuild({ folder, aside });
 }
 
 /** How a command ended, and what it said. */
