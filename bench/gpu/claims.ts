@@ -216,17 +216,20 @@ interface Attention {
   readonly heads: number;
   readonly keyHeads: number;
   readonly time: number;
+  readonly depth?: number;
   readonly causal: boolean;
   readonly layers: number;
 }
 const attentions: readonly Attention[] = [
   { name: "bert", batch: 4, heads: 12, keyHeads: 12, time: 128, causal: false, layers: 6 },
+  { name: "gpt2-512", batch: 4, heads: 12, keyHeads: 12, time: 512, causal: true, layers: 4 },
+  { name: "wide-4096", batch: 2, heads: 16, keyHeads: 16, time: 4096, depth: 128, causal: true, layers: 2 },
   { name: "gpt2-1024", batch: 4, heads: 12, keyHeads: 12, time: 1024, causal: true, layers: 4 },
   { name: "llama-2048", batch: 1, heads: 32, keyHeads: 8, time: 2048, causal: true, layers: 4 },
   { name: "llama-32768", batch: 1, heads: 32, keyHeads: 8, time: 32_768, causal: true, layers: 1 },
 ];
-const depth = 64;
 function attentionCase(a: Attention, backward: boolean): Case {
+  const { depth = 64 } = a;
   const name = `claim-attention-${a.name}-${backward ? "fwdbwd" : "fwd"}-bf16`;
   const pairs = (a.time * a.time) / (a.causal ? 2 : 1);
   // Two products forward; backward the scores again and four more.
@@ -251,7 +254,7 @@ function attentionCase(a: Attention, backward: boolean): Case {
         const rate = (seconds: number): number => operations / seconds / 1e12;
         return [
           row({ suite: "gpu", name, metric: "attention in a graph", unit: "TFLOP/s" }, rate(await t.time(a.time > 8192 ? 3 : 20)), {
-            ...(await peersFor({ kind: "attention", dtype: "bf16", depth, backward, ...a }, rate)),
+            ...(await peersFor({ kind: "attention", dtype: "bf16", backward, ...a, depth }, rate)),
             note: `${a.layers} layers in ${t.kernels} kernels`,
             bar: { ratio: 0.95 },
           }),

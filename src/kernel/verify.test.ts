@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { webgpuTarget } from "../backends/webgpu/target.js";
-import { add, indexOn, variable } from "../core/expr.js";
+import { add, indexOn, mod, variable } from "../core/expr.js";
 import { apply, at, axis, type Buffer, below, constant, type Kernel, load, loops, ref, type Stmt, store, type Value } from "./kernel.js";
 import { verifyKernel } from "./verify.js";
 
@@ -44,6 +44,16 @@ describe("a kernel is accepted", () => {
         { kind: "letIndex", name: "at", value: load(ids, 3), min: 0, max: add(n, -1) },
         { kind: "if", test: below(0, n), body: [store(y, indexOn("at", n), one)] },
       ]),
+    ],
+    [
+      "bounds from a test of a digit that has merged in the index",
+      kernel(
+        [{ kind: "if", test: below(mod(variable("tid", 0, 63), 32), 8), body: [store({ ...y, size: 40 }, variable("tid", 0, 63), one)] }],
+        {
+          buffers: [{ ...y, size: 40 }],
+          threads: 64,
+        },
+      ),
     ],
     ["lanes into registers", kernel(loops([axis("l", 4, "vector")], [store(r, indexOn("l", 4), one)]))],
     ["code that never runs", kernel([{ kind: "if", test: below(5, 3), body: [store(y, 7000, one)] }])],

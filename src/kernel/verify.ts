@@ -151,9 +151,12 @@ class Checker {
     const tighter = narrow(left);
     if (!tighter) return b;
     const last = under(left, tighter);
+    const digits = digitsOf(facts, s);
+    const apart = digits.size ? under(facts, digits) : [];
     const holds = (d: Dim): boolean =>
       nonNegative(substitute(d, tight), left) ||
       nonNegative(d, [...facts, ...this.running]) ||
+      (digits.size > 0 && nonNegative(substitute(d, digits), apart)) ||
       everywhere(d, facts) ||
       everywhere(substitute(substitute(d, tight), tighter), last);
     if (!holds(index)) this.say(`${name}[${show(index)}] may be below 0 (${bounds(index)})${given(s)}`);
@@ -414,6 +417,23 @@ function everywhere(d: Dim, facts: readonly Fact[]): boolean {
     return true;
   };
   return all(0);
+}
+/** Variables of whose digits facts speak, as sums of these digits: they may have merged in an index, and bounds of one say nothing of the sum. */
+function digitsOf(facts: readonly Fact[], s: Scope): ReadonlyMap<string, Dim> {
+  const found = new Map<string, Dim>();
+  for (const { a, b } of facts)
+    for (const side of [a, b])
+      for (const { atom } of typeof side === "number" ? [] : side.terms) {
+        if (atom.kind !== "mod" || typeof atom.b !== "number" || typeof atom.a === "number") continue;
+        const [only] = atom.a.terms;
+        if (atom.a.terms.length !== 1 || atom.a.offset || only!.by !== 1 || only!.atom.kind !== "var" || lo(atom.a) < 0) continue;
+        const { name } = only!.atom;
+        const most = hi(atom.a);
+        const [high, low] = [`${name}_high`, `${name}_low`];
+        if (Number.isFinite(most) && most >= atom.b && !s.indices.has(high) && !s.indices.has(low))
+          found.set(name, add(mul(variable(high, 0, Math.floor(most / atom.b)), atom.b), variable(low, 0, atom.b - 1)));
+      }
+  return found;
 }
 /** Combinations of values that are tried. */
 const most = 1 << 16;

@@ -125,12 +125,13 @@ export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
     const rest: null[] = y.inputs.slice(3).map(() => null);
     if (dropout || ctRows || y.attrs.offset) return rounded(derivatives(y, y.inputs, ct ?? null, ctRows ?? null, null), y.inputs);
     // Each row's sum of p times its cotangent is that of result times cotangent, which is shorter; a half float's result is rounded.
+    const result = pick(y, 0);
     const exact = widen(ct!) === ct!;
-    const shares = exact ? [sum(mul(ct!, pick(y, 0)), [-1])] : [];
-    const inputs = [...y.inputs.slice(0, 3), ...(mask ? [mask] : []), ct!, pick(y, 1), ...shares];
-    const grads: (Node | null)[] = [...picks(make(attentionBackwardOp, inputs, { ...y.attrs, shares: exact })), ...rest];
+    const shares = exact ? sum(mul(ct!, result), [-1]) : null;
+    const inputs = [...y.inputs.slice(0, 3), ...(mask ? [mask] : []), ct!, pick(y, 1), shares ?? result];
+    const grads: (Node | null)[] = [...picks(make(attentionBackwardOp, inputs, { ...y.attrs, shares: exact, result: !exact })), ...rest];
     // Scores as wide as the mask cannot be avoided where its own derivative is asked for.
-    if (ofMask) grads[3] = rounded(derivatives(y, y.inputs, ct!, null, shares[0] ?? null), y.inputs)[3]!;
+    if (ofMask) grads[3] = rounded(derivatives(y, y.inputs, ct!, null, shares), y.inputs)[3]!;
     return grads;
   },
   decompose: (y, [, , v]) => {
@@ -209,24 +210,27 @@ function turned<T>(shape: readonly T[], rows: boolean | undefined): T[] {
 }
 
 /**
- * Derivatives of attention: query, key, value, perhaps a mask, then the cotangent of the result, the rows' logarithms of sums, and
- * perhaps each row's sum of result times cotangent. Gives those of query, key and value; no memory for scores where it is claimed.
+ * Derivatives of attention: query, key, value, perhaps a mask, then the cotangent of the result and the rows' logarithms of sums; at the end
+ * perhaps each row's sum of result times cotangent (`shares`), or the result (`result`), from whose rounded values such sums may be made
+ * where that is how it is done fast. Gives derivatives of query, key and value; no memory for scores where it is claimed.
  */
-export const attentionBackwardOp: Op<readonly Node[], AttentionAttrs & { shares: boolean }> = op({
+export const attentionBackwardOp: Op<readonly Node[], AttentionAttrs & { shares: boolean; result?: boolean }> = op({
   name: "attentionBackward",
   kind: "composite",
   infer: ([q, k, v, ...rest], attrs) => {
-    if (rest.length !== 2 + Number(attrs.mask) + Number(attrs.shares) || attrs.dropout || attrs.offset)
+    const result = Number(attrs.result ?? false);
+    if (rest.length !== 2 + Number(attrs.mask) + Number(attrs.shares) + result || attrs.dropout || attrs.offset)
       throw new ArgumentError("attentionBackward: inputs and attributes differ");
-    const [ct, ...sums] = rest.slice(Number(attrs.mask));
+    const [ct, ...more] = rest.slice(Number(attrs.mask));
+    const [sums, results] = [more.slice(0, more.length - result), more.slice(more.length - result)];
     const shape = [...q!.shape.slice(0, -1), v!.shape.at(-1)!];
-    if (!sameShape(ct!.shape, shape) || !sums.every((x) => sameShape(x.shape, shape.slice(0, -1))))
-      throw new ShapeError(`attentionBackward: ${[ct!, ...sums].map(showType).join(", ")} do not fit ${showShape(shape)}`);
+    const fit = [ct!, ...results].every((x) => sameShape(x.shape, shape)) && sums.every((x) => sameShape(x.shape, shape.slice(0, -1)));
+    if (!fit) throw new ShapeError(`attentionBackward: ${[ct!, ...more].map(showType).join(", ")} do not fit ${showShape(shape)}`);
     return [q!, k!, v!];
   },
   decompose: (y, inputs) => {
     const [ct, , shares] = inputs.slice(3 + Number(y.attrs.mask));
-    return rounded(derivatives(y, inputs, ct!, null, shares ?? null).slice(0, 3), y.inputs) as Node[];
+    return rounded(derivatives(y, inputs, ct!, null, y.attrs.shares ? shares! : null).slice(0, 3), y.inputs) as Node[];
   },
   samples: [
     {

@@ -55,6 +55,12 @@ const training: readonly Shape[] = [
   { queries: 130, keys: 130, isCausal: true, derivatives: true },
   { heads: 4, keyHeads: 2, queries: 70, keys: 90, derivatives: true, mask: "bool" },
   { heads: 2, queries: 20, keys: 33, depth: 128, derivatives: true, dtype: "f16" },
+  { heads: 6, keyHeads: 2, queries: 150, keys: 150, isCausal: true, derivatives: true },
+  { queries: 40, keys: 100, isCausal: true, derivatives: true, dtype: "f16" },
+  { queries: 100, keys: 40, isCausal: true, derivatives: true },
+  { queries: 33, keys: 90, depth: 32, width: 48, mask: "float", derivatives: true, scale: -0.3 },
+  { batch: 2, queries: 70, keys: 64, depth: 128, mask: "keys", derivatives: true },
+  { batch: 3, heads: 22, queries: 200, keys: 257, isCausal: true, derivatives: true },
 ];
 
 function attentionCase(s: Shape): Case {

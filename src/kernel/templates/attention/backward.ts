@@ -25,7 +25,8 @@ export function lowerBackward(group: Group, target: Target): Kernel {
   const { t, lane } = x;
   const root = group.root!;
   const [q, , v] = root.inputs as readonly Node[] as [Node, Node, Node];
-  const [ct, rows, shares] = root.inputs.slice(3 + Number(root.attrs.mask)) as [Node, Node, Node | undefined];
+  const [ct, rows, last] = root.inputs.slice(3 + Number(root.attrs.mask)) as [Node, Node, Node | undefined];
+  const shares = root.attrs.shares ? last : undefined;
   const W = t.queries;
   const [dp, ep] = [padded(t, x.depth), padded(t, x.width)];
   const batch = x.batch.length ? [...x.batch.slice(0, -1), div(x.batch.at(-1)!, x.shared)] : [];

@@ -8,6 +8,7 @@ import type { Target, Template } from "../../codegen.js";
 import { fitsScratch, lowerBackward } from "./backward.js";
 import { isDecoding, lowerDecode } from "./decode.js";
 import { lowerForward } from "./forward.js";
+import { lowerBackwardMatrix } from "./gpu/backward.js";
 import { lowerFew } from "./gpu/few.js";
 import { lowerMatrix } from "./gpu/forward.js";
 import { tileFew, unitFor } from "./gpu/tiling.js";
@@ -43,8 +44,9 @@ export const attentionBackwardTemplate: Template = {
   match: (node, target) =>
     is(node, attentionBackwardOp) ? (whyNot(node, target) ?? whyNotBackward(node, target) ?? true) : "not the derivative of attention",
   ...common,
-  prologue: (node, input) => (node.attrs.mask === true && input === 3) || isWidening(node.inputs[input]!) || tiled,
-  lower: (group, target) => [lowerBackward(group, target)],
+  prologue: (node, input, target) =>
+    (node.attrs.mask === true && input === 3) || (isCpu(target) && isWidening(node.inputs[input]!)) || tiled,
+  lower: (group, target) => (isCpu(target) ? [lowerBackward(group, target)] : lowerBackwardMatrix(group, target)),
 };
 
 /** Half floats that are read as f32: that is what reading them takes anyway. */
@@ -59,7 +61,7 @@ function whyNot(node: Node, target: Target): string | undefined {
   if (node.attrs.dropout) return "dropped probabilities are computed whole";
   const { depth, width } = sizesOf(node);
   if (typeof depth !== "number" || typeof width !== "number" || depth < 1 || width < 1) return "the size of a head is not fixed";
-  if (!isCpu(target) && !isFew(node, target)) {
+  if (!isCpu(target) && (!is(node, attentionOp) || !isFew(node, target))) {
     const { dtype } = node.inputs[0]!.type;
     if (!unitFor(target, dtype)) return `no matrix unit has fragments of ${dtype} in registers`;
     if (depth % 16 || width % 16 || depth > 128 || width > 128)
@@ -69,7 +71,8 @@ function whyNot(node: Node, target: Target): string | undefined {
   return missing && `the target has no ${missing.type.dtype}`;
 }
 function whyNotBackward(node: Node, target: Target): string | undefined {
-  if (!isCpu(target)) return "it is written for processors with vector registers";
+  if (!isCpu(target))
+    return node.attrs.shares || node.attrs.result ? undefined : "the rows' sums of results times cotangents are not given";
   const { batch, keyHeads, heads, queries, keys, depth, width } = sizesOf(node);
   const shared: Dim = keyHeads === heads ? 1 : div(heads, keyHeads);
   const points = div(numel(batch), shared);

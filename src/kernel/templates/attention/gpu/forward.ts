@@ -375,7 +375,7 @@ export function pairOf(dtype: DType, s: Buffer, place: Dim): Value {
 }
 
 /** The mask of a score, if there is one, and what scores are multiplied by to be exponents of 2. */
-function weighing(x: Attention): {
+export function weighing(x: Attention): {
   readonly mask: ((index: readonly Dim[], query: Dim, key: Dim, into: Stmt[]) => Value) | undefined;
   readonly factor: number;
 } {

@@ -2,7 +2,7 @@
 import { bytesOf } from "../../../../core/dtype.js";
 import { add, type Dim, div, divides, min, mod, mul, stride, sub, substitute } from "../../../../core/expr.js";
 import type { Node } from "../../../../ir/node.js";
-import { at, axis, type Buffer, below, loops, ref, type Stmt, store } from "../../../kernel.js";
+import { at, axis, type Buffer, below, loops, ref, type Stmt, store, type Value } from "../../../kernel.js";
 import type { Attention } from "../setup.js";
 
 /** Rows of an operand that threads put into shared memory together; rows beyond the last repeat it. */
@@ -55,4 +55,23 @@ export function fillTile(x: Attention, threads: number, tid: Dim, t: Tile): read
     ? [{ kind: "copy", to: ref(t.into, to), from: { buffer: value.buffer, index: first }, count: piece }]
     : loops([V], [...before, store(t.into, add(to, at(V)), value)]);
   return loops([P], total % threads ? [{ kind: "if", test: below(number, total), body }] : body);
+}
+
+/** Numbers, one for each row, that threads put into shared memory together; rows beyond the last repeat it. */
+export function fillRow(
+  threads: number,
+  tid: Dim,
+  t: Pick<Tile, "first" | "rows" | "of" | "into" | "from"> & { readonly name: string; value(row: Dim, into: Stmt[]): Value },
+): readonly Stmt[] {
+  const P = axis(t.name, Math.ceil(t.rows / threads), "unroll");
+  const number = add(mul(at(P), threads), tid);
+  const row = divides(t.rows, t.of) ? add(t.first, number) : min(add(t.first, number), sub(t.of, 1));
+  const before: Stmt[] = [];
+  const value = t.value(row, before);
+  const to = add(t.from, number);
+  const body: readonly Stmt[] =
+    value.kind === "load" && !before.length
+      ? [{ kind: "copy", to: ref(t.into, to), from: { buffer: value.buffer, index: value.index }, count: 1 }]
+      : [...before, store(t.into, to, value)];
+  return loops([P], t.rows % threads ? [{ kind: "if", test: below(number, t.rows), body }] : body);
 }

@@ -34,6 +34,41 @@ export function tileMatrix(
   return { unit, warps, tall, queries: unit.m * tall * warps, keys: 64 };
 }
 
+/** Tiles of derivatives: a grid point has rows of one side, and goes over blocks of the other. */
+export interface DerivativeTiling {
+  readonly unit: MatrixUnit;
+  /** Warps of a grid point, each with `tall` fragments of rows. */
+  readonly warps: number;
+  readonly tall: number;
+  readonly rows: number;
+  /** Rows of the other side that are met at a time. */
+  readonly block: number;
+  /** Whether a warp's rows stay in its registers, or are fetched again for every block. */
+  readonly held: boolean;
+}
+
+/** Registers for accumulators and held rows beside which there is room for what comes and goes. */
+const mostHeld = 192;
+
+/** Tall fragments where they fill the device and their sums fit into registers. */
+export function tileDerivatives(
+  unit: MatrixUnit,
+  target: Target,
+  side: "keys" | "queries",
+  s: { readonly heads: Dim; readonly rows: Dim; readonly depth: number; readonly width: number },
+): DerivativeTiling {
+  const points = (rows: number): number => hi(s.heads) * Math.ceil(hi(s.rows) / rows);
+  const sums = (side === "keys" ? s.depth + s.width : s.depth) / 2;
+  const tall = sums <= 64 && points(128) >= target.parallel ? 2 : 1;
+  const warps = points(64) * 2 >= target.parallel || hi(s.rows) > 1024 ? 4 : hi(s.rows) > 16 ? 2 : 1;
+  // Sums, and scores and their cotangents; a row of 16 words is held in four registers of each lane.
+  const own = (s.depth + s.width) / 4;
+  const fits = (block: number, kept: number): boolean => tall * (sums + block + kept) <= mostHeld;
+  const held = fits(32, own);
+  const block = fits(64, held ? own : 0) ? 64 : 32;
+  return { unit, warps, tall, rows: unit.m * tall * warps, block, held };
+}
+
 /** How few queries share the keys of a head out over threads. */
 export interface FewTiling {
   /** Elements of a piece of a key or value: one access. */
