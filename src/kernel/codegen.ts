@@ -79,8 +79,8 @@ export interface Target {
   readonly alignment?: number;
   /** A buffer is read in whole vectors only where every store to it writes whole vectors. */
   readonly wholeVectors?: true;
-  /** Narrowest store in bytes that does not race with its neighbours. */
-  readonly storeBytes: number;
+  /** Dtypes of which neighbours share a word of memory, so that a store of less than a word is two atomic ones; absent: none. */
+  readonly packed?: ReadonlySet<DType>;
   readonly atomics: ReadonlySet<DType>;
   /** NaN, infinities and -0 follow IEEE 754 in generated code. */
   readonly ieee: boolean;

@@ -47,6 +47,9 @@ export const everywhere: readonly Case[] = [
 export const sm80: Codegen = cudaCodegen({ sm: 80 });
 export const sm90: Codegen = cudaCodegen({ sm: 90 });
 export const web: Codegen = webgpuCodegen();
+export const webHalves: Codegen = webgpuCodegen({ f16: true });
+/** Where f16 is the language's own. */
+export const halves: readonly Case[] = [matmul("matmul-f16", 70, 64, 128, "f16"), softmax("softmax-f16", 5, 301, "f16")];
 /** For matrix units: name, device, group. */
 export const units: readonly (readonly [string, Codegen, Case])[] = [
   ["mma", sm80, matmul("matmul-bf16", 256, 128, 256, "bf16")],

@@ -10,7 +10,7 @@ import { findNvrtc, openNvrtc } from "../support/cuda.js";
 import { errorOf, interpretKernels, type Lowered, runCases, tolerance } from "../support/groups.js";
 import { compileKernels, hasCompiler } from "../support/kernels-in-c.js";
 import { compileWgsl, withoutDawn } from "../support/wgsl.js";
-import { everywhere, kernelsOf, lowered, sm80, sm90, units, web } from "./cases.js";
+import { everywhere, halves, kernelsOf, lowered, sm80, sm90, units, web, webHalves } from "./cases.js";
 
 /**
  * Kernels that were lowered for GPUs, as text of both GPU languages: compiled where the compilers are, and the very same kernels
@@ -45,7 +45,7 @@ describe("kernels for CUDA and WebGPU", () => {
     for (const file of readdirSync(folder)) {
       const kernels = (JSON.parse(readFileSync(new URL(file, folder), "utf8")) as string[]).map(readKernel);
       const name = file.replace(/\.json$/, "");
-      const codegen = { cu: name.includes("wgmma") ? sm90 : sm80, wgsl: web }[name.split(".").at(-1)!]!;
+      const codegen = { cu: name.includes("wgmma") ? sm90 : sm80, wgsl: name.includes("f16") ? webHalves : web }[name.split(".").at(-1)!]!;
       await expect(textOf(kernels, codegen)).toMatchFileSnapshot(`./text/${name}`);
     }
   });
@@ -62,12 +62,19 @@ describe("kernels for CUDA and WebGPU", () => {
   test("Dawn takes the WGSL, at the limits that every device has", { timeout: 60_000 }, (context) => {
     const missing = withoutDawn();
     if (missing) return context.skip(missing);
-    const modules = forWeb.flatMap((l) =>
-      kernelsOf(l).map((k) => {
-        const code = web.render(k);
-        return { name: `${l.case.name} ${k.name}`, entry: code.entry, source: `${web.prelude([code])}\n${code.source as string}` };
-      }),
+    const modulesOf = (list: readonly Lowered[], codegen: Codegen) =>
+      list.flatMap((l) =>
+        kernelsOf(l).map((k) => {
+          const code = codegen.render(k);
+          return { name: `${l.case.name} ${k.name}`, entry: code.entry, source: `${codegen.prelude([code])}\n${code.source as string}` };
+        }),
+      );
+    const forHalves = modulesOf(
+      halves.map((c) => lowered(c, webHalves)),
+      webHalves,
     );
+    for (const { source } of forHalves) expect(source).toMatch(/^\s*enable f16;[\s\S]*: array<(vec4<)?f16>/);
+    const modules = [...modulesOf(forWeb, web), ...forHalves];
     for (const [i, problem] of compileWgsl(modules).entries()) expect(problem, modules[i]!.name).toBe("");
   });
 

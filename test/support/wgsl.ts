@@ -1,4 +1,4 @@
-/** For tests: Dawn without a GPU. It parses and checks WGSL, and holds devices to the limits that every device has. */
+/** For tests: Dawn without a GPU. It parses and checks WGSL with its extensions, and holds devices to the limits that every device has. */
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 
@@ -25,7 +25,7 @@ const out = [];
 {
   const gpu = create(["backend=null"]);
   const adapter = await gpu.requestAdapter();
-  const device = await adapter.requestDevice();
+  const device = await adapter.requestDevice({ requiredFeatures: ["shader-f16", "subgroups"] });
   for (const { source, entry } of modules) {
     device.pushErrorScope("validation");
     const module = device.createShaderModule({ code: source });

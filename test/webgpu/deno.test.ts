@@ -19,15 +19,16 @@ const env = {
 const folder = mkdtempSync(join(tmpdir(), "treepie-deno-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const adapter = "console.log(Boolean(await navigator.gpu?.requestAdapter())); Deno.exit(0);";
+const adapter = "console.log([...((await navigator.gpu?.requestAdapter())?.features ?? [])].join()); Deno.exit(0);";
 writeFileSync(join(folder, "adapter.mjs"), adapter);
 const run = ["run", "-A", "--unstable-webgpu"];
-function whyNot(): string | undefined {
-  if (spawnSync(deno, ["--version"]).status !== 0) return `there is no ${deno} (npm install deno brings it; TREEPIE_DENO names one)`;
-  const found = spawnSync(deno, [...run, join(folder, "adapter.mjs")], { env, encoding: "utf8" }).stdout.trim();
-  return found === "true" ? undefined : "Deno finds no adapter (Debian's mesa-vulkan-drivers has a software driver)";
-}
-const missing = whyNot();
+const hasDeno = spawnSync(deno, ["--version"]).status === 0;
+const offered = hasDeno ? spawnSync(deno, [...run, join(folder, "adapter.mjs")], { env, encoding: "utf8" }).stdout.trim() : "";
+const missing = !hasDeno
+  ? `there is no ${deno} (npm install deno brings it; TREEPIE_DENO names one)`
+  : offered
+    ? undefined
+    : "Deno finds no adapter (Debian's mesa-vulkan-drivers has a software driver)";
 if (missing) console.error(`webgpu in Deno skipped: ${missing}`);
 
 // The module answers messages, as in a Web Worker.
@@ -43,15 +44,16 @@ test.skipIf(missing)("conformance in Deno", { timeout: 1_800_000 }, async () => 
   const sample = {
     ops: "add exp where cast sum cumsum sort matmul gather indexAdd conv2d softmax scaledDotProductAttention uniform pad".split(" "),
   };
-  const choice = { device: "webgpu", derivatives: full, ...(!full && { ...sample, samples: 1, dtypes: ["f32", "i32", "bool"] }) };
+  const choice = { device: "webgpu", derivatives: full, ...(!full && { ...sample, samples: 1, dtypes: ["f32", "f16", "i32", "bool"] }) };
   const { stdout } = await promisify(execFile)(deno, [...run, join(folder, "run.mjs"), JSON.stringify(choice)], {
     env,
     maxBuffer: 1 << 26,
   });
   const { value, error } = JSON.parse(stdout.trim().split("\n").at(-1)!) as { value?: Conformance; error?: string };
   expect(error).toBeUndefined();
-  const { cases, compared, notCompared, problems } = value!;
+  const { cases, compared, notCompared, problems, features } = value!;
   expect(problems).toEqual([]);
+  expect(features.includes("f16")).toBe(offered.includes("shader-f16"));
   expect(cases).toBeGreaterThan(full ? 2000 : 15);
   expect(notCompared).toBeLessThanOrEqual(0.05 * compared);
 });

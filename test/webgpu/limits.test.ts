@@ -119,12 +119,17 @@ test("code for more asks for it by name, and devices meet what lies below them",
     maxStorageBuffersPerShaderStage: 12,
     maxStorageBufferBindingSize: 2 ** 30,
     subgroup: 32,
-  };
+    f16: true,
+  } as const;
   const code = stepsOf(adapter);
   expect(code).toEqual({ ...adapter, maxComputeWorkgroupStorageSize: 32768, maxStorageBuffersPerShaderStage: 10 });
   expect(webgpuCodegen(adapter).target).toMatchObject({ threads: 1024, sharedBytes: 32768, maxBuffers: 10, maxBinding: 2 ** 30, warp: 32 });
   expect(meets(deviceKey(adapter), codeKey(code))).toBe(true);
   expect(meets(deviceKey({ ...adapter, maxComputeInvocationsPerWorkgroup: 512 }), codeKey(code))).toBe(false);
   expect(meets(deviceKey({ ...adapter, subgroup: 64 }), codeKey(code))).toBe(false);
+  const { f16: _, ...without } = adapter;
+  expect(meets(deviceKey(without), codeKey(code))).toBe(false);
+  expect(meets(deviceKey(adapter), codeKey(stepsOf(without)))).toBe(true);
+  expect([adapter, without].map((a) => webgpuCodegen(a).target.packed?.has("f16"))).toEqual([false, true]);
   expect(meets(deviceKey({}), codeKey(stepsOf({ maxComputeInvocationsPerWorkgroup: 256 })))).toBe(true);
 });

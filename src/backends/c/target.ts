@@ -49,7 +49,6 @@ export function cTarget(cpu: CpuTarget): Target {
     aliasing: true,
     maxGrid: Number.MAX_SAFE_INTEGER,
     maxBinding: Number.MAX_SAFE_INTEGER,
-    storeBytes: 1,
     atomics: new Set([...realDTypes].filter((t) => !isHalf(t))),
     ieee: true,
   };

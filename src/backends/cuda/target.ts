@@ -38,7 +38,6 @@ export function cudaTarget(gpu: CudaTarget): Target {
     aliasing: true,
     maxGrid: 2 ** 31 - 1,
     maxBinding: Number.MAX_SAFE_INTEGER,
-    storeBytes: 1,
     atomics: new Set<DType>(["u32", "i32", "u64", "i64", "f32", "f64"]),
     ieee: true,
   };

@@ -22,7 +22,6 @@ const target: Target = {
   aliasing: true,
   maxGrid: Number.MAX_SAFE_INTEGER,
   maxBinding: Number.MAX_SAFE_INTEGER,
-  storeBytes: 1,
   atomics: new Set(),
   ieee: true,
 };

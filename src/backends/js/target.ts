@@ -19,7 +19,6 @@ export const jsTarget: Target = {
   aliasing: true,
   maxGrid: Number.MAX_SAFE_INTEGER,
   maxBinding: Number.MAX_SAFE_INTEGER,
-  storeBytes: 1,
   atomics: realDTypes,
   ieee: true,
 };

@@ -23,7 +23,6 @@ export function wasmTarget(threads: number): Target {
     aliasing: true,
     maxGrid: 2 ** 31 - 1,
     maxBinding: 2 ** 32 - 65536,
-    storeBytes: 1,
     atomics: new Set([...realDTypes].filter((t) => !isHalf(t))),
     ieee: true,
   };

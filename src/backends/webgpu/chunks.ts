@@ -1,9 +1,8 @@
 /** Buffers larger than a binding: chunks of a power of two of bytes, each a variable of the module, found by shifting an element's number. */
-import { isWide } from "../../core/dtype.js";
-import type { Storage } from "./layout.js";
+import { type Storage, scalarBytes } from "./layout.js";
 
 /** Where elements of a declaration lie: elements of a chunk, a power of two. */
-const perChunk = (b: Storage): number => b.chunkBytes / (b.width * (isWide(b.dtype) ? 8 : 4));
+const perChunk = (b: Storage): number => b.chunkBytes / (b.width * scalarBytes(b));
 /** The variables of a buffer, one a binding. */
 export const chunkNames = (b: Storage): readonly string[] =>
   b.chunks > 1 ? Array.from({ length: b.chunks }, (_, c) => `${b.name}__${c}`) : [b.name];

@@ -12,9 +12,9 @@ import type { KernelCode } from "../../runtime/program.js";
 import { chunkNames, readFunction } from "./chunks.js";
 import { type Combine, combineFunction, combineName, partLength, partName } from "./combine.js";
 import { codeKey, stepsOf, type WebGpuLimits } from "./key.js";
-import { Accesses, type Layout, plain, type Storage, sharedLength } from "./layout.js";
+import { Accesses, isPacked, type Layout, plain, type Storage, sharedLength } from "./layout.js";
 import { atomicStatement, loadedType, loadWord, storageType, storeStatement, wideLane, wideLoad } from "./packed.js";
-import { parts } from "./prelude.js";
+import { ownHalves, parts } from "./prelude.js";
 import { isForeign, literal, op, unsupported, valueType, wrap } from "./scalar.js";
 import { webgpuTarget } from "./target.js";
 import { widePosition, wideType } from "./wide.js";
@@ -32,17 +32,18 @@ export function webgpuCodegen(limits: WebGpuLimits = {}, claims: readonly Templa
     render: (k) => {
       checkDTypes(k);
       // How buffers are declared depends on every access: the first text is for counting those.
-      const found = new Accesses();
+      const found = new Accesses(target.packed);
       print(
         k,
         wgsl(k, found, () => plain, { ...target, sharedBytes: Number.POSITIVE_INFINITY }, steps.subgroup),
       );
       const code = print(
         k,
-        wgsl(k, new Accesses(), (b) => found.layout(b), target, steps.subgroup),
+        wgsl(k, new Accesses(target.packed), (b) => found.layout(b), target, steps.subgroup),
       );
-      const text = code.source as string;
-      return { ...code, source: [...directives(text), ...partsFor(parts, text), text].join("\n") };
+      const body = code.source as string;
+      const text = [...partsFor(target.packed?.has("f16") ? parts : ownHalves, body), body];
+      return { ...code, source: [...directives(text.join("\n")), ...text].join("\n") };
     },
     claims,
   };
@@ -59,7 +60,7 @@ const reserved = new Set([
     "restrict self set shared sizeof smooth snorm static std subroutine super target template this thread_local throw trait try type typedef typeid typename typeof union unless unorm unsafe use using " +
     "varying virtual volatile wgsl where with writeonly yield main i j_"
   ).split(" "),
-  ...parts.keys(),
+  ...ownHalves.keys(),
 ]);
 
 function checkDTypes(k: Kernel): void {
@@ -69,8 +70,10 @@ function checkDTypes(k: Kernel): void {
   for (const b of k.buffers) if (isForeign(b.dtype) && b.space !== "signal") refuse(b.dtype, `buffer ${b.name}`);
 }
 /** What comes first in a module. Warps take branches as a whole, which the compiler cannot know. */
-const directives = (text: string): readonly string[] =>
-  text.includes("subgroupShuffle") ? ["enable subgroups;", "diagnostic(off, subgroup_uniformity);"] : [];
+const directives = (text: string): readonly string[] => [
+  ...(/\bf16\b/.test(text) ? ["enable f16;"] : []),
+  ...(text.includes("subgroupShuffle") ? ["enable subgroups;", "diagnostic(off, subgroup_uniformity);"] : []),
+];
 /** Whether a text is a power of two; a signed division by one is a shift only where nothing is negative. */
 const power = (text: string): boolean => /^\d+$/.test(text) && Number.isInteger(Math.log2(Number(text)));
 
@@ -82,6 +85,7 @@ function wgsl(k: Kernel, found: Accesses, layout: (b: Buffer) => Layout, target:
     ...layout(b),
     chunks: b.space === "global" ? bindings(b.size, b.dtype, target) : 1,
     chunkBytes: chunk,
+    packed: isPacked(b, target.packed),
   });
   const combines = new Map<string, Combine>();
   return {

@@ -1,6 +1,7 @@
 /// <reference types="@webgpu/types" />
 /** Finds WebGPU: a browser's or Deno's own, or Dawn in Node through the package `webgpu`. */
 import { DeviceError, UnsupportedError } from "../../core/errors.js";
+import { convertsHalves } from "./halves.js";
 import type { WebGpuLimits } from "./key.js";
 
 const ofBrowser = (): GPU | undefined => (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
@@ -26,8 +27,8 @@ async function findGpu(): Promise<GPU> {
   if (browser) return browser;
   const why = whyNot();
   if (why) throw new UnsupportedError(`the webgpu device does not work here: ${why}`);
-  // Flags for Dawn, for example `backend=null` or `adapter=NAME`.
-  const flags = process.env["TREEPIE_DAWN"]?.split(",").filter(Boolean) ?? [];
+  // Flags for Dawn, for example `backend=null;enable-dawn-features=allow_unsafe_apis`.
+  const flags = process.env["TREEPIE_DAWN"]?.split(";").filter(Boolean) ?? [];
   dawn ??= import("webgpu").then(({ create }) => create(flags));
   return dawn;
 }
@@ -42,7 +43,7 @@ const raised = [
   "maxComputeWorkgroupStorageSize",
   "maxStorageBuffersPerShaderStage",
 ] as const;
-const features = ["subgroups", "timestamp-query"] as const;
+const features = ["shader-f16", "subgroups", "timestamp-query"] as const;
 
 /** What the device opened last can do: code is made for that; before there is one, for every device. */
 let found: WebGpuLimits = {};
@@ -74,6 +75,7 @@ export async function openGpu(): Promise<OpenedGpu> {
     maxStorageBuffersPerShaderStage: device.limits.maxStorageBuffersPerShaderStage,
     maxStorageBufferBindingSize: device.limits.maxStorageBufferBindingSize,
     ...(isEven && { subgroup: subgroupMinSize }),
+    ...(device.features.has("shader-f16") && (await convertsHalves(device)) && { f16: true }),
   };
   return {
     device,
@@ -82,8 +84,3 @@ export async function openGpu(): Promise<OpenedGpu> {
     software: adapter.info.isFallbackAdapter ?? false,
   };
 }
-
-/** The numbers of WebGPU's flags: their global objects exist in browsers only. */
-export const usage = { mapRead: 1, copySource: 4, copyTarget: 8, uniform: 64, storage: 128, queryResolve: 512 } as const;
-export const compute = 4;
-export const mapRead = 1;

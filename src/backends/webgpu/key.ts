@@ -9,8 +9,10 @@ export interface WebGpuLimits {
   readonly maxStorageBufferBindingSize?: number;
   /** Threads of a subgroup, where all subgroups are equal and may be used. */
   readonly subgroup?: number;
+  /** Whether f16 is an element of memory, and converted as IEEE 754 has it. */
+  readonly f16?: true;
 }
-type Limit = Exclude<keyof WebGpuLimits, "subgroup">;
+type Limit = Exclude<keyof WebGpuLimits, "subgroup" | "f16">;
 
 /** Steps above the minimum that code is made for. */
 const steps: Readonly<Record<Limit, { readonly name: string; readonly values: readonly number[] }>> = {
@@ -24,21 +26,28 @@ const limits = Object.keys(steps) as readonly Limit[];
 /** The highest steps that a device reaches. */
 export function stepsOf(device: WebGpuLimits): WebGpuLimits {
   const reached = limits.map((l) => [l, steps[l].values.findLast((v) => v <= (device[l] ?? 0))] as const);
-  return { ...Object.fromEntries(reached.filter(([, v]) => v !== undefined)), ...(device.subgroup && { subgroup: device.subgroup }) };
+  return {
+    ...Object.fromEntries(reached.filter(([, v]) => v !== undefined)),
+    ...(device.subgroup && { subgroup: device.subgroup }),
+    ...(device.f16 && { f16: true }),
+  };
 }
-const subgroups = ({ subgroup }: WebGpuLimits): readonly string[] => (subgroup ? [`subgroup${subgroup}`] : []);
+const extensions = ({ subgroup, f16 }: WebGpuLimits): readonly string[] => [
+  ...(subgroup ? [`subgroup${subgroup}`] : []),
+  ...(f16 ? ["f16"] : []),
+];
 
 /** What code for these steps asks for. */
 export const codeKey = (code: WebGpuLimits): TargetKey => ({
   ...webgpuKey,
-  features: [...limits.filter((l) => code[l]).map((l) => `${steps[l].name}${code[l]}`), ...subgroups(code)],
+  features: [...limits.filter((l) => code[l]).map((l) => `${steps[l].name}${code[l]}`), ...extensions(code)],
 });
 /** What a device has: every step up to its limits. */
 export const deviceKey = (device: WebGpuLimits): TargetKey => ({
   ...webgpuKey,
   features: [
     ...limits.flatMap((l) => steps[l].values.filter((v) => v <= (device[l] ?? 0)).map((v) => `${steps[l].name}${v}`)),
-    ...subgroups(device),
+    ...extensions(device),
   ],
 });
 /** Code for the limits that every WebGPU device has. */

@@ -1,5 +1,5 @@
 /** How buffers are bound: whole vectors where every store writes whole vectors, atomics where words are written in part. */
-import { bytesOf, isWide } from "../../core/dtype.js";
+import { bytesOf, type DType, isWide } from "../../core/dtype.js";
 import { hi } from "../../core/expr.js";
 import type { Buffer } from "../../kernel/kernel.js";
 
@@ -16,16 +16,30 @@ export interface Storage extends Buffer, Layout {
   /** Bindings that it takes, and bytes of all but the last. */
   readonly chunks: number;
   readonly chunkBytes: number;
+  /** Whether several elements share a word. */
+  readonly packed: boolean;
 }
 
-/** Whether several elements share a word. */
-export const isPacked = (b: Buffer): boolean => b.space === "global" && bytesOf(b.dtype) < 4;
-/** Elements of a word; workgroup memory has a word for each. */
-export const perWord = (b: Buffer): number => (isPacked(b) ? 4 / bytesOf(b.dtype) : 1);
+/** Whether several elements share a word; workgroup memory has a word for each. */
+export const isPacked = (b: Buffer, packed: ReadonlySet<DType> | undefined): boolean =>
+  b.space === "global" && packed?.has(b.dtype) === true;
+/** Elements that are written as one: those of a word where they are packed. */
+export const perWord = (b: Pick<Storage, "packed" | "dtype">): number => (b.packed ? 4 / bytesOf(b.dtype) : 1);
+/** Whether elements are WGSL's own f16. */
+export const isOwnHalf = (b: Storage): boolean => b.space === "global" && b.dtype === "f16" && !b.packed;
+/** Bytes of a scalar of a declaration in memory. */
+export const scalarBytes = (b: Storage): number => (isWide(b.dtype) ? 8 : isOwnHalf(b) ? 2 : 4);
 
 /** What a kernel's text does with its buffers, found by printing it once. */
 export class Accesses {
+  readonly #packed: ReadonlySet<DType> | undefined;
   readonly #words = new Map<string, { loads: number; store: number; atomic: boolean }>();
+  constructor(packed: ReadonlySet<DType> | undefined) {
+    this.#packed = packed;
+  }
+  #units(b: Buffer, lanes: number): number {
+    return lanes / perWord({ dtype: b.dtype, packed: isPacked(b, this.#packed) });
+  }
   #of(b: Buffer): { loads: number; store: number; atomic: boolean } {
     let a = this.#words.get(b.name);
     if (!a) {
@@ -36,11 +50,11 @@ export class Accesses {
   }
   load(b: Buffer, lanes: number): void {
     const a = this.#of(b);
-    a.loads = Math.max(a.loads, lanes / perWord(b));
+    a.loads = Math.max(a.loads, this.#units(b, lanes));
   }
   store(b: Buffer, lanes: number): void {
     const a = this.#of(b);
-    const words = lanes / perWord(b);
+    const words = this.#units(b, lanes);
     if (words < 1) a.atomic = true;
     a.store = Math.min(a.store || 4, words);
     a.loads = Math.max(a.loads, words);

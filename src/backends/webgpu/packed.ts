@@ -2,13 +2,13 @@
 import { bytesOf, type DType, isHalf, isWide } from "../../core/dtype.js";
 import type { Combiner } from "../../kernel/kernel.js";
 import { element, withPlace } from "./chunks.js";
-import { isPacked, perWord, type Storage } from "./layout.js";
+import { isOwnHalf, perWord, type Storage } from "./layout.js";
 import { valueType } from "./scalar.js";
 import { wideType } from "./wide.js";
 
 const scalarType = (b: Storage): string => {
   if (b.space !== "global") return valueType(b.dtype);
-  return isPacked(b) || (b.atomic && b.dtype === "f32") ? "u32" : isWide(b.dtype) ? wideType : b.dtype;
+  return b.packed || (b.atomic && b.dtype === "f32") ? "u32" : isWide(b.dtype) ? wideType : b.dtype;
 };
 /** The type of an element of the declaration, and what reading one gives. */
 export const storageType = (b: Storage): string => (b.atomic ? `atomic<${scalarType(b)}>` : loadedType(b));
@@ -63,7 +63,8 @@ const packedLoad = (b: Storage, i: string): string =>
   unpack(b.dtype, `(${read(b, over(i, perWord(b)))} >> (u32${rest(i, perWord(b))} * ${bits(b)}u))`);
 /** One element. */
 export function loadWord(b: Storage, i: string): string {
-  if (isPacked(b)) return packedLoad(b, i);
+  if (b.packed) return packedLoad(b, i);
+  if (isOwnHalf(b)) return `f32(${read(b, i)})`;
   return b.atomic && b.dtype === "f32" ? `bitcast<f32>(${read(b, i)})` : read(b, i);
 }
 /** Neighbouring elements, as words `name_0`, `name_1`, ... */
@@ -74,17 +75,18 @@ export function wideLoad(b: Storage, i: string, lanes: number, name: string): st
   const lines: string[] = [];
   if (b.width > 1 && words % b.width === 0)
     for (let v = 0; v < words / b.width; v++) {
-      lines.push(`let ${name}_v${v} = ${element(b, `${over(i, n * b.width)}${v ? ` + ${v}` : ""}`)};`);
+      const vector = element(b, `${over(i, n * b.width)}${v ? ` + ${v}` : ""}`);
+      lines.push(`let ${name}_v${v} = ${isOwnHalf(b) ? `vec${b.width}<f32>(${vector})` : vector};`);
       for (let l = 0; l < b.width; l++) lines.push(`let ${name}_${v * b.width + l} = ${name}_v${v}.${"xyzw"[l]};`);
     }
   else
     for (let w = 0; w < words; w++)
-      lines.push(`let ${name}_${w} = ${isPacked(b) ? read(b, over(i, n), w) : loadWord(b, w ? `${i} + ${w}` : i)};`);
+      lines.push(`let ${name}_${w} = ${b.packed ? read(b, over(i, n), w) : loadWord(b, w ? `${i} + ${w}` : i)};`);
   return lines.join(" ");
 }
 /** Lane `l` of what `wideLoad` read. */
 export function wideLane(b: Storage, name: string, l: number): string {
-  if (!isPacked(b)) return `${name}_${l}`;
+  if (!b.packed) return `${name}_${l}`;
   const shift = (l % perWord(b)) * bits(b);
   const word = `${name}_${Math.floor(l / perWord(b))}`;
   return unpack(b.dtype, shift ? `(${word} >> ${shift}u)` : word);
@@ -93,8 +95,9 @@ export function wideLane(b: Storage, name: string, l: number): string {
 export function storeStatement(b: Storage, i: string, v: readonly string[], lanes: number): string {
   const n = perWord(b);
   if (lanes < n) return v.map((x, l) => storePart(b, l ? `(${i} + ${l})` : `(${i})`, x)).join(" ");
-  const held = b.space !== "global" && isHalf(b.dtype) ? v.map((x) => `round_${b.dtype}(${x})`) : v;
-  const words = isPacked(b) ? Array.from({ length: lanes / n }, (_, w) => packed(b, held.slice(w * n, w * n + n))) : held;
+  const held =
+    b.space !== "global" && isHalf(b.dtype) ? v.map((x) => `round_${b.dtype}(${x})`) : isOwnHalf(b) ? v.map((x) => `half_of(${x})`) : v;
+  const words = b.packed ? Array.from({ length: lanes / n }, (_, w) => packed(b, held.slice(w * n, w * n + n))) : held;
   if (b.width > 1)
     return Array.from({ length: words.length / b.width }, (_, w) =>
       put(

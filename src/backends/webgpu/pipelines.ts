@@ -1,7 +1,7 @@
 /** Pipelines of one device by the text of their kernels: made in parallel off this thread, shared by programs, counted. */
 import { CompileError } from "../../core/errors.js";
 import type { KernelCode } from "../../runtime/program.js";
-import { compute } from "./gpu.js";
+import { compute } from "./flags.js";
 
 /** A kernel that can be dispatched. */
 export interface Pipeline {

@@ -1,6 +1,6 @@
 /// <reference types="@webgpu/types" />
 /** GPU times of dispatches, for TREEPIE_PROFILE: each runs in a pass of its own between two timestamps. */
-import { mapRead, usage } from "./gpu.js";
+import { mapRead, usage } from "./flags.js";
 
 /** Timestamps that one set may hold. */
 const most = 4096;

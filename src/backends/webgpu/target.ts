@@ -3,8 +3,12 @@ import type { DType } from "../../core/dtype.js";
 import type { Target } from "../../kernel/codegen.js";
 import type { WebGpuLimits } from "./key.js";
 
-/** Types narrower than 32 bits are packed in words, 64-bit integers are two words; f64 does not exist. */
+/** Most types narrower than 32 bits are packed in words, 64-bit integers are two words; f64 does not exist. */
 const dtypes: ReadonlySet<DType> = new Set<DType>(["bool", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f16", "bf16", "f32"]);
+
+/** What WGSL has no element of. */
+const packed: ReadonlySet<DType> = new Set<DType>(["bool", "u8", "i8", "u16", "i16", "f16", "bf16"]);
+const packedBesideHalves: ReadonlySet<DType> = new Set([...packed].filter((dtype) => dtype !== "f16"));
 
 /** Bytes that one buffer may have on every device. */
 const leastBuffer = 256 << 20;
@@ -35,7 +39,7 @@ export function webgpuTarget(limits: WebGpuLimits = {}): Target {
     pieceBytes: Math.max(leastBuffer, 2 ** Math.ceil(Math.log2(maxBinding))),
     alignment: 256,
     wholeVectors: true,
-    storeBytes: 4,
+    packed: limits.f16 ? packedBesideHalves : packed,
     atomics: new Set<DType>(["u32", "i32", "f32"]),
     ieee: false,
   };

@@ -3,7 +3,7 @@
 import { DeviceError } from "../../core/errors.js";
 import { roundUp } from "../../core/numbers.js";
 import type { Memory } from "../../runtime/memory.js";
-import { mapRead } from "./gpu.js";
+import { mapRead } from "./flags.js";
 import { type Place, type Range, rangesOf } from "./pieces.js";
 import type { Pipeline } from "./pipelines.js";
 import type { Presence } from "./presence.js";

@@ -18,6 +18,8 @@ export interface Conformance {
   readonly compared: number;
   readonly notCompared: number;
   readonly problems: readonly string[];
+  /** What the device has above the least. */
+  readonly features: readonly string[];
 }
 interface ConformanceOptions {
   readonly device?: "wasm" | "webgpu";
@@ -50,7 +52,7 @@ async function conformance(o: ConformanceOptions): Promise<Conformance> {
     problems.push(...found.wrong);
   }
   await device.close();
-  return { cases: cases.length, compared, notCompared, problems };
+  return { cases: cases.length, compared, notCompared, problems, features: device.key.features };
 }
 
 /** A text that a model of the server continues, and how its weights came. */
