@@ -111,4 +111,17 @@ describe.skipIf(why)(`the page ${why ?? ""}`, () => {
     expect(await generate(page, 20)).toBe(text);
     expect(here.errors).toEqual([]);
   });
+  test("a worker that ends without an event is told of, and the page goes on", async () => {
+    await page.getByLabel("Tokens").fill("100000");
+    await press(page, "Generate");
+    await shows(page, "speed", /^\d+ tokens, /);
+    const own = page.workers().find((w) => /\/worker[^/]*\.js$/.test(w.url()))!;
+    await own.evaluate("close()").catch(() => {});
+    await shows(page, "failure", /^The computation ended unexpectedly \(the browser ended it.*Load the model again/);
+    await shows(page, "model-note", /^The model is gone/);
+    await press(page, "Close");
+    await press(page, "Load the demo model");
+    await shows(page, "model-note", /^Loaded the demo model/);
+    await generate(page, 20);
+  });
 });

@@ -11,7 +11,7 @@ import { useDevice } from "../support/devices.js";
 import { bundled } from "./bundle.js";
 import { inPage, startChromium, withoutChromium } from "./chromium.js";
 import { llamaFile, longFile, nextFile } from "./files.js";
-import { failuresWanted } from "./page/failures.js";
+import { pageFailuresWanted } from "./page/failures.js";
 import type { Tests } from "./page/main.js";
 import { type Server, serve } from "./serve.js";
 
@@ -115,11 +115,11 @@ describe.skipIf(why).each([
   });
   test("after a failure, which is a typed error, the next session works", async () => {
     const found = await here("failures", `${server.url}/long.pie`);
-    const wanted = Object.keys(failuresWanted).filter((name) => isolated || !/while it runs|worker/.test(name));
+    const wanted = Object.keys(pageFailuresWanted).filter((name) => isolated || !/while it runs|worker/.test(name));
     expect(Object.keys(found).sort()).toEqual(wanted.sort());
     for (const name of wanted) {
-      expect(found[name]![0].replace(/^_/, ""), name).toBe(failuresWanted[name]![0]);
-      expect(found[name]![1], name).toMatch(failuresWanted[name]![1]);
+      expect(found[name]![0].replace(/^_/, ""), name).toBe(pageFailuresWanted[name]![0]);
+      expect(found[name]![1], name).toMatch(pageFailuresWanted[name]![1]);
     }
   });
   test("hundreds of devices leave nothing", async () => {

@@ -30,9 +30,12 @@ export class Client {
   }
   #start(): Worker {
     if (this.#worker) return this.#worker;
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+    // Pages that came over plain http have no locks.
+    const name = navigator.locks ? crypto.randomUUID() : "";
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name });
     worker.onmessage = ({ data }: MessageEvent<Reply>) => {
       if ("event" in data) return this.#hear(data);
+      if ("alive" in data) return this.#watch(worker, data.alive);
       const waiting = this.#waiting.get(data.id);
       this.#waiting.delete(data.id);
       if ("failure" in data) waiting?.reject(new Failure(data.failure));
@@ -41,6 +44,12 @@ export class Client {
     worker.onerror = (e) => this.#fail(e.message || "the part of this page that computes did not start");
     this.#worker = worker;
     return worker;
+  }
+  /** A browser may end a worker without an event: the lock that it holds is then free. */
+  #watch(worker: Worker, name: string): void {
+    void navigator.locks.request(name, () => {
+      if (this.#worker === worker) this.#fail("the browser ended it, perhaps for want of memory");
+    });
   }
   #fail(why: string): void {
     this.#worker?.terminate();

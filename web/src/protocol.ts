@@ -90,4 +90,9 @@ export interface Request {
   readonly call: keyof Calls;
   readonly argument: unknown;
 }
-export type Reply = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly failure: string } | Event;
+/** An answer, an event, or that from now on the worker holds a lock of its own name until it ends, however it ends. */
+export type Reply =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly failure: string }
+  | { readonly alive: string }
+  | Event;

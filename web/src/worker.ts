@@ -123,6 +123,10 @@ const calls: { readonly [K in keyof Calls]: (argument: Calls[K]["takes"]) => Pro
   },
 };
 
+navigator.locks?.request(self.name, () => {
+  tell({ alive: self.name });
+  return new Promise(() => {});
+});
 self.onmessage = async ({ data }: MessageEvent<Request>) => {
   try {
     tell({ id: data.id, value: await (calls[data.call] as (argument: unknown) => Promise<unknown>)(data.argument) });

@@ -5,7 +5,7 @@
 import { control } from "./control.js";
 import { engineFunctions } from "./engine.js";
 
-/** The text. Messages to it: start (memory, modules, which thread it is), load (kernels by place), and from it: done, failed. */
+/** The text. Messages to it: start (memory, modules, which thread it is), load (kernels by place), and from it: alive, done, failed. */
 export const workerSource: string = `"use strict";
 const node = typeof require === "function" ? require("node:worker_threads") : undefined;
 const port = node ? node.parentPort : self;
@@ -53,5 +53,15 @@ function receive(m) {
   if (state.version >= Atomics.load(state.words, state.control / 4 + ${control.mail / 4}) || Atomics.load(state.words, state.control / 4 + ${control.stop / 4})) serve();
 }
 if (node) port.on("message", receive);
-else self.onmessage = (e) => receive(e.data);
+else {
+  // A browser may end a worker without a word; the lock that it holds is then free.
+  const held = self.navigator.locks && new Promise((ready) => self.navigator.locks.request(self.name, () => {
+    port.postMessage({ kind: "alive" });
+    ready();
+    return new Promise(() => {});
+  }).catch(ready));
+  // What is thrown in a promise is no error of a worker.
+  const loud = (error) => setTimeout(() => { throw error; });
+  self.onmessage = held ? (e) => held.then(() => receive(e.data)).catch(loud) : (e) => receive(e.data);
+}
 `;

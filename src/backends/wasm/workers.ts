@@ -61,21 +61,38 @@ function inNode(worker: NodeWorker): Thread {
 interface PageWorker {
   postMessage(message: object): void;
   terminate(): void;
-  onmessage: ((e: { readonly data: Report }) => void) | null;
+  onmessage: ((e: { readonly data: Report | { readonly kind: "alive" } }) => void) | null;
   onerror: ((e: { readonly message: string }) => void) | null;
+}
+interface PageGlobals {
+  readonly Worker: new (url: string, options: { readonly name: string }) => PageWorker;
+  /** Only where a page came over https. */
+  readonly navigator: { readonly locks?: { request(name: string, then: () => void): Promise<void> } };
 }
 let url: string | undefined;
 function inPage(): Thread {
   url ??= URL.createObjectURL(new Blob([workerSource], { type: "text/javascript" }));
-  const { Worker } = globalThis as unknown as { Worker: new (url: string) => PageWorker };
-  const worker = new Worker(url);
+  const { Worker, navigator } = globalThis as unknown as PageGlobals;
+  const name = navigator.locks ? crypto.randomUUID() : "treepie";
+  const worker = new Worker(url, { name });
+  let ended = false;
   const t: Thread = {
     post: (message) => worker.postMessage(message),
     hold: () => {},
-    end: () => worker.terminate(),
+    end: () => {
+      ended = true;
+      worker.terminate();
+    },
     owner: undefined,
   };
-  worker.onmessage = (e) => t.owner?.report(e.data);
+  worker.onmessage = ({ data }) => {
+    if (data.kind !== "alive") return t.owner?.report(data);
+    // The worker holds a lock of its name for as long as it lives.
+    const gone = (): void => {
+      if (!ended) forget(t, "the browser ended it");
+    };
+    navigator.locks!.request(name, gone).catch(() => {});
+  };
   worker.onerror = (e) => forget(t, e.message);
   return t;
 }

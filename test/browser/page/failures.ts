@@ -34,6 +34,11 @@ export const failuresWanted: Readonly<Record<string, readonly [kind: string, mes
   "an abort while it runs": ["RangeError", /^enough$/],
   "a worker that dies": ["DeviceError", /a worker thread of the wasm device died/],
 };
+/** The same and what happens in pages only. */
+export const pageFailuresWanted: typeof failuresWanted = {
+  ...failuresWanted,
+  "a worker that ends without a word": ["DeviceError", /a worker thread of the wasm device died: the browser ended it/],
+};
 
 /**
  * Failures by name; after each, a session works on the device that it happened to. `file` has the methods `next` and `long`. Without
@@ -41,6 +46,7 @@ export const failuresWanted: Readonly<Record<string, readonly [kind: string, mes
  */
 export async function failures(file: Uint8Array): Promise<Readonly<Record<string, Failure>>> {
   const found: Record<string, Failure> = {};
+  if (canShare() && "Worker" in globalThis) found["a worker that ends without a word"] = await silent(file);
   const device = await openWasm();
   await works(device, file);
 
@@ -83,6 +89,46 @@ export async function failures(file: Uint8Array): Promise<Readonly<Record<string
   await device.close();
 
   if (canShare()) found["a worker that dies"] = await dying(file);
+  return found;
+}
+/** The browser ends threads while they compute. */
+async function silent(file: Uint8Array): Promise<Failure> {
+  const own = globalThis as unknown as { Worker: new (...from: string[]) => { terminate(): void } };
+  const { Worker } = own;
+  const made: { terminate(): void }[] = [];
+  own.Worker = class extends Worker {
+    constructor(...from: string[]) {
+      super(...from);
+      made.push(this);
+    }
+  };
+  // Threads that other devices left are not among them.
+  const make = threadMaker();
+  while (!made.length) make().end();
+  made.length = 0;
+  const device = await openWasm(undefined, { threads: 2 });
+  const session = await Session.open(file, { device });
+  const x = HostTensor.of("f32", [512, 512], new Float32Array(512 * 512).fill(1 / 512));
+  const took = async (): Promise<number> => {
+    const begun = performance.now();
+    await session.run("long", { x });
+    return performance.now() - begun;
+  };
+  await took();
+  const middle = (await took()) / 2;
+  // Threads that end between two programs are replaced, and nobody hears of it.
+  const found = await failureOf(async () => {
+    for (let round = 0; round < 50; round++) {
+      const end = setTimeout(() => {
+        for (const w of made.splice(0)) w.terminate();
+      }, middle);
+      await took().finally(() => clearTimeout(end));
+    }
+  });
+  own.Worker = Worker;
+  await session.dispose();
+  await works(device, file);
+  await device.close();
   return found;
 }
 function take(device: Device, bytes: number, into: Allocation[]): boolean {
