@@ -6,7 +6,7 @@ import { Bert, bertConfig, GPT2, gpt2Config, Llama, llamaConfig, type Pretrained
 import { blank } from "../nn/index.js";
 import { type Folder, openFolder } from "../runtime/folder.js";
 import { openSafetensorsIn, type Safetensors, type StoredTensor } from "../runtime/safetensors.js";
-import { evaluate, fromBytes, type MappedFile, mapFile, type Tensor, withDevice } from "../tensor/index.js";
+import { evaluate, fromBytes, type MappedFile, mapFile, readOnto, type Tensor, withDevice } from "../tensor/index.js";
 import { readJson, readJsonIfThere } from "./json.js";
 import { loadTokenizerIfThere, type Tokenizer } from "./tokenizer.js";
 
@@ -133,8 +133,9 @@ export async function loadWeights(
       const mapped = natural ? (await mapOf(t))?.tensor(t.offset, t.shape, t.dtype) : undefined;
       const stays = mapped && t.dtype === target && weights === "mapped";
       if (!mapped) await file.load(key, signal);
+      const sent = natural && !mapped ? await readOnto((at, into) => file.readInto(key, at, into), t.shape, t.dtype, device) : undefined;
       bytes[stays ? "mapped" : "copied"] += t.bytes;
-      parameters.get(own)!.rebind(await converted(mapped ?? read(file, key, device), target, mapped && !stays));
+      parameters.get(own)!.rebind(await converted(mapped ?? sent ?? read(file, key, device), target, mapped && !stays));
       file.release(key);
       onProgress?.(bytes.mapped + bytes.copied, total);
     }

@@ -85,6 +85,8 @@ export interface Device {
   free(a: Allocation): void;
   /** Ordered after everything submitted so far. */
   write(to: Allocation, offset: number, data: Uint8Array): void;
+  /** The same with bytes that `read` puts, from `at` on, into memory that goes to the device by itself. Absent where it would gain nothing. */
+  fill?(to: Allocation, bytes: number, read: (at: number, into: Uint8Array) => void): void;
   copy(from: Allocation, to: Allocation, bytes: number): void;
   read(from: Allocation, offset: number, bytes: number): Promise<Uint8Array>;
   readSync(from: Allocation, offset: number, bytes: number): Uint8Array;

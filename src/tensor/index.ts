@@ -43,7 +43,7 @@ export {
 } from "./device.js";
 export { engineCounters } from "./engine.js";
 export { cat, einsum, F, type Functions, matmul, maximum, minimum, stack, where } from "./functions.js";
-export { type MappedFile, mapFile } from "./mapped.js";
+export { type MappedFile, mapFile, readOnto } from "./mapped.js";
 export { type DeviceReport, type HeldValue, type MemoryReport, memory } from "./memory.js";
 export { enableGrad, isGradEnabled, noGrad } from "./mode.js";
 export {

@@ -1,9 +1,9 @@
-/** Tensors whose values stay in a file: a device that can reads them where they are. */
+/** Tensors whose values stay in a file, or come from there at once: a device that can reads them where they are. */
 import { bytesOf, type DType } from "../core/dtype.js";
 import { input } from "../ops/source.js";
 import type { FileMapping } from "../runtime/device.js";
 import type { ByteSource } from "../runtime/file.js";
-import { adopt } from "./collect.js";
+import { adopt, free } from "./collect.js";
 import { currentDevice, engineOf } from "./device.js";
 import { newTensor } from "./record.js";
 import { type Block, Storage, setStorage } from "./storage.js";
@@ -15,6 +15,38 @@ export interface MappedFile {
   tensor(offset: number, shape: readonly number[], dtype: DType): Tensor | undefined;
   /** No more tensors are made. The file stays mapped for those that there are. */
   close(): void;
+}
+
+/**
+ * A tensor with bytes that `read` puts, from a position on, into memory on its way to a device: they pass through no memory of the process.
+ * Undefined where the device does not take them so.
+ */
+export async function readOnto(
+  read: (at: number, into: Uint8Array) => void,
+  shape: readonly number[],
+  dtype: DType,
+  device: string = currentDevice(),
+): Promise<Tensor | undefined> {
+  const engine = engineOf(device);
+  await engine.open();
+  const opened = engine.opened();
+  const storage = new Storage({ shape, dtype });
+  if (!opened.fill || !storage.bytes) return undefined;
+  const block = engine.allocate(storage);
+  try {
+    opened.fill(block.allocation!, storage.bytes, read);
+  } catch (error) {
+    free(block);
+    throw error;
+  }
+  return held(storage, device);
+}
+
+/** A tensor of a realised value. */
+function held(storage: Storage, device: string): Tensor {
+  const leaf = input(storage.type);
+  setStorage(leaf, storage);
+  return newTensor(leaf, device);
 }
 
 /** Maps an open file on a device; undefined where the device cannot, or `source` is no file: then values are copied. */
@@ -32,9 +64,7 @@ export async function mapFile(source: ByteSource, device: string = currentDevice
       const block: Block = { engine, allocation, adopted: false };
       storage.block = block;
       adopt(storage, block);
-      const leaf = input(storage.type);
-      setStorage(leaf, storage);
-      return newTensor(leaf, device);
+      return held(storage, device);
     },
     close: () => mapping.close(),
   };

@@ -4,7 +4,8 @@ import type { Program } from "../../runtime/program.js";
 import { refused } from "../../runtime/refused.js";
 import { splitUnits, type Unit } from "../../runtime/units.js";
 import { Compilers } from "./compilers.js";
-import { type Nvrtc, nvrtc } from "./nvrtc.js";
+import { compilerLibrary, findLibrary } from "./libraries.js";
+import { nvrtc, nvrtcIdentity } from "./nvrtc.js";
 
 /** Machine code of one unit of a program. */
 export interface Built {
@@ -33,13 +34,12 @@ interface Plan {
   readonly keys: readonly string[];
   readonly found: Map<string, Uint8Array>;
   readonly missing: readonly { readonly key: string; readonly source: string }[];
-  readonly compiler: Nvrtc | undefined;
 }
 function plan(program: Program, flags: readonly string[], extra: readonly Unit[]): Plan {
   const units = [...splitUnits(program, { cores: pieces, unitText, leastText }), ...extra].filter((u) => u.entries.length);
-  const compiler = units.some((u) => typeof u.source === "string") ? nvrtc() : undefined;
+  const compiler = units.some((u) => typeof u.source === "string") ? nvrtcIdentity() : "";
   const keys = units.map(({ source }) =>
-    typeof source === "string" ? sha256(JSON.stringify(["cuda", 1, compiler!.version, flags, source])) : `binary-${sha256(source)}`,
+    typeof source === "string" ? sha256(JSON.stringify(["cuda", 2, compiler, flags, source])) : `binary-${sha256(source)}`,
   );
   const found = new Map<string, Uint8Array>();
   const missing: { key: string; source: string }[] = [];
@@ -50,7 +50,7 @@ function plan(program: Program, flags: readonly string[], extra: readonly Unit[]
     if (code) found.set(key, code);
     else missing.push({ key, source: source as string });
   });
-  return { units, keys, found, missing, compiler };
+  return { units, keys, found, missing };
 }
 const finish = ({ units, keys, found, missing }: Plan): BuiltAll => ({
   units: units.map(({ entries }, i) => ({ key: keys[i]!, code: found.get(keys[i]!)!, entries })),
@@ -74,9 +74,9 @@ export async function build(
 ): Promise<BuiltAll> {
   const p = plan(program, flags, extra);
   const own = p.missing.filter((m) => !running.has(m.key));
-  const side = p.compiler && Compilers.for(p.compiler.path, flags, own.length);
+  const side = own.length ? Compilers.for(findLibrary(compilerLibrary)!, flags, own.length) : undefined;
   const begun = own.map(({ key, source }) => {
-    const code = (side ? side.compile(source) : p.compiler!.compile(source, flags)).finally(() => running.delete(key));
+    const code = (side ? side.compile(source) : nvrtc().compile(source, flags)).finally(() => running.delete(key));
     running.set(key, code);
     return code;
   });
@@ -98,7 +98,7 @@ export function buildSync(program: Program, flags: readonly string[], extra: rea
   const p = plan(program, flags, extra);
   for (const { key, source } of p.missing) {
     try {
-      p.found.set(key, p.compiler!.compileSync(source, flags));
+      p.found.set(key, nvrtc().compileSync(source, flags));
     } catch (error) {
       throw refused(error, program);
     }

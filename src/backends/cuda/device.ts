@@ -159,6 +159,20 @@ class CudaDevice implements Device {
     this.later(() => this.#staging.upload(block.place + BigInt(offset), copy));
   }
 
+  fill(to: Allocation, bytes: number, read: (at: number, into: Uint8Array) => void): void {
+    const block = this.#blocks.alive(to, 0, bytes);
+    if (bytes === 0) return;
+    if (this.#queue.idle) {
+      this.#enter();
+      this.#staging.fill(block.place, bytes, read);
+      return;
+    }
+    // Whoever asks may close what is read: it does not wait for its turn.
+    const data = new Uint8Array(bytes);
+    read(0, data);
+    this.later(() => this.#staging.upload(block.place, data));
+  }
+
   copy(from: Allocation, to: Allocation, bytes: number): void {
     const [a, b] = [this.#blocks.alive(from, 0, bytes), this.#blocks.alive(to, 0, bytes)];
     if (bytes) this.later(() => this.#driver.call("cuMemcpyDtoDAsync_v2", b.place, a.place, bytes, this.#stream));

@@ -1,4 +1,6 @@
 /** NVIDIA's run-time compiler: CUDA C++ to machine code, on another thread or on this one. It needs no GPU. */
+import { realpathSync, statSync } from "node:fs";
+import { basename } from "node:path";
 import { CompileError, UnsupportedError } from "../../core/errors.js";
 import { ffi, type NativeArg, type NativeType } from "../../runtime/ffi.js";
 import { companions, compilerLibrary, findLibrary } from "./libraries.js";
@@ -16,10 +18,19 @@ export interface Nvrtc {
 let opened: { readonly path: string; readonly nvrtc: Nvrtc } | undefined;
 /** The compiler of this machine, or the one of a path, loaded on the first call. Throws UnsupportedError where there is none. */
 export function nvrtc(path: string | undefined = findLibrary(compilerLibrary)): Nvrtc {
-  if (!path) throw new UnsupportedError(`${compilerLibrary.name} was not found: ${compilerLibrary.effect}`);
+  if (!path) throw missing();
   if (opened?.path !== path) opened = { path, nvrtc: open(path) };
   return opened.nvrtc;
 }
+
+/** Which compiler this machine has, from its file alone: loading it takes longer than finding all of a program's code on disk. */
+export function nvrtcIdentity(): string {
+  const path = findLibrary(compilerLibrary);
+  if (!path) throw missing();
+  const { size, mtimeMs } = statSync(path);
+  return `${basename(realpathSync(path))} ${size} ${mtimeMs}`;
+}
+const missing = (): UnsupportedError => new UnsupportedError(`${compilerLibrary.name} was not found: ${compilerLibrary.effect}`);
 
 const text = (s: string): Uint8Array => new TextEncoder().encode(`${s}\0`);
 

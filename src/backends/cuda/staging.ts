@@ -33,17 +33,18 @@ export class Staging {
 
   /** Copies bytes into device memory, in the stream's order; they may change once this has returned. */
   upload(to: bigint, data: Uint8Array): void {
+    if (data.length > smallBytes) this.fill(to, data.length, (at, into) => into.set(data.subarray(at, at + into.length)));
+    else if (data.length) this.#small(to, data);
+  }
+  /** The same with bytes that `read` puts where the GPU reads them. */
+  fill(to: bigint, bytes: number, read: (at: number, into: Uint8Array) => void): void {
     const d = this.#driver;
-    if (data.length <= smallBytes) {
-      if (data.length) this.#small(to, data);
-      return;
-    }
-    for (let at = 0; at < data.length; at += pieceBytes) {
-      const part = data.subarray(at, at + pieceBytes);
+    for (let at = 0; at < bytes; at += pieceBytes) {
+      const length = Math.min(pieceBytes, bytes - at);
       const piece = this.#piece(this.#pieces, this.#next++ % 2, pieceBytes);
       if (piece.used) d.call("cuEventSynchronize", piece.event);
-      piece.bytes.set(part);
-      d.call("cuMemcpyHtoDAsync_v2", to + BigInt(at), piece.address, part.length, this.#stream);
+      read(at, piece.bytes.subarray(0, length));
+      d.call("cuMemcpyHtoDAsync_v2", to + BigInt(at), piece.address, length, this.#stream);
       d.call("cuEventRecord", piece.event, this.#stream);
       piece.used = true;
     }
