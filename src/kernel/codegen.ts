@@ -66,6 +66,8 @@ export interface Target {
   readonly units: readonly MatrixUnit[];
   /** Dtypes of which one instruction multiplies and sums neighbours, a word at a time (`dot2`, `dot4`). */
   readonly dots?: ReadonlySet<DType>;
+  /** Blocks of sixteen rows of sixteen words are transposed in registers (`turn`); absent where elements are moved one by one. */
+  readonly turns?: true;
   /** Bindings of global buffers in one kernel, and whether a buffer may be bound twice. */
   readonly maxBuffers: number;
   readonly aliasing: boolean;

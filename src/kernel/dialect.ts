@@ -83,7 +83,7 @@ export interface Dialect {
   /** Empty where hardware does without. */
   prefetch(buffer: Buffer, index: string, second: boolean): string;
   /** A block of words, columns in place of rows; strides count elements. */
-  turn(to: Buffer, at: string, toStride: string, from: Buffer, index: string, fromStride: string): string;
+  turn(to: Buffer, at: string, toStride: string, from: Buffer, index: string, fromStride: string, rows: number): string;
   commit(): string;
   wait(pending: number): string;
   copyTile(to: Buffer, at: string, from: Buffer, row: string, column: string, signal: string): string;

@@ -333,12 +333,12 @@ class Thread {
           number,
         ];
         const per = (r: Ref): number => perWord(this.buffers.get(r.buffer)!.dtype);
-        for (let row = 0; row < 16; row++)
-          for (let column = 0; column < 16; column++)
+        for (let column = 0; column < 16; column++)
+          for (let row = 0; row < 16; row++)
             this.setWord(
               s.to.buffer,
               to + column * toStride + row * per(s.to),
-              this.word(s.from.buffer, from + row * fromStride + column * per(s.from)),
+              row < s.rows ? this.word(s.from.buffer, from + row * fromStride + column * per(s.from)) : 0,
             );
         return [];
       }

@@ -92,8 +92,18 @@ export type Stmt =
     }
   /** arm: arrivals; expect: bytes; arrive; await: phase. */
   | { readonly kind: "signal"; readonly op: "arm" | "expect" | "arrive" | "await"; readonly on: Ref; readonly amount: Dim }
-  /** Sixteen rows of sixteen words, columns in place of rows: words are 4 bytes of narrow elements too, and strides count elements. */
-  | { readonly kind: "turn"; readonly to: Ref; readonly toStride: Dim; readonly from: Ref; readonly fromStride: Dim }
+  /**
+   * `rows` rows of sixteen words, columns in place of rows: words are 4 bytes of narrow elements too, and strides count elements. Sixteen
+   * rows of sixteen words are written, the first ones first: zeros where there was no row, over which the next row may be written.
+   */
+  | {
+      readonly kind: "turn";
+      readonly to: Ref;
+      readonly toStride: Dim;
+      readonly from: Ref;
+      readonly fromStride: Dim;
+      readonly rows: number;
+    }
   /** A matrix unit's operations on fragments: registers whose layout over lanes `unit` describes. */
   | { readonly kind: "fill"; readonly unit: MatrixUnit; readonly acc: Ref }
   | {

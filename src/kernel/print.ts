@@ -101,7 +101,15 @@ function statement(s: State, x: Stmt): void {
     case "turn":
       emit(
         s,
-        d.turn(bufferOf(s, x.to.buffer), at(x.to.index), at(x.toStride), bufferOf(s, x.from.buffer), at(x.from.index), at(x.fromStride)),
+        d.turn(
+          bufferOf(s, x.to.buffer),
+          at(x.to.index),
+          at(x.toStride),
+          bufferOf(s, x.from.buffer),
+          at(x.from.index),
+          at(x.fromStride),
+          x.rows,
+        ),
       );
       return;
     case "commit":

@@ -51,7 +51,7 @@ const unions: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
     wait: { pending: "number" },
     copyTile: { to: "ref", from: "text", origin: "dim[]", box: "number[]", columns: "number", signal: "ref" },
     signal: { op: "arm|expect|arrive|await", on: "ref", amount: "dim" },
-    turn: { to: "ref", toStride: "dim", from: "ref", fromStride: "dim" },
+    turn: { to: "ref", toStride: "dim", from: "ref", fromStride: "dim", rows: "number" },
     fill: { unit: "unit", acc: "ref" },
     fetch: { unit: "unit", into: "ref", from: "ref", stride: "dim", count: "number", transposed: "boolean", hint: "stream?" },
     mma: { unit: "unit", acc: "ref", a: "ref", b: "ref" },

@@ -60,7 +60,7 @@ export function showKernel(k: Kernel): string {
         put(depth, `copy ${s.count} from ${place(s.from)} to ${place(s.to)}`);
         return;
       case "turn":
-        put(depth, `turn ${place(s.from)} stride ${dim(s.fromStride)} into ${place(s.to)} stride ${dim(s.toStride)}`);
+        put(depth, `turn ${s.rows} rows at ${place(s.from)} stride ${dim(s.fromStride)} into ${place(s.to)} stride ${dim(s.toStride)}`);
         return;
       case "commit":
         put(depth, "commit");

@@ -311,9 +311,10 @@ class Checker {
         this.writable(this.ref(x.to, s, x.count));
         return s;
       case "turn": {
-        const block = (r: Ref, stride: Dim): Buffer | undefined =>
-          this.ref(r, s, add(mul(stride, 15), 64 / bytesOf(this.buffers.get(r.buffer)?.dtype ?? "u32")));
-        const [from, to] = [block(x.from, x.fromStride), block(x.to, x.toStride)];
+        const block = (r: Ref, rows: number, stride: Dim): Buffer | undefined =>
+          this.ref(r, s, add(mul(stride, rows - 1), 64 / bytesOf(this.buffers.get(r.buffer)?.dtype ?? "u32")));
+        const [from, to] = [block(x.from, x.rows, x.fromStride), block(x.to, 16, x.toStride)];
+        if (!(x.rows >= 1 && x.rows <= 16)) this.say(`a turn of ${x.rows} rows`);
         this.writable(to);
         for (const b of [from, to])
           if (b && (b.space === "reg" || bytesOf(b.dtype) > 4)) this.say(`a turn of ${b.name}, which has no words`);

@@ -227,8 +227,8 @@ export const c: Dialect = {
   prefetch: (b, i, second) => `__builtin_prefetch(${b.name} + ${i}${second ? ", 0, 2" : ""});`,
   commit: () => "",
   wait: () => "",
-  turn: (to, at, toStride, from, i, fromStride) =>
-    `turn_words(${to.name} + ${at}, (${toStride}) * ${bytesOf(to.dtype)}, ${from.name} + ${i}, (${fromStride}) * ${bytesOf(from.dtype)});`,
+  turn: (to, at, toStride, from, i, fromStride, rows) =>
+    `${on("turn_u32", 16)}(${to.name} + ${at}, (${toStride}) * ${bytesOf(to.dtype)}, ${from.name} + ${i}, (${fromStride}) * ${bytesOf(from.dtype)}, ${rows});`,
   copyTile: () => unsupported("tile copies in the background"),
   signal: () => unsupported("signals between threads"),
   ...amxWords,

@@ -7,6 +7,7 @@ import type { DType } from "../../core/dtype.js";
 import { math } from "./preludeMath.js";
 import { arithmetic } from "./preludeScalar.js";
 import { storage } from "./preludeStorage.js";
+import { turn } from "./preludeTurn.js";
 
 /** The C word of a storage dtype. */
 export const word: Readonly<Record<DType, string>> = {
@@ -56,7 +57,7 @@ helpers.set("bool", (n) => (n === 1 ? "typedef int boolx1;" : `typedef i32x${n} 
 
 /** A function definition that the compiler always inlines. */
 const define = (text: string): string => `FN ${text}`;
-for (const [name, make] of Object.entries({ ...arithmetic(), ...storage(), ...math() }))
+for (const [name, make] of Object.entries({ ...arithmetic(), ...storage(), ...math(), turn_u32: turn }))
   helpers.set(name, (n) => (/^(static|typedef|extern|#)/.test(make(n)) ? make(n) : define(make(n))).replaceAll("$", `${n}`));
 
 /** Whether there is a function of that name. */

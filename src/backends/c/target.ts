@@ -44,6 +44,7 @@ export function cTarget(cpu: CpuTarget): Target {
     sharedBytes: 64 << 20,
     parallel: cpu.parallel ?? 1,
     units: wide ? [...(has("amx-bf16") ? [amx] : []), ...(has("amx-int8") ? [amxInt8] : [])] : [],
+    ...(wide && { turns: true }),
     ...(wide && { dots: new Set<DType>([...(has("avx512bf16") ? ["bf16" as const] : []), ...(has("avx512vnni") ? ["i8" as const] : [])]) }),
     maxBuffers: Number.POSITIVE_INFINITY,
     aliasing: true,

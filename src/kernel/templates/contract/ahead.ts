@@ -11,11 +11,13 @@ import type { Operand } from "./operands.js";
 /** Bytes that a processor fetches at once. */
 const lineBytes = 64;
 
-/** Operands a of which each register block reads other rows, far away. */
-const farRows = (x: Contract): readonly Operand[] =>
-  x.operands.a.filter(
-    (o) => x.t.far && !x.stages.get(o) && x.strides.a?.[1] === 1 && isFar(x, hi(numel(o.node.type.shape)), o.node.type.dtype),
-  );
+/** Operands a of which each register block reads or packs other rows, far away. */
+function farRows(x: Contract): readonly Operand[] {
+  const { a, levels } = x.t;
+  const apart = !a || levels[a.after - 1]!.axis === "m";
+  if (!apart || x.strides.a?.[1] !== 1) return [];
+  return x.operands.a.filter((o) => isFar(x, hi(numel(o.node.type.shape)), o.node.type.dtype));
+}
 const isFar = (x: Contract, elements: number, dtype: Operand["node"]["type"]["dtype"]): boolean =>
   x.t.far !== undefined && elements * bytesOf(dtype) > x.t.far;
 

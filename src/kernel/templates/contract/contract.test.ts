@@ -34,7 +34,8 @@ function product(
 }
 const f32 = (...shape: Dim[]): Node => input({ shape, dtype: "f32" });
 
-const amxFeatures = ["avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512bf16", "avx512vnni", "amx-tile", "amx-bf16", "amx-int8"];
+const wideFeatures = ["avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512bf16", "avx512vnni"];
+const amxFeatures = [...wideFeatures, "amx-tile", "amx-bf16", "amx-int8"];
 /** Tile instructions in plain C, for processors without them. */
 const emulatedTiles = fileURLToPath(new URL("../../../../test/support/tiles.h", import.meta.url));
 
@@ -280,6 +281,27 @@ describe.skipIf(!hasCompiler())("matmul template in C", () => {
     if (hasCompiler() && cpu().arch === "x86-64") expect(compileKernels(kernels, amxFeatures)).toHaveLength(kernels.length);
     if (hasCompiler() && cpu().arch === "x86-64")
       check(cases, target, (kernels) => compileKernels(kernels, amxFeatures, ["-include", emulatedTiles]));
+  });
+  it("rows along k are transposed in registers: ends of rows and of k, words, batches", { timeout: 120_000 }, () => {
+    const target: Target = { ...cTarget({ arch: "x86-64", features: wideFeatures, parallel: 2 }), dots: new Set<DType>() };
+    const turning = (c: Case, t: Target): number =>
+      lowerCase(c, [contractTemplate], t).groups.flatMap((g) => g.kernels.map((k) => kernelText(k).match(/"turn"/g)?.length ?? 0))[0]!;
+    const plain = [
+      product("nn 30x640x1024", 30, 640, 1024),
+      product("nt 33x70x530", 33, 70, 530, { b: "t" }),
+      product("nt 20x40x70", 20, 40, 70, { b: "t", batch: [2] }),
+    ];
+    for (const c of plain) expect(turning(c, target), c.name).toBeGreaterThan(0);
+    check(plain.slice(1), target, interpretKernels);
+    check(plain, target);
+    const words = [
+      product("nt 33x70x530", 33, 70, 530, { b: "t", dtype: "bf16" }),
+      product("nn 30x640x2048", 30, 640, 2048, { dtype: "bf16" }),
+    ];
+    const inWords = { ...target, dots: new Set<DType>(["bf16"]) };
+    for (const c of words) expect(turning(c, inWords), c.name).toBeGreaterThan(0);
+    check(words.slice(0, 1), inWords, interpretKernels);
+    check(words, inWords);
   });
   it("products without a common operand stay apart", () => {
     const [a, b, w, v] = [f32(40, 24), f32(40, 24), f32(24, 56), f32(24, 56)];

@@ -31,6 +31,8 @@ import type { ContractTiling, Level, Name, PerAxis, Role } from "./tiling.js";
 export interface State {
   readonly off: PerAxis<Dim>;
   readonly size: PerAxis<Dim>;
+  /** Where the stages of a register block began, which loops name by bounds of their own. */
+  readonly began?: Readonly<Partial<Record<Role, PerAxis<Dim>>>>;
 }
 
 /** Rows beyond the edge repeat the last one: what they yield is never stored. */
@@ -195,7 +197,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
   const loopAt = (i: number): Axis => axis(`${t.levels[i]!.axis}${i}`, max(1, ceilDiv(sizeBefore(i), t.levels[i]!.tile)), "loop");
   const origin = (role: Role, x: Name): Dim =>
     staging(role, x).reduce<Dim>((o, l) => add(o, mul(l.on === "loop" ? at(loopAt(t.levels.indexOf(l))) : digits.get(l)!, l.tile)), 0);
-  const relative = (role: Role, st: State, x: Name): Dim => sub(st.off[x], origin(role, x));
+  const relative = (role: Role, st: State, x: Name): Dim => sub(st.off[x], st.began?.[role]?.[x] ?? origin(role, x));
   const inGridPoint = (st: State, x: Name): Dim =>
     t.levels.filter((l) => l.axis === x && l.on === "grid").reduce<Dim>((o, l) => sub(o, mul(digits.get(l)!, l.tile)), st.off[x]);
   const within = t.within ?? t.levels.findIndex((l) => l.on !== "grid");
@@ -224,7 +226,9 @@ export function contract(group: Group, t: ContractTiling): Contract {
   const slotSize = (role: Role): number => {
     const { layout } = t[role]!;
     const [n, k] = [tileOf(role, across(role)), tileOf(role, "k")];
-    if (layout.kind === "panels") return Math.ceil(n / layout.width) * layout.width * Math.ceil(k / pack);
+    // A block of the last rows may be wider than its panel.
+    const beyond = layout.kind === "panels" && layout.turned ? Math.max(0, rowWords - layout.width) : 0;
+    if (layout.kind === "panels") return Math.ceil(n / layout.width) * layout.width * Math.ceil(k / pack) + beyond;
     if (layout.kind === "swizzled") return n * k;
     if (layout.kind === "tiles") return n * k;
     return layout.kind === "rows" && kInner(role) ? n * (k + layout.pad) : k * (n + layout.pad);

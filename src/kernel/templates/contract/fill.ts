@@ -108,6 +108,7 @@ export function tilesOf(x: Contract, o: Operand, st: State): readonly Stmt[] {
     toStride: deep,
     from: ref(words, block),
     fromStride: rowWords,
+    rows: rowWords,
   };
   const start = { o, i: base, k: add(st.off.k, mul(at(kt), deep)) };
   const inBlock = (w: Dim, i: Dim): Dim => add(mul(div(i, rowWords), rowWords * rowWords), mul(w, rowWords), mod(i, rowWords));
@@ -135,6 +136,7 @@ export function panelsOfWords(x: Contract, o: Operand, st: State): readonly Stmt
     toStride: wide,
     from,
     fromStride: stride,
+    rows: rowWords,
   });
   const staged = x.block("rows", input, rowWords * deep);
   const computed: readonly Stmt[] = [

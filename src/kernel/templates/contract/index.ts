@@ -129,18 +129,20 @@ export function lowerContract(group: Group, t: ContractTiling): Kernel {
     const whole = st.size[l.axis];
     // The micro tile is always whole: its edges are padded, clamped or masked.
     const innermost = i === t.levels.findLastIndex((y) => y.axis === l.axis);
-    const advance = (d: Dim): State => ({
-      off: { ...st.off, [l.axis]: add(st.off[l.axis], mul(d, l.tile)) },
-      size: {
+    const roles = (["a", "b"] as const).filter((r) => t[r]?.after === i + 1);
+    const advance = (d: Dim): State => {
+      const off = { ...st.off, [l.axis]: add(st.off[l.axis], mul(d, l.tile)) };
+      const size = {
         ...st.size,
         [l.axis]: divides(l.tile, whole) || (l.axis !== "k" && innermost) ? l.tile : min(l.tile, sub(whole, mul(d, l.tile))),
-      },
-    });
+      };
+      if (l.on !== "loop" || l.axis === "k") return { ...st, off, size };
+      return { off, size, began: { ...st.began, ...Object.fromEntries(roles.map((r) => [r, off])) } };
+    };
     if (l.on !== "loop") return level(i + 1, advance(x.digits.get(l)!), slot);
     const count = pieces(whole, l.tile);
     // An inner dim that may be empty still runs one (empty) block, so that results are written.
     const loop = { ...x.loopAt(i), size: l.axis === "k" && lo(whole) === 0 ? max(1, count) : count };
-    const roles = (["a", "b"] as const).filter((r) => t[r]?.after === i + 1);
     const inner = (d: Dim, s: Dim): readonly Stmt[] => level(i + 1, advance(d), s);
     if (x.unit?.operands === "registers" && !isOpaque(x.unit)) return fed(x, roles, loop, advance, inner);
     if (!roles.length || t.depth === 1) return synchronous(x, roles, loop, advance, inner, slot);

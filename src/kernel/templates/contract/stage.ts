@@ -1,12 +1,12 @@
 /** Operands on their way into shared storage: copied or computed, at once or in the background. */
 import { bytesOf } from "../../../core/dtype.js";
-import { add, ceilDiv, type Dim, div, divides, hi, min, mod, mul, sub } from "../../../core/expr.js";
-import { type Axis, at, axis, below, constant, loops, ref, type Stmt, store } from "../../kernel.js";
-import { across, type Contract, nothing, pieces, type State } from "./contract.js";
+import { add, type Dim, div, divides, hi, mod, mul, sub } from "../../../core/expr.js";
+import { type Axis, at, axis, below, loops, ref, type Stmt, store } from "../../kernel.js";
+import { across, type Contract, nothing, type State } from "./contract.js";
 import { panelsOfWords, tilesOf } from "./fill.js";
 import type { Operand } from "./operands.js";
+import { guarded, panels } from "./panels.js";
 import type { Role } from "./tiling.js";
-import { operandWord } from "./words.js";
 
 export type Advance = (i: Dim) => State;
 export type Inner = (i: Dim, slot: Dim) => readonly Stmt[];
@@ -21,7 +21,7 @@ function stage(x: Contract, o: Operand, st: State, slot: Dim): readonly Stmt[] {
   const into: Stmt[] = [];
   if (layout.kind === "tiles") return tilesOf(x, o, st);
   if (layout.kind === "panels" && x.unit) return panelsOfWords(x, o, st);
-  if (layout.kind === "panels") return panels(x, o, st, layout.width);
+  if (layout.kind === "panels") return panels(x, o, st, layout);
   const width = x.tileOf(role, name);
   const kTile = x.tileOf(role, "k");
   const kInner = x.kInner(role);
@@ -51,50 +51,6 @@ function stage(x: Contract, o: Operand, st: State, slot: Dim): readonly Stmt[] {
     [u, l],
     guarded(into, [store(buffer, there, nothing(x.dtype))], [...(whole ? [] : [below(ei, total[name]), below(ek, total.k)])]),
   );
-}
-const guarded = (body: readonly Stmt[], otherwise: readonly Stmt[], tests: readonly ReturnType<typeof below>[]): readonly Stmt[] =>
-  tests.reduceRight<readonly Stmt[]>((b, test) => [{ kind: "if", test, body: b, else: otherwise }], body);
-
-/** A CPU packs panels, zero beyond the edge; the axis that is contiguous in memory runs along vector lanes where it can. */
-function panels(x: Contract, o: Operand, st: State, width: number): readonly Stmt[] {
-  const { role } = o;
-  const buffer = x.stages.get(o)!;
-  const name = across(role);
-  const kTile = x.tileOf(role, "k");
-  const base = x.origin(role, name);
-  const lanes = lanesOf(width, x.vector);
-  const p = axis(`p${role}`, pieces(st.size[name], width), "loop");
-  const count = pieces(st.size.k, x.pack);
-  // Where neighbouring panels are neighbours in memory, a few rows at a time of all of them, so that memory is read in long runs.
-  const inRows = x.strides[role]?.[0] === 1 && hi(count) > runRows;
-  const rows = axis(`r${role}`, inRows ? ceilDiv(count, runRows) : 1, "loop");
-  const k = axis(
-    `k${role}`,
-    inRows ? (divides(runRows, count) ? runRows : min(runRows, sub(count, mul(at(rows), runRows)))) : count,
-    "loop",
-  );
-  const i = axis(`i${role}`, width / lanes, "unroll");
-  const l = axis(`l${role}`, lanes, "vector");
-  const within = lanes > 1 ? add(mul(at(i), lanes), at(l)) : at(i);
-  const element = add(base, mul(at(p), width), within);
-  const row = inRows ? add(mul(at(rows), runRows), at(k)) : at(k);
-  const to = add(mul(at(p), width * Math.ceil(kTile / x.pack)), mul(row, width), within);
-  const into: Stmt[] = [];
-  const from = add(st.off.k, mul(row, x.pack));
-  into.push(store(buffer, to, x.pack > 1 ? operandWord(x, o, element, from, into) : x.operand(o, element, from, into)));
-  const edge = divides(width, x.total[name]) ? [] : [below(element, x.total[name])];
-  return loops(
-    inRows ? [rows, p, k, i, l] : [p, k, i, l],
-    guarded(into, [store(buffer, to, x.pack > 1 ? constant(0, "u32") : nothing(x.dtype))], edge),
-  );
-}
-/** Rows of neighbouring panels that are copied in turn. */
-const runRows = 8;
-/** Lanes of a row of a panel: whole vectors, or a part of one that divides it. */
-function lanesOf(width: number, vector: number): number {
-  let lanes = vector;
-  while (width % lanes) lanes /= 2;
-  return lanes;
 }
 
 /** Fill, use, repeat. */

@@ -25,9 +25,15 @@ export interface Stage {
   readonly dtype: DType;
   readonly layout: StageLayout;
 }
+/** [tile / width][k][width]: what a register block reads in order. */
+export interface PanelLayout {
+  readonly kind: "panels";
+  readonly width: number;
+  /** Rows that run along k in memory are transposed in registers, block by block. */
+  readonly turned?: true;
+}
 export type StageLayout =
-  /** [tile / width][k][width]: what a register block reads in order. */
-  | { readonly kind: "panels"; readonly width: number }
+  | PanelLayout
   /** A unit's tiles one after another, those of a row of them along k first. */
   | { readonly kind: "tiles" }
   /** Row-major with padding. */

@@ -4,6 +4,7 @@ import { bytesOf } from "../../../core/dtype.js";
 import { divides } from "../../../core/expr.js";
 import { clamp, roundUp } from "../../../core/numbers.js";
 import type { Target } from "../../codegen.js";
+import { rowWords } from "../../units.js";
 import { type ContractTiling, most, type Problem, type Role, type Stage } from "./tiling.js";
 
 /** Equal blocks of at most `limit`, each a multiple of `unit`. */
@@ -29,14 +30,17 @@ function cheapest([p, turned]: readonly [Problem, Problem], t: Target): Choice {
 const one = (x: number): number => Math.max(1, x);
 
 /**
- * What things cost in cycles of a core that does two vector operations in each, as measured on Zen 5 and Granite Rapids with AVX-512: to
- * pack an element (or a word) of an operand by how it lies, to let a result leave through scratch, to read an element of the other
- * operand again from the second cache or from beyond it, to read one for the first time that no core's cache holds, one step of a
- * register block beyond its operations, to start a grid point; and how long a launch must be for threads to differ in speed.
+ * What things cost in cycles of a core that does two vector operations in each, as measured on Zen 4, Zen 5 and Granite Rapids with
+ * AVX-512: to pack an element (or a word) of an operand by how it lies, to let a result leave through scratch, to read an element of the
+ * other operand again from the second cache or from beyond it, to read one for the first time that no core's cache holds, to read one at
+ * each step that the first cache does not keep, since it is too small or since rows share its sets, to put a sum down until the next
+ * block of k, one step of a register block beyond its operations, to start a grid point; and how long a launch must be for threads to
+ * differ in speed.
  */
 const cycles = {
   inOrder: 0.15,
   joined: 0.35,
+  turnedIn: 0.25,
   gathered: 1.2,
   computed: 1.5,
   swept: 0.15,
@@ -44,6 +48,9 @@ const cycles = {
   near: 0.05,
   far: 0.2,
   beyond: 0.6,
+  lost: 0.05,
+  shared: 0.12,
+  waiting: 0.1,
   step: 1.3,
   alongK: 0.85,
   point: 500,
@@ -68,61 +75,76 @@ function panels(p: Problem, t: Target, turned = false): Choice {
   const native = t.vectors === "native";
   const lanes = native ? Math.max(1, Math.floor((t.lanes * 4) / size)) : 1;
   const cache = t.caches[1] ?? 1 << 20;
-  const l2 = cache / 2;
-  const kw = Math.ceil(k / pack);
-  const kcw = kw <= 1024 ? kw : balanced(kw, 512, 8);
   // Words of four change on their way, which is done once.
   const packA = (pack > 1 ? !p.words.a : p.strides.a?.[1] !== 1) || pack === 4;
+  const l2 = cache / 2;
+  // Where panels of a do not stay there, b has more of it.
+  const room2 = packA ? l2 : 0.72 * cache;
+  const kw = Math.ceil(k / pack);
+  // Beside what passes by, so much of the first cache keeps what is read again.
+  const kept = 0.8 * (t.caches[0] ?? 1 << 15);
+  const rowsTurn = { a: inTurns(p, "a", pack, t), b: inTurns(p, "b", pack, t) };
   const reading = (role: Role): number => {
     const strides = p.strides[role];
+    if (rowsTurn[role]) return cycles.turnedIn;
     if (!strides) return pack > 1 && p.words[role] ? cycles.gathered : cycles.computed;
     return strides[0] === 1 ? (pack > 1 ? cycles.joined : cycles.inOrder) : cycles.gathered;
   };
-  const costA = packA ? reading("a") : 0;
+  const costA = reading("a");
   const costB = reading("b");
   const batch = one(most(p.batch));
   const { products, operands } = p;
   // Operands that the caches of all cores hold together come from there.
   const beyond = (rows: number): number => (batch * rows * k * bytesOf(p.input) > cache * t.parallel ? (cycles.beyond * size) / 4 : 0);
-  const first = { a: beyond(m * operands.a), b: beyond(n * operands.b) };
+  const fresh = { a: beyond(m * operands.a), b: beyond(n * operands.b) };
   // Beside accumulators, registers hold a row of b and an element of a.
   const room = (columns: number): number => (t.registers < 32 ? (t.registers * 3) / 4 : t.registers - columns * operands.b - 2);
-  let best: { readonly cost: number; readonly mc: number; readonly nc: number; readonly mr: number; readonly nr: number } | undefined;
+  let best: Panels | undefined;
   for (const columns of native ? [2, 1] : [clamp(n, 1, Math.floor(4 / products))])
-    for (const mr of native ? heights(m, clamp(Math.floor(room(columns) / (columns * products)), 1, 24)) : [microRows(m, 4)]) {
-      const nr = lanes * columns;
-      const [rows, wide] = [Math.ceil(m / mr), Math.ceil(n / nr)];
-      const multiply = native
-        ? kw * (Math.max(mr * columns * products, mr * operands.a + columns * operands.b) / 2 + cycles.step)
-        : kw * mr * nr * products;
-      for (const mBlocks of blocks(rows))
-        for (const nBlocks of blocks(wide)) {
-          // A sweep takes whole vectors of a tile's columns, so only the last tile may end within one.
-          const unit = turned && mBlocks > 1 ? (mr * lanes) / common(mr, lanes) : mr;
-          const [mc, nc] = [roundUp(Math.ceil(rows / mBlocks) * mr, unit), Math.ceil(wide / nBlocks) * nr];
-          if (nc > nr && nc * kcw * size * operands.b > l2) continue;
-          if (packA && mc > mr && mc * kcw * size * operands.a > l2) continue;
-          if (typeof p.total.m !== "number" && mc > mr * 32) continue;
-          if (turned && mc * nc * size * products > l2) continue;
-          // Sums that wait for the next block of k stay beside b.
-          if (kcw < kw && mc > mr && nc * (kcw * operands.b + mc * products) * size > cache) continue;
-          const [across, down] = [Math.ceil(n / nc), Math.ceil(m / mc)];
-          const packing =
-            kw *
-            (down * wide * nr * operands.b * (costB + first.b) +
-              across * rows * mr * operands.a * (costA + Math.max(first.a, mc * kcw * size * operands.a > l2 ? cycles.far : cycles.near)));
-          const total = batch * (rows * wide * multiply + packing + (turned ? m * n * products * cycles.turned : 0));
-          const points = batch * across * down;
-          // Some thread does so many whole points; more points make smaller tails where threads are not equally fast.
-          const share = (Math.ceil(points / t.parallel) * (mc / mr) * (nc / nr)) / (batch * rows * wide);
-          const uneven =
-            Math.max(1, t.parallel > 1 ? share * t.parallel : 1) + (t.parallel > 1 && total > cycles.launch ? 0.2 / points : 0);
-          const cost = total * uneven + points * cycles.point;
-          if (!best || cost < best.cost) best = { cost, mc, nc, mr, nr };
-        }
-    }
-  const { cost, mc, nc, mr, nr } = best!;
-  const stage = (width: number): Stage => ({ after: 3, dtype: pack > 1 ? "u32" : p.dtype, layout: { kind: "panels", width } });
+    for (const mr of native ? heights(m, clamp(Math.floor(room(columns) / (columns * products)), 1, 24)) : [microRows(m, 4)])
+      for (const kcw of depths(kw, Math.floor(kept / (mr * operands.a * size)))) {
+        const nr = lanes * columns;
+        const [rows, wide] = [Math.ceil(m / mr), Math.ceil(n / nr)];
+        const multiply = native
+          ? kw * (Math.max(mr * columns * products, mr * operands.a + columns * operands.b) / 2 + cycles.step)
+          : kw * mr * nr * products;
+        // What the first cache does not keep of rows in place is read from the second at each step.
+        const tight = packA
+          ? 0
+          : (mr * operands.a * kcw * size > kept ? cycles.lost : 0) + (sharesSets(p, mr * operands.a, kept) ? cycles.shared : 0);
+        const inPlace = rows * wide * kw * mr * operands.a * tight;
+        const canStrip = !packA && rowsTurn.a && mr <= rowWords;
+        const sums = m * n * products * (Math.ceil(kw / kcw) - 1) * cycles.waiting;
+        for (const mBlocks of blocks(rows))
+          for (const nBlocks of blocks(wide)) {
+            // A sweep takes whole vectors of a tile's columns, so only the last tile may end within one.
+            const unit = turned && mBlocks > 1 ? (mr * lanes) / common(mr, lanes) : mr;
+            const [mc, nc] = [roundUp(Math.ceil(rows / mBlocks) * mr, unit), Math.ceil(wide / nBlocks) * nr];
+            if (nc > nr && nc * kcw * size * operands.b > room2) continue;
+            if (packA && mc > mr && mc * kcw * size * operands.a > l2) continue;
+            if (typeof p.total.m !== "number" && mc > mr * 32) continue;
+            if (turned && mc * nc * size * products > l2) continue;
+            const [across, down] = [Math.ceil(n / nc), Math.ceil(m / mc)];
+            const again = Math.max(fresh.a, mc * kcw * size * operands.a > l2 ? cycles.far : cycles.near);
+            const readA = (cost: number): number => kw * across * rows * mr * operands.a * (cost + again);
+            const [plain, packed] = [packA ? readA(costA) : readA(0) + inPlace, canStrip ? readA(costA) : Number.POSITIVE_INFINITY];
+            const packing = kw * down * wide * nr * operands.b * (costB + fresh.b) + Math.min(plain, packed);
+            const total = batch * (rows * wide * multiply + packing + sums + (turned ? m * n * products * cycles.turned : 0));
+            const points = batch * across * down;
+            // Some thread does so many whole points; more points make smaller tails where threads are not equally fast.
+            const share = (Math.ceil(points / t.parallel) * (mc / mr) * (nc / nr)) / (batch * rows * wide);
+            const uneven =
+              Math.max(1, t.parallel > 1 ? share * t.parallel : 1) + (t.parallel > 1 && total > cycles.launch ? 0.2 / points : 0);
+            const cost = total * uneven + points * cycles.point;
+            if (!best || cost < best.cost) best = { cost, mc, nc, mr, nr, kcw, strips: packed < plain };
+          }
+      }
+  const { cost, mc, nc, mr, nr, kcw, strips } = best!;
+  const stage = (role: Role, width: number, after: number): Stage => ({
+    after,
+    dtype: pack > 1 ? "u32" : p.dtype,
+    layout: { kind: "panels", width, ...(rowsTurn[role] && (width <= rowWords || width % rowWords === 0) && { turned: true }) },
+  });
   const inPlaceB = pack === 1 && p.strides.b?.[0] === 1 && mc / mr < 4 && typeof p.total.n === "number" && p.total.n % nr === 0;
   const inner = { m: { axis: "m", tile: mr, on: "loop" }, n: { axis: "n", tile: nr, on: "loop" } } as const;
   const tiling: ContractTiling = {
@@ -133,8 +155,8 @@ function panels(p: Problem, t: Target, turned = false): Choice {
       ...(native ? [inner.m, inner.n] : [inner.n, inner.m]),
     ],
     accumulate: 5,
-    ...(packA && { a: stage(mr) }),
-    ...(!inPlaceB && { b: stage(nr) }),
+    ...((packA || strips) && { a: stage("a", mr, strips ? 4 : 3) }),
+    ...(!inPlaceB && { b: stage("b", nr, 3) }),
     depth: 1,
     micro: { m: mr, n: nr, k: 1, vector: lanes },
     threads: 1,
@@ -147,6 +169,31 @@ function panels(p: Problem, t: Target, turned = false): Choice {
   };
   return { tiling, cost };
 }
+/** The least cost so far, and where; `strips`: rows of a are packed for one register block at a time. */
+interface Panels {
+  readonly cost: number;
+  readonly mc: number;
+  readonly nc: number;
+  readonly mr: number;
+  readonly nr: number;
+  readonly kcw: number;
+  readonly strips: boolean;
+}
+/** Whether panels of an operand are words of its rows, transposed; a's words of four change on their way. */
+function inTurns(p: Problem, role: Role, pack: number, t: Target): boolean {
+  const words = pack > 1 ? p.words[role] && !(pack === 4 && role === "a") : bytesOf(p.input) === 4 && bytesOf(p.dtype) === 4;
+  return t.turns === true && t.vectors === "native" && words && p.strides[role]?.[1] === 1;
+}
+/** Whether lines of so many rows of a meet in so few sets of the first cache that they drive each other out. A way is a page long. */
+function sharesSets(p: Problem, rows: number, cache: number): boolean {
+  const page = 4096;
+  const apart = page / common(page, (p.strides.a?.[0] ?? 1) * bytesOf(p.input));
+  return rows / apart >= cache / page;
+}
+/** Lengths of a block of k to try: one in which a strip stays in the first cache, and long ones. */
+const depths = (kw: number, limit: number): readonly number[] => [
+  ...new Set([kw <= 1024 ? kw : balanced(kw, 512, 8), ...(limit >= 128 && kw > limit ? [balanced(kw, limit, 16)] : [])]),
+];
 /** Numbers of blocks to try for so many register blocks: those that differ, up to 64, and each block alone. */
 function blocks(count: number): readonly number[] {
   const out = new Set<number>();

@@ -1,0 +1,82 @@
+/** Panels of an operand as a register block reads them in order: neighbours of m or n side by side, one row for each k. */
+import { add, ceilDiv, type Dim, div, divides, hi, min, mod, mul, sub } from "../../../core/expr.js";
+import { type Axis, at, axis, below, constant, loops, ref, type Stmt, store } from "../../kernel.js";
+import { rowWords } from "../../units.js";
+import { across, type Contract, nothing, pieces, type State } from "./contract.js";
+import type { Operand } from "./operands.js";
+import type { PanelLayout } from "./tiling.js";
+import { operandWord } from "./words.js";
+
+export const guarded = (body: readonly Stmt[], otherwise: readonly Stmt[], tests: readonly ReturnType<typeof below>[]): readonly Stmt[] =>
+  tests.reduceRight<readonly Stmt[]>((b, test) => [{ kind: "if", test, body: b, else: otherwise }], body);
+
+/** A CPU packs panels, zero beyond the edge; the axis that is contiguous in memory runs along vector lanes where it can. */
+export function panels(x: Contract, o: Operand, st: State, { width, turned }: PanelLayout): readonly Stmt[] {
+  const p = axis(`p${o.role}`, pieces(st.size[across(o.role)], width), "loop");
+  const count = pieces(st.size.k, x.pack);
+  if (turned) return loops([p], turns(x, o, st, width, at(p), count));
+  // Where neighbouring panels are neighbours in memory, a few rows at a time of all of them, so that memory is read in long runs.
+  const inRows = x.strides[o.role]?.[0] === 1 && hi(count) > runRows;
+  const rows = axis(`r${o.role}`, inRows ? ceilDiv(count, runRows) : 1, "loop");
+  const left = sub(count, mul(at(rows), runRows));
+  const k = axis(`k${o.role}`, inRows ? (divides(runRows, count) ? runRows : min(runRows, left)) : count, "loop");
+  const row = inRows ? add(mul(at(rows), runRows), at(k)) : at(k);
+  return loops(inRows ? [rows, p, k] : [p, k], elements(x, o, st, width, at(p), row));
+}
+/** Rows of neighbouring panels that are copied in turn. */
+const runRows = 8;
+
+/** Where a row of a panel lies in its stage. */
+const placeOf = (x: Contract, o: Operand, width: number, panel: Dim, row: Dim): Dim =>
+  add(mul(panel, width * Math.ceil(x.tileOf(o.role, "k") / x.pack)), mul(row, width));
+
+/** A row of a panel, element by element. */
+function elements(x: Contract, o: Operand, st: State, width: number, panel: Dim, row: Dim): readonly Stmt[] {
+  const { role } = o;
+  const buffer = x.stages.get(o)!;
+  const name = across(role);
+  const lanes = lanesOf(width, x.vector);
+  const i = axis(`i${role}`, width / lanes, "unroll");
+  const l = axis(`l${role}`, lanes, "vector");
+  const within = lanes > 1 ? add(mul(at(i), lanes), at(l)) : at(i);
+  const element = add(st.off[name], mul(panel, width), within);
+  const to = add(placeOf(x, o, width, panel, row), within);
+  const into: Stmt[] = [];
+  const from = add(st.off.k, mul(row, x.pack));
+  into.push(store(buffer, to, x.pack > 1 ? operandWord(x, o, element, from, into) : x.operand(o, element, from, into)));
+  const edge = divides(width, x.total[name]) ? [] : [below(element, x.total[name])];
+  return loops([i, l], guarded(into, [store(buffer, to, x.pack > 1 ? constant(0, "u32") : nothing(x.dtype))], edge));
+}
+/** Lanes of a row of a panel: whole vectors, or a part of one that divides it. */
+function lanesOf(width: number, vector: number): number {
+  let lanes = vector;
+  while (width % lanes) lanes /= 2;
+  return lanes;
+}
+
+/** A panel whose rows in memory run along k: blocks of sixteen words of each row at a time; what is no whole block, element by element. */
+function turns(x: Contract, o: Operand, st: State, width: number, panel: Dim, count: Dim): readonly Stmt[] {
+  const { role } = o;
+  const total = x.total[across(role)];
+  const block = (name: string, size: Dim): Axis => axis(`${name}${role}`, size, "loop");
+  const [q, rest, k] = [block("q", div(count, rowWords)), block("t", mod(count, rowWords)), block("k", count)];
+  const part = axis(`h${role}`, Math.ceil(width / rowWords), "unroll");
+  const first = add(st.off[across(role)], mul(panel, width));
+  const row = mul(at(q), rowWords);
+  const turn: Stmt = {
+    kind: "turn",
+    to: ref(x.stages.get(o)!, add(placeOf(x, o, width, panel, row), mul(at(part), rowWords))),
+    toStride: width,
+    from: x.address(o, add(first, mul(at(part), rowWords)), add(st.off.k, mul(row, x.pack))),
+    fromStride: x.strides[role]![0],
+    rows: Math.min(width, rowWords),
+  };
+  const whole = [
+    ...loops([q, part], [turn]),
+    ...(divides(rowWords, count)
+      ? []
+      : loops([rest], elements(x, o, st, width, panel, add(mul(div(count, rowWords), rowWords), at(rest))))),
+  ];
+  if (divides(width, total)) return whole;
+  return guarded(whole, loops([k], elements(x, o, st, width, panel, at(k))), [below(add(first, width - 1), total)]);
+}
