@@ -27,6 +27,8 @@ export interface Dialect {
   literal(value: number | bigint, dtype: DType): string;
   op(op: ScalarOp, dtype: DType, args: readonly Text[], lanes: number): string;
   splat(x: string, dtype: DType, lanes: number): string;
+  /** A native vector from memory that a register is to hold: compilers may not read it again instead. */
+  held(x: string, dtype: DType, lanes: number): string;
   /** A native vector of lane values. */
   pack(lanes: readonly string[], dtype: DType): string;
   /** One lane of a native vector. */

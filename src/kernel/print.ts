@@ -330,7 +330,7 @@ function store(s: State, b: Buffer, index: Dim, v: Value, stream: boolean): void
       for (const [l, t] of texts.entries()) s.out.push(writePlace(s, b, place(s, b, index, l), t));
       return;
     }
-    const x = value(s, v);
+    const x = held(s, v, value(s, v));
     const apart = laneStride(s, index);
     if (apart !== 0 && apart !== 1) {
       const name = `t_${s.temps++}`;
@@ -366,6 +366,10 @@ function store(s: State, b: Buffer, index: Dim, v: Value, stream: boolean): void
   }
   for (const [at, text] of perLane(s, index, v)) s.out.push(s.d.store(b, at, [text], 1, false));
 }
+/** What comes from memory into a register stays there. */
+const held = (s: State, v: Value, x: Text): Text =>
+  v.kind === "load" && x.lanes > 1 && bufferOf(s, v.buffer).space !== "reg" ? { ...x, text: s.d.held(x.text, x.dtype, x.lanes) } : x;
+
 /** Index and value of every lane (once, where there is no vector axis). */
 function perLane(s: State, index: Dim, v: Value): [string, string][] {
   if (!s.lane || s.lane.position !== undefined) return [[indexText(s, index), value(s, v).text]];

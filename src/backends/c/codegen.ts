@@ -168,6 +168,7 @@ export const c: Dialect = {
   literal,
   op,
   splat: (x, dtype, lanes) => on(`splat_${dtype}`, lanes) + `(${x})`,
+  held: (x, dtype, lanes) => (hasHelper(`held_${dtype}`) ? call(`held_${dtype}`, lanes, [x]) : x),
   pack: (lanes, dtype) =>
     dtype === "bool"
       ? `(${on("i32", lanes.length)}){${lanes.map((x) => `-(${x} != 0)`).join(", ")}}`

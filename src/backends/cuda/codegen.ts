@@ -188,6 +188,7 @@ export const cuda: Dialect = {
   literal,
   op: (name, dtype, args) => op(name, dtype, args),
   splat: (x) => x,
+  held: (x) => x,
   pack: native,
   lane: native,
   insert: native,

@@ -241,6 +241,7 @@ export const js: Dialect = {
   literal,
   op: (name, dtype, args) => op(name, dtype, args),
   splat: (x) => x,
+  held: (x) => x,
   pack: ([x]) => x!,
   lane: (x) => x,
   insert: (_x, _l, value) => value,

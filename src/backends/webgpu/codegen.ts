@@ -96,6 +96,7 @@ function wgsl(k: Kernel, found: Accesses, layout: (b: Buffer) => Layout, target:
     literal,
     op: (name, dtype, args) => op(name, dtype, args),
     splat: (x) => x,
+    held: (x) => x,
     pack: () => unsupported("vector values"),
     lane: () => unsupported("vector values"),
     insert: () => unsupported("vector values"),
