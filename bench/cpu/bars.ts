@@ -30,6 +30,7 @@ export const bars: Readonly<Record<string, Bar>> = {
   "bert-6l-train-bf16": ratio(1.2),
   "llama1b-decode-bf16": ratio(1.3, 0.8),
   "llama1b-prefill32-bf16": ratio(1),
+  "llama1b-memory": { limitFraction: 1 },
   "llama1b-compile-cold": { limitFraction: 1 },
   "llama1b-compile-warm": { limitFraction: 1 },
   ...scripts(

@@ -21,6 +21,13 @@ switch (kind) {
       console.log(JSON.stringify({ token, upload }));
     break;
   }
+  case "memory": {
+    const model = await llm.loadModel(folder, { maxLength: 256 });
+    const prompt = Array.from({ length: 32 }, (_, i) => i + 1);
+    for await (const _ of model.generateTokens(prompt, { maxTokens: 32, stopTokens: [] }));
+    console.log(JSON.stringify({ peak: process.resourceUsage().maxRSS * 1024 }));
+    break;
+  }
   case "step": {
     const step = await trainer(folder, "f32");
     const tokens = tensor(new Uint8Array(512).fill(7), [4, 128], { dtype: "i64" });

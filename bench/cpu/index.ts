@@ -3,6 +3,7 @@ import { type Case, row } from "../row.js";
 import { generation, llamaRows } from "./generation.js";
 import { kernels } from "./kernels.js";
 import { measureMachine } from "./machine.js";
+import { memory } from "./memory.js";
 import { mlpTrain } from "./mlp.js";
 import { resnetInfer } from "./resnet.js";
 import { starts } from "./start.js";
@@ -29,6 +30,16 @@ const machine: Case = {
   },
 };
 
-export const cases: readonly Case[] = [machine, ...kernels, mlpTrain, resnetInfer, ...generation, ...training, ...llamaRows, ...starts];
+export const cases: readonly Case[] = [
+  machine,
+  ...kernels,
+  mlpTrain,
+  resnetInfer,
+  ...generation,
+  ...training,
+  ...llamaRows,
+  memory,
+  ...starts,
+];
 export { bars } from "./bars.js";
 export { closePeers as close } from "./contest.js";

@@ -50,6 +50,7 @@ program
   .option("--context <n>", "bytes that the model sees (default: 128)", count)
   .option("--batch <n>", "sequences a step (default: 16)", count)
   .option("--lr <rate>", "highest learning rate (default: 0.003)", real)
+  .option("--dtype <name>", "what products are computed in, f32 or bf16; weights stay f32 (default: f32)")
   .option(...device)
   .option("--json <file>", "also write the results as JSON")
   .action(async (o: import("./train.js").TrainCommand) => (await import("./train.js")).train(o));

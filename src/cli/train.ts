@@ -3,12 +3,14 @@ import { spawn } from "node:child_process";
 import { accessSync, constants, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ArgumentError } from "../core/errors.js";
 import { closeDevices, currentDeviceName, ready, setDefaultBackend } from "../index.js";
 import { writeFileWhole } from "../runtime/file.js";
 import { type Corpus, readText, typescriptLibraries } from "../train/corpus.js";
 import { lossCurve } from "../train/curve.js";
 import { type DemoRun, trainDemo, validate } from "../train/demo.js";
 import { ngramLoss } from "../train/ngram.js";
+import { type DemoDType, demoDTypes } from "../train/progress.js";
 import { codegensFor, exportGPT } from "./export.js";
 import { duration, type Progress, progress } from "./progress.js";
 
@@ -26,6 +28,7 @@ export interface TrainCommand {
   readonly context?: number;
   readonly batch?: number;
   readonly lr?: number;
+  readonly dtype?: string;
   readonly device?: string;
   readonly json?: string;
 }
@@ -46,6 +49,8 @@ const say = (text: string): void => console.log(text);
 
 export async function train(o: TrainCommand): Promise<void> {
   const began = performance.now();
+  if (o.dtype !== undefined && !demoDTypes.some((d) => d === o.dtype))
+    throw new ArgumentError(`--dtype ${o.dtype} is not one of ${demoDTypes.join(", ")}`);
   const corpus = o.text ? readText(o.text) : typescriptLibraries();
   mkdirSync(o.out, { recursive: true });
   // What cannot be written is told now, not after the training.
@@ -117,6 +122,7 @@ async function learn(o: TrainCommand, corpus: Corpus, device: string): Promise<{
       resume: o.resume === true,
       signal: stop.signal,
       config: given({ layers: o.layers, width: o.width, heads: o.heads, context: o.context }),
+      ...(o.dtype && { dtype: o.dtype as DemoDType }),
       ...given({ steps: o.steps, stopAt: o.stopAt, seed: o.seed, batch: o.batch, lr: o.lr }),
       onStart({ config, steps }) {
         const { layers, width } = config;

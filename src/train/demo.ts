@@ -4,10 +4,10 @@ import { ArgumentError, FileError } from "../core/errors.js";
 import { randomWords } from "../core/philox.js";
 import { GPT, type GPTConfig } from "../models/gpt/index.js";
 import { AdamW, clipGradNorm_, WarmupCosineLR } from "../optim/index.js";
-import { compile, manualSeed, noGrad, type Tensor, tensor } from "../tensor/index.js";
+import { autocast, compile, manualSeed, noGrad, type Tensor, tensor } from "../tensor/index.js";
 import { openCheckpoint, type SavedCheckpoint, saveCheckpoint } from "./checkpoint.js";
 import type { Corpus } from "./corpus.js";
-import { checkConfig, type DemoPlan, type DemoProgress, differences, readProgress } from "./progress.js";
+import { checkConfig, type DemoDType, type DemoPlan, type DemoProgress, differences, readProgress } from "./progress.js";
 
 /** Sizes of the demo: what its checkpoint and its benchmark name. */
 export const demoModel: GPTConfig = { vocabulary: 256, width: 128, heads: 4, layers: 4, context: 128 };
@@ -26,6 +26,8 @@ export interface DemoOptions {
   readonly batch?: number;
   /** Highest learning rate. */
   readonly lr?: number;
+  /** What products are computed in (default: f32); weights and their updates are f32. */
+  readonly dtype?: DemoDType;
   /** Sizes of the model; those of the demo where not given. */
   readonly config?: Partial<GPTConfig>;
   /** Stops after this many steps in all, with a checkpoint. */
@@ -78,10 +80,11 @@ export function demoOptimizer(model: GPT, lr: number = demoRate): AdamW {
   );
 }
 /** Forward, backward, clipping and AdamW as one function of a batch, compiled into one program. */
-export function demoStep(model: GPT, optimizer: AdamW): (tokens: Tensor, targets: Tensor) => Tensor {
+export function demoStep(model: GPT, optimizer: AdamW, dtype: DemoDType = "f32"): (tokens: Tensor, targets: Tensor) => Tensor {
   const params = model.parameters();
   return compile((tokens: Tensor, targets: Tensor): Tensor => {
-    const loss = model.loss(tokens.to("i64"), targets.to("i64"));
+    const forward = (): Tensor => model.loss(tokens.to("i64"), targets.to("i64"));
+    const loss = dtype === "f32" ? forward() : autocast(dtype, forward);
     optimizer.zeroGrad();
     loss.backward();
     clipGradNorm_(params, 1);
@@ -114,6 +117,7 @@ function begin(o: DemoOptions, checkpoint: SavedCheckpoint | undefined): DemoPro
     config: { ...(saved?.config ?? demoModel), ...o.config },
     batch: o.batch ?? saved?.batch ?? demoBatch,
     lr: o.lr ?? saved?.lr ?? demoRate,
+    dtype: o.dtype ?? saved?.dtype ?? "f32",
     seed: o.seed ?? saved?.seed ?? 1,
     corpus: o.corpus.name,
     steps: o.steps ?? saved?.steps ?? demoSteps,
@@ -132,13 +136,13 @@ function begin(o: DemoOptions, checkpoint: SavedCheckpoint | undefined): DemoPro
 
 /** Trains until the steps are done or somebody wants to stop, and saves. False if it was stopped before anything ran. */
 async function steps(o: DemoOptions, progress: DemoProgress, model: GPT, optimizer: AdamW): Promise<boolean> {
-  const { batch, config, seed } = progress;
+  const { batch, config, dtype, seed } = progress;
   const schedule = new WarmupCosineLR(optimizer, {
     warmup: Math.min(50, Math.ceil(progress.steps / 10)),
     total: progress.steps,
     minFactor: 0.02,
   });
-  const step = demoStep(model, optimizer);
+  const step = demoStep(model, optimizer, dtype);
   const bytes = (x: Uint8Array): Tensor => tensor(x, [batch, config.context], { dtype: "u8" });
   const end = Math.min(progress.steps, o.stopAt ?? progress.steps);
   const earlier = progress.seconds;

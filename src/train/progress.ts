@@ -2,11 +2,17 @@
 import { ArgumentError, FormatError } from "../core/errors.js";
 import type { GPTConfig } from "../models/gpt/index.js";
 
+/** Dtypes of products in training. */
+export const demoDTypes = ["f32", "bf16"] as const;
+export type DemoDType = (typeof demoDTypes)[number];
+
 /** What a run was asked to do. A run that goes on must be asked the same. */
 export interface DemoPlan {
   readonly config: GPTConfig;
   readonly batch: number;
   readonly lr: number;
+  /** What products are computed in; weights and their updates are f32. */
+  readonly dtype: DemoDType;
   readonly seed: number;
   readonly corpus: string;
   /** Steps that the learning-rate schedule is made for. */
@@ -34,9 +40,12 @@ export function readProgress(json: unknown, file: string): DemoProgress {
   for (const key of ["seed", "done"] as const) if (!isCount(p[key], 0, Number.MAX_SAFE_INTEGER)) wrong(key);
   for (const key of ["lr", "seconds"] as const) if (typeof p[key] !== "number") wrong(key);
   if (typeof p.corpus !== "string") wrong("corpus");
+  // Runs saved before there was a choice were in f32.
+  const dtype = p.dtype ?? "f32";
+  if (!demoDTypes.includes(dtype)) wrong("dtype");
   // JSON writes a loss that is not finite as null.
   const curve = Array.isArray(p.curve) ? p.curve : wrong("curve");
-  return { ...(p as DemoProgress), curve: curve.map(([step, loss]) => [Number(step), loss === null ? Number.NaN : Number(loss)]) };
+  return { ...(p as DemoProgress), dtype, curve: curve.map(([step, loss]) => [Number(step), loss === null ? Number.NaN : Number(loss)]) };
 }
 const isCount = (x: unknown, least: number, most: number): boolean =>
   Number.isSafeInteger(x) && (x as number) >= least && (x as number) <= most;
@@ -55,6 +64,6 @@ export function differences(saved: DemoPlan, wanted: DemoPlan): string[] {
     if (was !== is) differ.push(`${name} was ${was} and is ${is}`);
   };
   for (const key of ["vocabulary", "width", "heads", "layers", "context"] as const) add(key, saved.config[key], wanted.config[key]);
-  for (const key of ["batch", "lr", "seed", "corpus", "steps"] as const) add(key, saved[key], wanted[key]);
+  for (const key of ["batch", "lr", "dtype", "seed", "corpus", "steps"] as const) add(key, saved[key], wanted[key]);
   return differ;
 }
