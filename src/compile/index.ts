@@ -5,6 +5,7 @@ import type { Codegen, Target } from "../kernel/codegen.js";
 import type { Group } from "../kernel/group.js";
 import type { Kernel } from "../kernel/kernel.js";
 import { verifyKernel } from "../kernel/verify.js";
+import { windowed } from "../kernel/windows.js";
 import type { Program } from "../runtime/program.js";
 import { dumper } from "./debug.js";
 import { fuse } from "./fuse.js";
@@ -65,5 +66,5 @@ export function compile(graph: Graph, codegen: Codegen, options: CompileOptions 
 
 /** The kernels of a group, in order: its template's, or generated ones. */
 const lower = (group: Group, target: Target): readonly Kernel[] =>
-  group.template ? group.template.lower(group, target) : lowerGroup(group, target);
+  (group.template ? group.template.lower(group, target) : lowerGroup(group, target)).flatMap((k) => windowed(k, target));
 const verified = (group: Group, target: Target): readonly Kernel[] => lower(group, target).map((k) => verifyKernel(k, target));

@@ -20,4 +20,4 @@ export function bindings(size: Dim, dtype: DType, limits: Limits): number {
 }
 /** Bindings of all arguments of a kernel. */
 export const bindingsOf = (k: Pick<Kernel, "buffers">, limits: Limits): number =>
-  k.buffers.reduce((n, b) => n + (b.space === "global" ? bindings(b.size, b.dtype, limits) : 0), 0);
+  k.buffers.reduce((n, b) => n + (b.space === "global" ? (b.window?.count ?? bindings(b.size, b.dtype, limits)) : 0), 0);

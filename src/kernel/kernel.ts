@@ -34,6 +34,8 @@ export interface Buffer {
   readonly space: "global" | "shared" | "reg" | "signal";
   readonly size: Dim;
   readonly writes?: boolean;
+  /** Of a buffer that is bound in chunks, those that this kernel reaches. */
+  readonly window?: { readonly first: number; readonly count: number };
 }
 
 /** `loop` runs, `unroll` is repeated by the printer, `vector` is lanes: at most one around a statement. */

@@ -13,7 +13,8 @@ type Shape = Readonly<Record<string, Field>>;
 
 const records: Readonly<Record<string, Shape>> = {
   kernel: { name: "text", buffers: "buffer[]", dims: "dim[]", grid: "dim", threads: "number", body: "stmt[]" },
-  buffer: { name: "text", dtype: "dtype", space: "global|shared|reg|signal", size: "dim", writes: "flag?" },
+  buffer: { name: "text", dtype: "dtype", space: "global|shared|reg|signal", size: "dim", writes: "flag?", window: "window?" },
+  window: { first: "number", count: "number" },
   axis: { name: "text", size: "dim", kind: "loop|unroll|vector" },
   ref: { buffer: "text", index: "dim" },
   test: { a: "dim", op: "<|==", b: "dim" },

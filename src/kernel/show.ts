@@ -6,7 +6,10 @@ import type { Kernel, Ref, Stmt, Test, Value } from "./kernel.js";
 export function showKernel(k: Kernel): string {
   const lines = [
     `kernel ${k.name}(${k.dims.map(dim).join(", ")}) grid ${dim(k.grid)} threads ${k.threads}`,
-    ...k.buffers.map((b) => `  ${b.space}${b.writes ? " write" : ""} ${b.name}: ${b.dtype}[${dim(b.size)}]`),
+    ...k.buffers.map(
+      (b) =>
+        `  ${b.space}${b.writes ? " write" : ""} ${b.name}: ${b.dtype}[${dim(b.size)}]${b.window ? ` chunks ${b.window.first} to ${b.window.first + b.window.count - 1}` : ""}`,
+    ),
   ];
   const block = (body: readonly Stmt[], depth: number): void => {
     for (const s of body) statement(s, depth);

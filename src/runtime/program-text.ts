@@ -216,7 +216,9 @@ function readTile(x: unknown, what: string): Tile {
 }
 function readChunks(x: unknown, what: string): NonNullable<KernelCode["chunks"]> {
   const c = asObject(x, what);
-  return { bytes: asInteger(c["bytes"], what, 1), of: asArray(c["of"], what, 1000).map((n) => asInteger(n, what, 1)) };
+  const of = asArray(c["of"], what, 1000).map((n) => asInteger(n, what, 1));
+  const from = c["from"] === undefined ? undefined : asArray(c["from"], what, 1000).map((n) => (n === null ? null : asInteger(n, what)));
+  return { bytes: asInteger(c["bytes"], what, 1), of, ...(from && { from }) };
 }
 function readKey(x: unknown, what: string): TargetKey {
   const k = asObject(x, `key of ${what}`);

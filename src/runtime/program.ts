@@ -61,8 +61,11 @@ export interface KernelCode {
   readonly sharedBytes: Dim;
   /** Which arguments the kernel writes, in order of its buffers. */
   readonly writes: readonly boolean[];
-  /** Bindings of each argument where some are bound in chunks, and bytes of every chunk but an argument's last. */
-  readonly chunks?: { readonly bytes: number; readonly of: readonly number[] };
+  /**
+   * Bindings of each argument where some are bound in chunks, bytes of every chunk but an argument's last, and the first chunk of each
+   * that is bound, or null of those that are bound whole; absent where all chunks are bound.
+   */
+  readonly chunks?: { readonly bytes: number; readonly of: readonly number[]; readonly from?: readonly (number | null)[] };
   /** Tiles that a launcher describes to the device when buffers are bound. */
   readonly tiles?: readonly Tile[];
 }

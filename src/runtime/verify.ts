@@ -83,7 +83,15 @@ export function verifyProgram(p: Program, what: string = p.name): void {
     size(k.sharedBytes, `the scratch of ${k.entry}`);
     if (hi(k.sharedBytes) > 2 ** 32) fail(`${k.entry} asks for ${hi(k.sharedBytes)} bytes of scratch`);
     const { chunks } = k;
-    if (chunks && !(Number.isInteger(Math.log2(chunks.bytes)) && chunks.bytes >= 256 && chunks.of.length === k.writes.length))
+    if (
+      chunks &&
+      !(
+        Number.isInteger(Math.log2(chunks.bytes)) &&
+        chunks.bytes >= 256 &&
+        chunks.of.length === k.writes.length &&
+        (chunks.from?.length ?? chunks.of.length) === chunks.of.length
+      )
+    )
       fail(`${k.entry} has wrong chunks`);
     for (const t of k.tiles ?? [])
       if (

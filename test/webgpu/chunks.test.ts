@@ -32,9 +32,9 @@ const made = (name: string, dtype: DType, shapes: Sample["shapes"], call: Sample
 const rows = { dtypes: ["bf16", "i64"], range: [[-2, 2] as const, [0, 99] as const] } as const;
 
 /** An optimizer's step, its state in place. */
-function update(): Case {
-  const next = stream("update");
-  const type = { shape: [30, 31], dtype: "f32" } as const;
+function update(name: string, shape: readonly [number, number]): Case {
+  const next = stream(name);
+  const type = { shape, dtype: "f32" } as const;
   const feeds = new Map<Node, ReturnType<typeof draw>>();
   const given = (name: string, range: readonly [number, number]): Node => {
     const node = ops.input(type, name);
@@ -50,7 +50,7 @@ function update(): Case {
     { state: m, value: mean },
     { state: v, value: square },
   ];
-  return { name: "update", op: "update", roots: [], feeds, updates };
+  return { name, op: "update", roots: [], feeds, updates };
 }
 
 const cases: readonly Case[] = [
@@ -115,7 +115,14 @@ const cases: readonly Case[] = [
   made("odd halves", "f16", [[2501]], (x) => ops.mul(x!, x!)),
   made("wide integers", "i64", [[600]], (x) => ops.add(x!, x!), { test: ["i64"], range: [-1e12, 1e12] }),
   made("cat", "f32", [[300], [400], [300], [200]], (...x) => ops.cat(x as Node[], 0)),
-  update(),
+  update("update", [30, 31]),
+  // More chunks than a kernel binds: launches over parts.
+  update("long update", [90, 41]),
+  made("long sum", "f32", [[3000], [3000]], (a, b) => ops.add(a!, b!)),
+  made("long comparison", "f16", [[7001], [7001]], (a, b) => ops.gt(a!, b!)),
+  made("long softmax", "f32", [[60, 70]], (x) => ops.softmax(x!, 1)),
+  made("long rows", "bf16", [[140, 60], [60], [140, 60]], (x, w, y) => ops.add(ops.rmsNorm(x!, [60], w!), y!)),
+  made("long wide integers", "i64", [[900], [900]], (a, b) => ops.mul(a!, b!), { test: ["i64"], range: [-1e9, 1e9] }),
 ];
 
 describe.skipIf(missing)("buffers in chunks", () => {
@@ -186,14 +193,30 @@ test("a file's chunks are checked", () => {
   for (const wrong of [
     { bytes: 3000, of: new Array(count).fill(2) },
     { bytes: 2048, of: [2] },
+    { bytes: 2048, of: new Array(count).fill(2), from: [0] },
   ])
     expect(() => verifyProgram(chunked(wrong))).toThrow(/wrong chunks/);
 });
 
+test("launches over parts bind the chunks that they reach", () => {
+  const [sum] = cases.filter((c) => c.name === "long sum.0 f32");
+  const p = compile(graphOf([sum!]), codegen, { name: "parts", verify: true });
+  // Three buffers of six chunks: two of each are as many as there are bindings for.
+  expect(p.kernels.map((k) => k.chunks)).toEqual([0, 2, 4].map((first) => ({ bytes: 2048, of: [2, 2, 2], from: [first, first, first] })));
+  expect(p.steps).toHaveLength(3);
+});
+
 test("what needs more bindings than there are says which operation, and what would help", () => {
-  const x = made("sum", "f32", [[3000], [3000]], (a, b) => ops.add(a!, b!));
+  // Any part of a table may be asked for anywhere.
+  const x = made("rows", "f32", [[500, 10], [30]], (w, at) => ops.embedding(at!, w!), {
+    dtypes: ["f32", "i32"],
+    range: [
+      [-1, 1],
+      [0, 499],
+    ],
+  });
   expect(() => compile(graphOf([x]), codegen, { name: "refused" })).toThrow(UnsupportedError);
   expect(() => compile(graphOf([x]), codegen, { name: "refused" })).toThrow(
-    /^add: .*3 buffers take 18 bindings of at most 2048 bytes.*has 8; split/,
+    /^gather: .*3 buffers take 12 bindings of at most 2048 bytes.*has 8; split/,
   );
 });

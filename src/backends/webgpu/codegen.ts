@@ -80,13 +80,18 @@ const power = (text: string): boolean => /^\d+$/.test(text) && Number.isInteger(
 /** The words of WGSL for one kernel. */
 function wgsl(k: Kernel, found: Accesses, layout: (b: Buffer) => Layout, target: Target, subgroup: number | undefined): Dialect {
   const chunk = chunkBytes(target);
-  const storage = (b: Buffer): Storage => ({
-    ...b,
-    ...layout(b),
-    chunks: b.space === "global" ? bindings(b.size, b.dtype, target) : 1,
-    chunkBytes: chunk,
-    packed: isPacked(b, target.packed),
-  });
+  const storage = (b: Buffer): Storage => {
+    const all = b.space === "global" ? bindings(b.size, b.dtype, target) : 1;
+    const { first, count } = b.window ?? { first: all > 1 ? 0 : undefined, count: all };
+    return {
+      ...b,
+      ...layout(b),
+      chunks: count,
+      first,
+      chunkBytes: chunk,
+      packed: isPacked(b, target.packed),
+    };
+  };
   const combines = new Map<string, Combine>();
   return {
     vectors: "unrolled",
@@ -240,6 +245,12 @@ function finish(k: Kernel, p: Printed, storage: (b: Buffer) => Storage, combines
     threads: k.threads,
     sharedBytes: bytes,
     writes: global.map((b) => b.writes === true),
-    ...(bound.length > global.length && { chunks: { bytes: global[0]!.chunkBytes, of: global.map((b) => b.chunks) } }),
+    ...(global.some((b) => b.first !== undefined) && {
+      chunks: {
+        bytes: global[0]!.chunkBytes,
+        of: global.map((b) => b.chunks),
+        ...(global.some((b) => b.window) && { from: global.map((b) => b.first ?? null) }),
+      },
+    }),
   };
 }

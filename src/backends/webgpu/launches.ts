@@ -76,9 +76,11 @@ export function wantedOf(program: Program): (Wanted | undefined)[] {
 /** Bytes of a buffer that is an argument of a kernel, binding by binding. */
 function chunksOf({ chunks }: KernelCode, argument: number, buffer: number, bytes: number): Bound[] {
   const count = chunks?.of[argument] ?? 1;
+  const first = chunks?.from ? chunks.from[argument]! : count > 1 ? 0 : null;
+  if (first === null) return [{ buffer, from: 0, bytes }];
   return Array.from({ length: count }, (_, c) => {
-    const from = c * (chunks?.bytes ?? 0);
-    return { buffer, from, bytes: c + 1 < count ? chunks!.bytes : bytes - from };
+    const from = (first + c) * chunks!.bytes;
+    return { buffer, from, bytes: Math.min(chunks!.bytes, bytes - from) };
   });
 }
 const buffersOf = (step: Exclude<Step, { kind: "host" }>): readonly number[] =>

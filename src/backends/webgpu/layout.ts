@@ -13,8 +13,9 @@ export const plain: Layout = { width: 1, atomic: true };
 
 /** A buffer as it is declared. */
 export interface Storage extends Buffer, Layout {
-  /** Bindings that it takes, and bytes of all but the last. */
+  /** Bindings that it takes, the number of the first, where it is bound in chunks, and bytes of all but the last. */
   readonly chunks: number;
+  readonly first: number | undefined;
   readonly chunkBytes: number;
   /** Whether several elements share a word. */
   readonly packed: boolean;
