@@ -55,6 +55,8 @@ export interface Target {
   readonly vectors: "native" | "unrolled";
   /** Vector registers (CPU) or 32-bit registers per thread (GPU). */
   readonly registers: number;
+  /** All that a turn of a loop reads is in registers before any of it is used. */
+  readonly loadsFirst?: true;
   /** Bytes: L1 and L2 of one core (CPU), nothing (GPU). */
   readonly caches: readonly number[];
   /** Bytes that long streams are asked for ahead of their use; 0 where hardware sees to it. */

@@ -99,12 +99,12 @@ const chunkRows = 48;
 export function tileWhole(t: Target, s: SpaceSizes): { readonly tiling: SpaceTiling; readonly chunks: number } | undefined {
   const cols = hi(s.cols);
   const chunks = 2 * t.parallel;
-  if (t.threads > 1 || !t.prefetch || s.passes !== 1 || s.large.length !== 1 || cols < chunkRows * chunks) return undefined;
+  if (t.threads > 1 || s.passes !== 1 || s.large.length !== 1 || cols < chunkRows * chunks) return undefined;
   if (!isFar(t, hi(s.rows) * cols, s.large) || s.rows !== s.lane) return undefined;
   const sums = hi(s.rows) * s.accumulators * bytesOf("f64");
   if (sums > (t.caches[0] ?? 1 << 15)) return undefined;
   const vector = lanesFor(t, s.lane, s.dtypes);
-  const unroll = clamp(floorPower(hi(s.lane) / vector), 1, 8);
+  const unroll = clamp(floorPower(hi(s.lane) / vector), 1, t.loadsFirst ? 4 : 8);
   return { tiling: { ...tileKept(t, s), vector, unroll, ahead: t.prefetch }, chunks };
 }
 
@@ -116,8 +116,9 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
   const single = s.passes === 1 && !s.sweeps;
   if (t.threads === 1) {
     // From memory one stream a thread is fastest; what caches hold is read from several rows at once.
-    const ahead = single && isFar(t, rows * cols, s.dtypes) ? t.prefetch : 0;
-    const together = single && !ahead && rows >= 16 * t.parallel && cols >= 256 && s.accumulators === 1 ? 4 : 1;
+    const far = single && isFar(t, rows * cols, s.dtypes);
+    const ahead = far ? t.prefetch : 0;
+    const together = single && !far && rows >= 16 * t.parallel && cols >= 256 && s.accumulators === 1 ? 4 : 1;
     const room = Math.max(1, Math.floor(t.registers / 2 / Math.max(1, s.accumulators * together)));
     // As many bytes of a stream in each turn, however narrow its elements are.
     const narrow = ahead && s.large.length && Math.max(...s.large.map(bytesOf)) <= 2;

@@ -8,6 +8,7 @@ import { checkAlive, type HostStep, hostSteps } from "../../runtime/encode.js";
 import { runHost } from "../../runtime/host-step.js";
 import { type Kept, LoadedProgram, ownLoaded } from "../../runtime/loaded.js";
 import { Memory, memoryLimit, noCounters, showBytes } from "../../runtime/memory.js";
+import { profile } from "../../runtime/profile.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, breathe, inTurn, type Job, Queue, runBlocking } from "../../runtime/queue.js";
 import { warnOnce } from "../../runtime/warn.js";
@@ -19,8 +20,10 @@ import { Heap, mostBytes } from "./heap.js";
 import { copyPlace, type Held, Kernels } from "./kernels.js";
 import { wasmKey } from "./key.js";
 import { Pool } from "./pool.js";
-import { type Places, Table, type Words } from "./table.js";
+import { type Places, type Segment, Table, type Words } from "./table.js";
 import { canShare, type Thread, threadMaker } from "./workers.js";
+
+const profiled = profile();
 
 class WasmLoaded extends LoadedProgram<WasmDevice> {
   readonly table: Table;
@@ -34,6 +37,8 @@ class WasmLoaded extends LoadedProgram<WasmDevice> {
     this.kernels = kernels;
   }
 }
+
+type Native = Extract<Segment, { readonly kind: "native" }>;
 
 /** Programs shorter than this run on the calling thread: handing them to another costs about as much. */
 const shortMs = 0.2;
@@ -212,7 +217,7 @@ class WasmDevice implements Device {
         this.#view(address, data.length).set(data);
         return BigInt(address);
       });
-      table = new Table(program, kernels.places, places, this.#places);
+      table = new Table(program, kernels.places, places, this.#places, profiled !== undefined);
       return new WasmLoaded({ device: this, program, host, give }, table, kernels);
     } catch (error) {
       give();
@@ -234,11 +239,12 @@ class WasmDevice implements Device {
       else if (this.#queue.remove(job)) reject(signal!.reason);
     };
     signal?.addEventListener("abort", stop, { once: true });
-    const account = (launches: number): void => {
+    const account = ({ launches, step }: Native): void => {
       const { result, why } = ended!;
       ended = undefined;
       this.counters.launches += launches;
       const ms = performance.now() - since;
+      profiled?.add(loaded.program, step, ms * 1e6, loaded.table.sizes);
       loaded.expected = ms < loaded.expected ? ms : 0.8 * loaded.expected + 0.2 * ms;
       if (why) throw why;
       if (result === 1) throw signal?.reason ?? new DeviceError(`${loaded.program.name} was stopped`);
@@ -264,13 +270,15 @@ class WasmDevice implements Device {
         }
         const segment = table.segments[at];
         if (ended && segment?.kind === "native") {
-          account(segment.launches);
+          account(segment);
           at++;
           return at === table.segments.length ? "done" : "more";
         }
         if (!segment) return "done";
         if (segment.kind === "host") {
+          const since = performance.now();
           this.#host(loaded, segment.call);
+          profiled?.add(loaded.program, segment.step, (performance.now() - since) * 1e6, table.sizes);
           at++;
           signal?.throwIfAborted();
           return "more";
@@ -281,7 +289,7 @@ class WasmDevice implements Device {
         this.#pool?.ready();
         if (!this.#pool || (blocking && this.blocking) || (this.blocking && loaded.expected < shortMs)) {
           ended = this.#here(loaded, from, to);
-          account(segment.launches);
+          account(segment);
           return ++at === table.segments.length ? "done" : "more";
         }
         waiting = this.#pool.run(from, to, (result, why) => {

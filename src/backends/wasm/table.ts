@@ -18,8 +18,9 @@ export interface Words {
   readonly count: number;
 }
 export type Segment =
-  | { readonly kind: "native"; readonly at: number; readonly words: number; readonly launches: number }
-  | { readonly kind: "host"; readonly call: HostStep };
+  /** `step` is the first of the program's steps that it runs. */
+  | { readonly kind: "native"; readonly at: number; readonly words: number; readonly launches: number; readonly step: number }
+  | { readonly kind: "host"; readonly call: HostStep; readonly step: number };
 
 /** Bytes of a copy's grid point. */
 export const copyBlock: number = 1 << 18;
@@ -28,6 +29,8 @@ const most = 2 ** 31 - 1;
 export class Table extends Prepared<Places> {
   readonly #kernels: readonly number[];
   readonly #places: Places;
+  /** A segment for each region, whose times are wanted. */
+  readonly #apart: boolean;
   /** Where each buffer's address stands. */
   #uses: number[][] = [];
   words: Words | undefined;
@@ -35,8 +38,9 @@ export class Table extends Prepared<Places> {
   scratchBytes = 0;
 
   /** `kernels`: places of the program's kernels; `constants`: addresses of its constants. */
-  constructor(program: Program, kernels: readonly number[], constants: readonly (bigint | undefined)[], places: Places) {
+  constructor(program: Program, kernels: readonly number[], constants: readonly (bigint | undefined)[], places: Places, apart = false) {
     super(program, constants);
+    this.#apart = apart;
     this.#kernels = kernels;
     this.#places = places;
   }
@@ -56,10 +60,12 @@ export class Table extends Prepared<Places> {
     this.#uses = p.buffers.map(() => []);
     let begin = 0;
     let launches = 0;
-    const close = (): void => {
-      if (words.length > begin) segments.push({ kind: "native", at: begin, words: words.length - begin, launches });
+    let first = 0;
+    const close = (next: number): void => {
+      if (words.length > begin) segments.push({ kind: "native", at: begin, words: words.length - begin, launches, step: first });
       begin = words.length;
       launches = 0;
+      first = next;
     };
     // A launch without points has no record: the next one of its region begins it.
     let begun = false;
@@ -77,8 +83,11 @@ export class Table extends Prepared<Places> {
       }
       words.push(...dims);
     };
-    for (const step of p.steps) {
-      if (step.kind === "host" || !step.beside) begun = false;
+    for (const [i, step] of p.steps.entries()) {
+      if (step.kind === "host" || !step.beside) {
+        begun = false;
+        if (this.#apart) close(i);
+      }
       switch (step.kind) {
         case "launch": {
           const grid = small(valueOf(step.grid, this.sizes, `the grid of ${p.kernels[step.kernel]!.entry}`), "a grid");
@@ -92,14 +101,14 @@ export class Table extends Prepared<Places> {
           break;
         }
         case "host":
-          close();
-          segments.push({ kind: "host", call: step });
+          close(i + 1);
+          segments.push({ kind: "host", call: step, step: i });
           break;
         default:
           step satisfies never;
       }
     }
-    close();
+    close(p.steps.length);
     this.words = places.words(Math.max(1, words.length), this.words);
     places.view().set(words, this.words.address / 4);
     this.segments = segments;

@@ -97,11 +97,14 @@ function panels(p: Problem, t: Target, turned = false): Choice {
   // Operands that the caches of all cores hold together come from there.
   const beyond = (rows: number): number => (batch * rows * k * bytesOf(p.input) > cache * t.parallel ? (cycles.beyond * size) / 4 : 0);
   const fresh = { a: beyond(m * operands.a), b: beyond(n * operands.b) };
-  // Beside accumulators, registers hold a row of b and an element of a.
-  const room = (columns: number): number => (t.registers < 32 ? (t.registers * 3) / 4 : t.registers - columns * operands.b - 2);
+  // Beside accumulators, registers hold a row of b and an element of a; or all that a step reads, where that comes first.
+  const tallest = (columns: number): number => {
+    if (t.loadsFirst) return (t.registers - columns * operands.b) / (columns * products + operands.a);
+    return (t.registers < 32 ? (t.registers * 3) / 4 : t.registers - columns * operands.b - 2) / (columns * products);
+  };
   let best: Panels | undefined;
   for (const columns of native ? [2, 1] : [clamp(n, 1, Math.floor(4 / products))])
-    for (const mr of native ? heights(m, clamp(Math.floor(room(columns) / (columns * products)), 1, 24)) : [microRows(m, 4)])
+    for (const mr of native ? heights(m, clamp(Math.floor(tallest(columns)), 1, 24)) : [microRows(m, 4)])
       for (const kcw of depths(kw, Math.floor(kept / (mr * operands.a * size)))) {
         const nr = lanes * columns;
         const [rows, wide] = [Math.ceil(m / mr), Math.ceil(n / nr)];
@@ -160,7 +163,7 @@ function panels(p: Problem, t: Target, turned = false): Choice {
     depth: 1,
     micro: { m: mr, n: nr, k: 1, vector: lanes },
     threads: 1,
-    ...(native && { turns: 2 }),
+    ...(native && !t.loadsFirst && { turns: 2 }),
     ...(turned && { leave: "swept" as const }),
     ...(turned && { turned }),
     ...(pack > 1 && { pack }),
@@ -227,7 +230,7 @@ function alongK(p: Problem, t: Target): readonly Choice[] {
   const { products, operands } = p;
   const mr = microRows(m, Math.max(1, Math.floor(6 / products)));
   const nr = Math.min(roundUp(n, 4), mr * products <= 3 && t.registers >= 32 ? 8 : 4);
-  if (mr * nr * products + mr * operands.a + nr * operands.b > t.registers && mr * products > 3) return [];
+  if (mr * nr * products + mr * operands.a + nr * operands.b > t.registers && (t.loadsFirst || mr * products > 3)) return [];
   const kw = Math.ceil(k / pack);
   const batch = one(most(p.batch));
   const kc = k <= 4096 * pack ? k : balanced(k, 2048 * pack, lanes * pack);

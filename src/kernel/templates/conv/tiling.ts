@@ -20,9 +20,11 @@ export interface WinogradTiling {
   readonly tiles: number;
 }
 
-/** Positions whose sums fit the registers beside one row of weights and one broadcast. */
-export const mostPositions = (abreast: number, target: Target): number =>
-  Math.max(1, Math.floor((target.registers - 1 - abreast) / abreast));
+/** Positions whose sums fit the registers beside one row of weights and one broadcast, or all of a step's where loads come first. */
+export const mostPositions = (abreast: number, target: Target): number => {
+  const room = target.loadsFirst ? (target.registers - abreast) / (abreast + 1) : (target.registers - 1 - abreast) / abreast;
+  return Math.max(1, Math.floor(room));
+};
 
 /** The block size up to `most` that covers `count` with the fewest loads and products: blocks of few positions wait for their weights. */
 export function blockOf(count: number, most: number): number {
