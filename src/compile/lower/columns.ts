@@ -26,19 +26,26 @@ export interface ColumnTiling {
 /** Grid points that keep most of a device busy, and rows that one grid point sums fast enough. */
 const busy = 96;
 const mostRows = 1 << 14;
+/** Threads side by side that read single elements. */
+const single = 32;
 /** Sums whose accumulators a thread has registers for. */
 const mostSums = 16;
 
 /** The tiling, or undefined where other kernels do better. */
 export function tileColumns(p: Plan, lane: MergedAxis | undefined, t: Target): ColumnTiling | undefined {
   const reduced = p.merged.filter((m) => m.reduced);
-  if (t.threads === 1 || !lane || p.passes !== 1 || !reduced.length || p.outputs.some((o) => !o.perRow)) return undefined;
+  if (t.threads === 1 || !lane || p.passes !== 1 || !reduced.length) return undefined;
+  // Elements may leave on the way, where they wait for no sum.
+  if (p.outputs.some((o) => !o.perRow && o.depth > 0)) return undefined;
   const rows = hi(numel(reduced.map((m) => m.size)));
   const large = p.group.inputs.filter((n) => hi(numel(n.type.shape)) >= rows * hi(lane.size)).map((n) => n.type.dtype);
   const vector = lanesFor(t, lane.size, large.length ? large : p.group.inputs.map((n) => n.type.dtype));
-  if (rows < 64 || rows > mostRows || vector === 1 || p.reductions.length > mostSums) return undefined;
+  if (rows < 64 || rows > mostRows || p.reductions.length > mostSums) return undefined;
   const points = hi(numel(p.merged.filter((m) => !m.reduced).map((m) => m.size))) / vector;
-  const across = [8, 4, 2, 1].find((n) => points / n >= busy && divides(n * vector, lane.size)) ?? 1;
+  const few = [8, 4, 2, 1].find((n) => points / n >= busy && divides(n * vector, lane.size)) ?? 1;
+  // Single columns are worth it where a line of memory is.
+  const across = vector > 1 ? few : single;
+  if (vector === 1 && points < single * busy) return undefined;
   const threads = Math.min(t.threads, rows / (256 / across) >= 8 ? 512 : 256);
   const turns = Math.ceil((rows * across) / threads);
   // Where threads meet at barriers, all of them take part.
@@ -73,13 +80,16 @@ export function lowerColumns(p: Plan, t: ColumnTiling, lane: MergedAxis, name: s
     outer: p.axes.filter((a) => !a.reduced && !far.has(a)),
     element: p.axes.filter((a) => a.reduced),
     hold: "nothing",
+    early: true,
   } as const;
   const v = axis(p.fresh("l"), vector, "vector");
 
   // The sweep: rows in turn, each thread some of them.
   const e = evaluatePasses(p, { ...levels, row: [...lane.axes, v] });
   const swept = new Map(place);
-  bindMerged(lane, add(first, mul(mod(tid, across), vector), at(v)), swept);
+  const even = divides(width, lane.size);
+  const begin = add(first, mul(mod(tid, across), vector));
+  bindMerged(lane, even ? add(begin, at(v)) : min(add(begin, at(v)), sub(lane.size, 1)), swept);
   swept.set(e.cell, at(v)).set(e.row, 0);
   const pass = e.passes[0]!;
   const sweep = (count: Dim, from: Dim, turns: number): readonly Stmt[] => {
@@ -104,12 +114,12 @@ export function lowerColumns(p: Plan, t: ColumnTiling, lane: MergedAxis, name: s
   const rest = mul(many, step);
   const partial = e.sums.map((s, i): Buffer => ({ name: `part${i}`, dtype: s.result.dtype, space: "shared", size: groups * (width + 1) }));
   const slot = (group: Dim, column: Dim): Dim => add(mul(group, width + 1), column);
+  const rowsSwept = [...sweep(many, 0, unroll), ...sweep(ceilDiv(sub(rows, rest), groups), rest, 1)];
   const sweeping: Stmt[] = [
     ...substituteStmts(e.outer, place),
     ...loops([v], substituteStmts(pass.before, swept)),
     ...e.sums.flatMap((s) => loops([v], [store(s.accumulator, at(v), s.start)])),
-    ...sweep(many, 0, unroll),
-    ...sweep(ceilDiv(sub(rows, rest), groups), rest, 1),
+    ...(even ? rowsSwept : [{ kind: "if", test: below(begin, lane.size), body: rowsSwept } as const]),
     ...e.sums.flatMap((s, i) =>
       loops([v], [store(partial[i]!, slot(div(tid, across), add(mul(mod(tid, across), vector), at(v))), load(s.accumulator, at(v)))]),
     ),
@@ -122,7 +132,7 @@ export function lowerColumns(p: Plan, t: ColumnTiling, lane: MergedAxis, name: s
   const ending = new Map(place);
   // Columns past the last one repeat it, and are not stored.
   const position = add(first, column);
-  bindMerged(lane, divides(width, lane.size) ? position : min(position, sub(lane.size, 1)), ending);
+  bindMerged(lane, even ? position : min(position, sub(lane.size, 1)), ending);
   ending.set(end.cell, 0).set(end.row, 0);
   const [G, W] = [axis(p.fresh("g"), Math.ceil(own / 8), "loop"), axis(p.fresh("w"), Math.min(8, own), "unroll")];
   const merged = end.sums.flatMap((s, i): Stmt[] => {
@@ -137,7 +147,7 @@ export function lowerColumns(p: Plan, t: ColumnTiling, lane: MergedAxis, name: s
   const stored: Stmt = {
     kind: "if",
     test: below(mine, 1),
-    body: divides(width, lane.size) ? leave : [{ kind: "if", test: below(position, lane.size), body: leave }],
+    body: even ? leave : [{ kind: "if", test: below(position, lane.size), body: leave }],
   };
   const ended: readonly Stmt[] =
     width * each < threads ? [{ kind: "if", test: below(tid, width * each), body: [...merged, stored] }] : [...merged, stored];

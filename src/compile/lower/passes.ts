@@ -23,6 +23,8 @@ export interface Levels {
   readonly hold: "shared" | "registers" | "nothing";
   /** Elements that leave are not read again soon. */
   readonly stream?: boolean;
+  /** Elements leave in the pass that knows them, whatever is written in place: nothing reads them again. */
+  readonly early?: boolean;
 }
 
 /** The statements of one sweep over a row: `before` once per row, `body` per element. */
@@ -162,7 +164,7 @@ export function evaluatePasses(p: Plan, levels: Levels): Evaluated {
         : apply(s.op, dtype, old, e.value(x, index, body));
       body.push(store(s.accumulator, cellAt, next));
     }
-    const leaving = p.outputs.filter((o) => !o.perRow && (inPlace ? p.passes : o.depth) === current);
+    const leaving = p.outputs.filter((o) => !o.perRow && (inPlace && !levels.early ? p.passes : o.depth) === current);
     const values = leaving.map((o) => {
       const v = e.value(o.node, o.index, body);
       return inPlace ? named(p, v, body) : v;
