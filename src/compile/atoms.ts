@@ -121,7 +121,10 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
     n.inputs.forEach((x, i) => {
       const answer = k.template ? k.template.prologue(n, i, target) : "a host step reads it";
       if (answer !== true)
-        wanted.set(k.template?.views ? mappedFrom(x) : storageOf(x), k.template ? `${n.op.name} reads it from memory: ${answer}` : answer);
+        wanted.set(
+          k.template?.views?.(n, i, target) ? mappedFrom(x) : storageOf(x),
+          k.template ? `${n.op.name} reads it from memory: ${answer}` : answer,
+        );
     });
   }
 

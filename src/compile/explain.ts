@@ -18,7 +18,11 @@ export function explain(p: Program): string {
   p.steps.forEach((s, i) => {
     const { note } = s;
     const what =
-      s.kind === "launch" ? `kernel ${p.kernels[s.kernel]!.entry}, grid ${show(s.grid)}` : s.kind === "copy" ? "copy" : `host ${s.call}`;
+      s.kind === "launch"
+        ? `kernel ${p.kernels[s.kernel]!.entry}${s.product ? " or cuBLASLt, whichever is faster" : ""}, grid ${show(s.grid)}`
+        : s.kind === "copy"
+          ? "copy"
+          : `host ${s.call}`;
     lines.push(
       `${`${i}`.padStart(4)}${s.kind !== "host" && s.beside ? " |" : ""} ${note?.label ?? ""} [${note?.tier ?? "?"}] ${what}, ${showBytes(note?.bytes ?? 0)}`,
     );

@@ -239,7 +239,7 @@ class Forest {
         return `${showSize(b.size)} elements instead of the template's ${showSize(numel(root.node.type.shape))}`;
       const meet = b.kind === "template" ? this.meet(a, b) : true;
       if (meet !== true) return meet;
-      const answer = a.template!.epilogue(root.node, this.target);
+      const answer = a.template!.epilogue(root.node, this.target, () => this.groupOf({ ...a, atoms: [...a.atoms, ...b.atoms] }));
       if (answer !== true) return answer;
       space = { kind: "template", size: b.size };
     } else if (a.kind === "reduce") {

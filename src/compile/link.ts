@@ -53,24 +53,29 @@ export function link(
     };
   };
   const scratch: { slot: Slot; task: Task; at: number }[] = [];
+  /** The group with what it writes in place. */
+  const placed = (group: Group): Group => {
+    const pairs = sharing.inPlace.get(group);
+    return pairs ? { ...group, inPlace: pairs } : group;
+  };
   regions.forEach((region, at) => {
     for (const task of region) {
       if (!task.group || task.group.kind === "host") continue;
-      const pairs = sharing.inPlace.get(task.group);
-      const group = pairs ? { ...task.group, inPlace: pairs } : task.group;
+      const group = placed(task.group);
       lowered.set(task, kernels.of(group));
       for (const slot of scratchOf(lowered.get(task)!, group)) scratch.push({ slot, task, at });
     }
-    const single = region.filter((t) => lowered.get(t)?.length === 1);
+    // What a library may compute stays a step of its own.
+    const own = region.filter((t) => !t.group?.template?.product);
     if (
-      single.length === region.length &&
+      own.every((t) => lowered.get(t)?.length === 1) &&
       canStandBeside(
-        region.map((t) => lowered.get(t)![0]!),
+        own.map((t) => lowered.get(t)![0]!),
         codegen.target,
-        namesOf(region),
+        namesOf(own),
       )
     )
-      for (const t of region) joined.set(t, region);
+      for (const t of own) joined.set(t, own);
   });
 
   const homes = [...lives.keys()];
@@ -111,7 +116,16 @@ export function link(
     if (!made) return undefined;
     const { index, kernel } = kernels.rendered(made, group);
     const buffers = kernel.buffers.filter((b) => b.space === "global").map((b) => table.add(slotIn(t, b.name)));
-    return { kind: "launch", kernel: index, buffers, dims: kernel.dims, grid: kernel.grid, note: noteOf(group, part) };
+    const product = group.template?.product?.(placed(group), kernel);
+    return {
+      kind: "launch",
+      kernel: index,
+      buffers,
+      dims: kernel.dims,
+      grid: kernel.grid,
+      ...(product && { product }),
+      note: noteOf(group, part),
+    };
   };
   const steps = regions.flatMap((region): Step[] => {
     const turns = Math.max(1, ...region.map((t) => lowered.get(t)?.length ?? 1));

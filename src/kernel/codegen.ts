@@ -1,7 +1,7 @@
 import type { DType } from "../core/dtype.js";
 import type { Node } from "../ir/node.js";
 import { type Device, type DeviceOptions, deviceName } from "../runtime/device.js";
-import type { KernelCode, Program, TargetKey } from "../runtime/program.js";
+import type { KernelCode, Product, Program, TargetKey } from "../runtime/program.js";
 import type { Group } from "./group.js";
 import type { Kernel, MatrixUnit } from "./kernel.js";
 
@@ -88,6 +88,14 @@ export interface Target {
   readonly atomics: ReadonlySet<DType>;
   /** NaN, infinities and -0 follow IEEE 754 in generated code. */
   readonly ieee: boolean;
+  /** A library that may be on the device and multiplies matrices; absent where there is none. */
+  readonly products?: ProductLibrary;
+}
+
+/** What a library of products can do. */
+export interface ProductLibrary {
+  readonly name: string;
+  readonly dtypes: ReadonlySet<DType>;
 }
 
 /** A way to compute a node that builds Kernels itself: matmul, scan, sort, scatter. Prologue and epilogue are ordinary nodes of the group. */
@@ -98,9 +106,9 @@ export interface Template {
   /** Whether elementwise and movement producers of input `i` may be evaluated where the template reads it; a string is the reason why not. */
   prologue(node: Node, input: number, target: Target): true | string;
   /** An operand that the prologue refuses may still be read through index maps: what they map lies in memory. */
-  readonly views?: true;
-  /** Whether elementwise consumers may be evaluated where results leave; a string is the reason why not. */
-  epilogue(node: Node, target: Target): true | string;
+  views?(node: Node, input: number, target: Target): boolean;
+  /** Whether elementwise consumers may be evaluated where results leave; a string is the reason why not. `whole` is the group with them. */
+  epilogue(node: Node, target: Target, whole: () => Group): true | string;
   /** Whether these nodes may be computed in one kernel where an elementwise value reads them; a string is the reason why not. Absent: never. */
   beside?(nodes: readonly Node[], target: Target): true | string;
   /** In how many equal parts a product's inner dim is cut, for a sum of products of the parts; 1: it stays whole. Absent: never cut. */
@@ -111,4 +119,6 @@ export interface Template {
   overwrites?(node: Node, input: number): boolean;
   /** The group's kernels, in order. Several share `scratch` buffers that the group declares. */
   lower(group: Group, target: Target): readonly Kernel[];
+  /** The group's one kernel as the call of a library, which a device may make in its place. */
+  product?(group: Group, kernel: Kernel): Product;
 }

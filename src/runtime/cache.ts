@@ -50,8 +50,8 @@ function cacheFolder(): string {
   return join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "treepie");
 }
 
-/** What a file holds: a shared library, a CUDA binary, a whole program, or what was found out about a compiler. */
-export type CodeKind = "so" | "cubin" | "program" | "compiler";
+/** What a file holds: a shared library, a CUDA binary, a whole program, what was found out about a compiler, or what was measured to be faster. */
+export type CodeKind = "so" | "cubin" | "program" | "compiler" | "choice";
 
 const opened = new Map<string, Cache>();
 /** The cache of a kind of code in this process' cache folder. */
@@ -177,7 +177,7 @@ function prune(folder: string): void {
     for (const name of readdirSync(folder)) {
       const path = join(folder, name);
       if (
-        /^[0-9a-f]{64}\.(so|cubin|program|compiler)$/.test(name) &&
+        /^[0-9a-f]{64}\.(so|cubin|program|compiler|choice)$/.test(name) &&
         !used.has(name.slice(0, 64)) &&
         now - lstatSync(path).mtimeMs > 86_400_000
       )

@@ -5,6 +5,7 @@ import { type Dim, show, variable } from "../core/expr.js";
 import { parseDim, type Ranges } from "../core/expr-text.js";
 import type { TensorType } from "../core/type.js";
 import { asArray, asInteger, asObject, asString, type Json, onlyNames } from "./json.js";
+import { readProduct, writeProduct } from "./product-text.js";
 import type { BufferPlan, DimRange, KernelCode, Port, Program, Step, StepNote, TargetKey, Tile } from "./program.js";
 
 /** Stores bytes and gives their number; equal bytes may get one number. */
@@ -54,6 +55,7 @@ export function writeProgram(p: Program, store: StoreBlob): Json {
             dims: dims(s.dims),
             grid: writeDimText(s.grid),
             ...beside(s),
+            ...(s.product && { product: writeProduct(s.product) }),
             ...note(s.note),
           };
         case "copy":
@@ -81,7 +83,7 @@ const writePort = (p: Port): Json => ({ name: p.name, ...writeType(p.type), buff
 
 const names = {
   program: ["version", "name", "key", "dims", "inputs", "outputs", "state", "buffers", "arena", "prelude", "kernels", "steps"],
-  launch: ["kind", "kernel", "buffers", "dims", "grid", "beside", "note"],
+  launch: ["kind", "kernel", "buffers", "dims", "grid", "beside", "product", "note"],
   copy: ["kind", "from", "to", "beside", "note"],
   host: ["kind", "call", "payload", "inputs", "outputs", "inputTypes", "outputTypes", "note"],
 };
@@ -187,6 +189,7 @@ export function readProgram(json: unknown, load: LoadBlob, what: string): Progra
             dims: list(s["dims"], label, dim),
             grid: dim(s["grid"], label),
             ...beside,
+            ...(s["product"] !== undefined && { product: readProduct(s["product"], (x) => dim(x, label), `${label} of ${what}`) }),
             ...note,
           };
         case "copy":

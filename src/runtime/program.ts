@@ -84,6 +84,8 @@ export type Step =
       readonly dims: readonly Dim[];
       readonly grid: Dim;
       readonly beside?: true;
+      /** The same as a library's call, for devices that have the library. */
+      readonly product?: Product;
       /** What it computes and why it is one kernel, for `explain`. */
       readonly note?: StepNote;
     }
@@ -99,6 +101,35 @@ export type Step =
       readonly outputTypes: readonly TensorType[];
       readonly note?: StepNote;
     };
+/** d = a b + c + bias, through gelu: [batch, m, k] x [batch, k, n] in the memory of a step's buffers. */
+export interface Product {
+  readonly library: "cublaslt";
+  readonly batch: Dim;
+  readonly m: Dim;
+  readonly n: Dim;
+  readonly k: Dim;
+  readonly a: Matrix;
+  readonly b: Matrix;
+  readonly d: Matrix;
+  readonly c?: Matrix;
+  /** n values that are added to every row. */
+  readonly bias?: Pick<Matrix, "argument" | "offset">;
+  /** By tanh. */
+  readonly gelu?: true;
+  /** Operands of f32 may be rounded to tf32. */
+  readonly tf32?: true;
+}
+/** Where a matrix lies, in elements. */
+export interface Matrix {
+  /** Which of the step's buffers. */
+  readonly argument: number;
+  readonly offset: Dim;
+  /** From one row to the next, or from one column to the next where it is `turned`. */
+  readonly row: Dim;
+  /** From one matrix of the batch to the next. */
+  readonly each: Dim;
+  readonly turned?: true;
+}
 export interface StepNote {
   readonly tier: "claimed" | "generated" | "interpreted" | "copy";
   readonly label: string;

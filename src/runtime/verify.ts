@@ -3,7 +3,8 @@ import { bytesOf } from "../core/dtype.js";
 import { FormatError } from "../core/errors.js";
 import { type Dim, evaluate, hi, lo, mul, show, variables } from "../core/expr.js";
 import { numel } from "../core/type.js";
-import type { BufferPlan, Program, Step } from "./program.js";
+import { outside, sizedProduct } from "./product.js";
+import type { BufferPlan, DimRange, Matrix, Product, Program, Step } from "./program.js";
 import { regionsOf, stepBuffers } from "./steps.js";
 
 /** Most bytes that a size may come to: beyond it the numbers are lies. */
@@ -130,6 +131,7 @@ function verifyStep(
       });
       for (const d of s.dims) size(d, `a dim of ${label}`);
       size(s.grid, `the grid of ${label}`);
+      if (s.product) verifyProduct(p, s, s.product, label, size, fail);
       return;
     }
     case "copy": {
@@ -157,6 +159,40 @@ function verifyStep(
     default:
       s satisfies never;
   }
+}
+
+/** A library's product names buffers of its step, writes what the kernel writes, and stays inside them. */
+function verifyProduct(
+  p: Program,
+  s: Extract<Step, { kind: "launch" }>,
+  x: Product,
+  label: string,
+  size: (d: Dim, label: string, by?: number) => void,
+  fail: (why: string) => never,
+): void {
+  const { writes } = p.kernels[s.kernel]!;
+  for (const d of [x.batch, x.m, x.n, x.k]) size(d, `a size of the product of ${label}`);
+  for (const place of [x.a, x.b, x.d, x.c, x.bias]) {
+    if (!place) continue;
+    if (!(Number.isInteger(place.argument) && s.buffers[place.argument] !== undefined))
+      fail(`the product of ${label} has a wrong argument`);
+    for (const d of "row" in place ? [place.offset, (place as Matrix).row, (place as Matrix).each] : [place.offset])
+      size(d, `a stride of the product of ${label}`);
+  }
+  writes.forEach((w, i) => {
+    if (w !== (i === x.d.argument)) fail(`the product of ${label} does not write what its kernel writes`);
+  });
+  for (const point of pointsOf(p)) {
+    const why = outside(sizedProduct(x, point), (i) => evaluate(p.buffers[s.buffers[i]!]!.size, point));
+    if (why) fail(`the product of ${label}: ${why}`);
+  }
+}
+
+/** Sizes at which plans over symbolic dims are looked at: all of them least, greatest and in between. Devices check each call again. */
+function pointsOf(p: Program): Readonly<Record<string, number>>[] {
+  if (!p.dims.length) return [{}];
+  const at = (pick: (d: DimRange) => number): Readonly<Record<string, number>> => Object.fromEntries(p.dims.map((d) => [d.name, pick(d)]));
+  return [at((d) => d.min), at((d) => d.max), at((d) => Math.floor((d.min + d.max) / 2))];
 }
 
 /** Temporaries lie in the arena, are written before they are read, and do not meet while both are alive. */
@@ -195,16 +231,7 @@ function verifyMemory(p: Program, fail: (why: string) => never): void {
     }
     return found;
   };
-  // A plan over symbolic dims is looked at where all of them are least, greatest and in between; the device checks the bounds again on each call.
-  const points = p.dims.length
-    ? [
-        (d: { min: number; max: number }) => d.min,
-        (d: { min: number; max: number }) => d.max,
-        (d: { min: number; max: number }) => Math.floor((d.min + d.max) / 2),
-      ]
-    : [() => 0];
-  for (const point of points) {
-    const sizes = Object.fromEntries(p.dims.map((d) => [d.name, point(d)]));
+  for (const sizes of pointsOf(p)) {
     const arena = evaluate(p.arena, sizes);
     const placed: { buffer: number; from: number; to: number; first: number; last: number }[] = [];
     p.buffers.forEach((b, i) => {

@@ -3,7 +3,7 @@
  * `npx esbuild test/gpu/check.ts --bundle --platform=node --format=esm --external:koffi --outfile=check.mjs`, then
  * `node check.mjs conformance 12` there: the suite, shared out over 12 processes (the compiler works for one at a time).
  * `node check.mjs fuzz 12 1000` is the graph fuzzer, `node check.mjs products 12` and `attention 12` what matrix units compute,
- * `decode 8` tokens through small models. `TREEPIE_SAMPLE=8` takes every eighth case. `TREEPIE_CHECK=webgpu` checks the webgpu backend instead of cuda (`--external:webgpu`).
+ * `library 8` what cuBLASLt may, `decode 8` tokens through small models. `TREEPIE_SAMPLE=8` takes every eighth case. `TREEPIE_CHECK=webgpu` checks the webgpu backend instead of cuda (`--external:webgpu`).
  */
 import { spawn } from "node:child_process";
 import { cuda } from "../../src/backends/cuda/index.js";
@@ -15,6 +15,7 @@ import { runAll } from "../conformance/run.js";
 import { buildCase, randomRecipe } from "../fuzz/graphs.js";
 import { attentionCases } from "./attention.js";
 import { decodeCases } from "./decode.js";
+import { libraryCases } from "./library.js";
 import { judgeProduct, productCases } from "./products.js";
 
 const backend = process.env["TREEPIE_CHECK"] === "webgpu" ? webgpu : cuda;
@@ -30,6 +31,7 @@ interface Found {
 /** Cases beside the suite. */
 const own: Readonly<Record<string, () => ReturnType<typeof productCases>>> = {
   products: productCases,
+  library: libraryCases,
   attention: attentionCases,
   decode: decodeCases,
 };
@@ -53,7 +55,9 @@ async function share(what: string, index: number, count: number, total: number):
   let notCompared = 0;
   for (const [c, got] of results) {
     const found =
-      what === "products" || (what === "decode" && c.name.includes("f32")) ? judgeProduct(c, got) : judge(c, got, codegen.target.ieee);
+      what === "products" || what === "library" || (what === "decode" && c.name.includes("f32"))
+        ? judgeProduct(c, got)
+        : judge(c, got, codegen.target.ieee);
     compared += got.length;
     notCompared += found.notCompared.length;
     wrong.push(...found.wrong);

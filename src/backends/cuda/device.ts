@@ -2,7 +2,7 @@
  * An NVIDIA GPU. Everything happens in the order of one stream: a program is enqueued at once, and whoever waits for it waits for a
  * point of the stream, so memory may be used again as soon as what used it is enqueued.
  */
-import { ArgumentError, DeviceError, InternalError } from "../../core/errors.js";
+import { ArgumentError, DeviceError } from "../../core/errors.js";
 import { Arena, type Block, Blocks } from "../../runtime/blocks.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "../../runtime/device.js";
 import { checkAlive, type HostStep, hostSteps } from "../../runtime/encode.js";
@@ -11,12 +11,12 @@ import { runHost } from "../../runtime/host-step.js";
 import { Memory, memoryLimit, noCounters } from "../../runtime/memory.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, inTurn, type Job, Queue, runBlocking } from "../../runtime/queue.js";
-import { type BuiltAll, build, buildSync } from "./build.js";
-import { copyUnit } from "./copy.js";
 import { type Driver, driver, type Gpu, gpuAt } from "./driver.js";
 import { Fences, failure } from "./fences.js";
-import { cudaKey, nvrtcFlags } from "./key.js";
-import { type HostMemory, Launches, type Places } from "./launches.js";
+import { cudaKey } from "./key.js";
+import type { HostMemory, Places } from "./launch.js";
+import type { Launches } from "./launches.js";
+import { Loader, type Ready } from "./loader.js";
 import { Modules } from "./modules.js";
 import { type Ground, Run } from "./run.js";
 import { Slabs } from "./slabs.js";
@@ -45,8 +45,6 @@ class CudaLoaded implements Loaded {
 
 /** Results come back in pieces of at most this size. */
 const readBytes = 64 << 20;
-/** The function attribute that allows a block more shared memory than 48 KiB. */
-const dynamicShared = 8;
 
 /** Opens a GPU. */
 export async function openCuda(options: DeviceOptions = {}): Promise<Device> {
@@ -66,7 +64,6 @@ class CudaDevice implements Device {
   readonly counters: Counters = noCounters();
   readonly #driver: Driver;
   readonly #gpu: Gpu;
-  readonly #flags: readonly string[];
   readonly #context: bigint;
   readonly #stream: bigint;
   readonly #slabs: Slabs;
@@ -81,7 +78,7 @@ class CudaDevice implements Device {
   readonly #arena: Arena<bigint>;
   readonly #places: Places;
   readonly #ground: Ground;
-  #copy = 0n;
+  readonly #loader: Loader;
   #closed: Promise<void> | undefined;
 
   constructor(d: Driver, gpu: Gpu, options: DeviceOptions) {
@@ -89,7 +86,6 @@ class CudaDevice implements Device {
     this.#gpu = gpu;
     this.name = gpu.index ? `cuda:${gpu.index}` : "cuda";
     this.key = cudaKey(gpu.sm);
-    this.#flags = nvrtcFlags(gpu.sm);
     this.#context = d.made("cuDevicePrimaryCtxRetain", gpu.index);
     this.#enter();
     this.#stream = d.made("cuStreamCreate", 1);
@@ -130,9 +126,27 @@ class CudaDevice implements Device {
       arena: (bytes) => this.#arena.atLeast(bytes, 0n),
       within: (base, offset) => base + BigInt(offset),
       host: (bytes, old) => this.#hostMemory(bytes, old),
-      copy: () => this.#copy,
+      copy: () => this.#loader.copy,
+      take: (bytes) => this.#memory.take(bytes, "the workspace of library calls"),
+      give: (address, bytes) => this.#memory.give(address, bytes),
       settled: (work) => this.#fences.after(work),
     };
+    this.#loader = new Loader({
+      driver: d,
+      gpu,
+      stream: this.#stream,
+      memory: this.#memory,
+      pinned: this.#pinned,
+      staging: this.#staging,
+      fences: this.#fences,
+      modules: this.#modules,
+      places: this.#places,
+      counters: this.counters,
+      empty: this.#empty,
+      alloc: (bytes) => this.alloc(bytes),
+      free: (a) => this.free(a),
+      enter: () => this.#enter(),
+    });
     this.#ground = {
       stream: this.#stream,
       queue: this.#queue,
@@ -226,11 +240,11 @@ class CudaDevice implements Device {
 
   async load(program: Program, options: LoadOptions = {}): Promise<Loaded> {
     const host = this.#check(program, options);
-    return this.#loaded(program, host, await build(program, this.#flags, this.#extra(program), options.signal));
+    return this.#loaded(program, host, await this.#loader.load(program, options.signal));
   }
   loadSync(program: Program, options: LoadOptions = {}): Loaded {
     const host = this.#check(program, options);
-    return this.#loaded(program, host, buildSync(program, this.#flags, this.#extra(program)));
+    return this.#loaded(program, host, this.#loader.loadSync(program));
   }
 
   submit(loaded: Loaded, call: Call, signal?: AbortSignal): Promise<void> {
@@ -273,6 +287,7 @@ class CudaDevice implements Device {
       this.#staging.close();
       this.#fences.close();
       this.#modules.close();
+      this.#loader.close();
       this.#driver.call("cuMemFree_v2", this.#empty);
       this.#driver.call("cuStreamDestroy_v2", this.#stream);
       this.#driver.call("cuDevicePrimaryCtxRelease_v2", this.#gpu.index);
@@ -296,62 +311,9 @@ class CudaDevice implements Device {
     options.signal?.throwIfAborted();
     return hostSteps(program, options.host);
   }
-  /** The kernel that copies, where a program is the first to need it. */
-  #extra = (program: Program) => (!this.#copy && program.steps.some((s) => s.kind === "copy") ? [copyUnit] : []);
-
-  #loaded(program: Program, host: ReadonlyMap<string, HostFunction>, built: BuiltAll): Loaded {
+  #loaded(program: Program, host: ReadonlyMap<string, HostFunction>, { launches, give }: Ready): Loaded {
     this.#blocks.open();
-    this.counters.builds += built.compiled;
-    const constants: { address: bigint; bytes: number }[] = [];
-    const held: string[] = [];
-    let launches: Launches | undefined;
-    const give = (): void => {
-      for (const c of constants) this.#memory.give(c.address, c.bytes);
-      launches?.drop(this.#places);
-      if (launches?.host) this.#pinned.give(launches.host.address, launches.host.bytes.byteLength);
-      // Code stays until the last run of it is over.
-      this.#fences.after(() => {
-        for (const key of held) this.#modules.release(key);
-      });
-    };
-    try {
-      const where = new Map<string, bigint>();
-      for (const unit of built.units) {
-        const module = this.#modules.hold(unit.key, unit.code);
-        held.push(unit.key);
-        for (const entry of unit.entries) {
-          const f = this.#modules.function(module, entry);
-          if (entry === copyUnit.entries[0]) this.#keepCopy(unit.key, unit.code, f);
-          else if (where.has(entry)) throw new InternalError(`${program.name} has two kernels called ${entry}`);
-          else where.set(entry, f);
-        }
-      }
-      for (const k of program.kernels) {
-        const shared = Number(k.sharedBytes);
-        if (shared > 48 << 10) this.#driver.call("cuFuncSetAttribute", where.get(k.entry)!, dynamicShared, shared);
-      }
-      const places = program.buffers.map((b): bigint | undefined => {
-        if (b.role !== "constant") return undefined;
-        const data = b.data ?? new Uint8Array();
-        if (!data.length) return this.#empty;
-        const address = this.#memory.take(data.length, "constants");
-        constants.push({ address, bytes: data.length });
-        this.#staging.upload(address, data);
-        return address;
-      });
-      const functions = program.kernels.map((k) => where.get(k.entry)!);
-      launches = new Launches(program, this.#driver, functions, places);
-      return new CudaLoaded(this, program, launches, host, give);
-    } catch (error) {
-      give();
-      throw error;
-    }
-  }
-  /** The copy kernel outlives the program that brought it. */
-  #keepCopy(key: string, code: Uint8Array, f: bigint): void {
-    if (this.#copy) return;
-    this.#modules.hold(key, code);
-    this.#copy = f;
+    return new CudaLoaded(this, program, launches, host, give);
   }
 
   #job(loaded: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {

@@ -27,6 +27,8 @@ export type DriverCall =
   | "cuStreamCreate"
   | "cuStreamDestroy_v2"
   | "cuStreamSynchronize"
+  | "cuStreamBeginCapture_v2"
+  | "cuStreamEndCapture"
   | "cuEventCreate"
   | "cuEventDestroy_v2"
   | "cuEventRecord"
@@ -43,8 +45,10 @@ export type DriverCall =
   | "cuGraphDestroy"
   | "cuGraphAddEmptyNode"
   | "cuGraphAddKernelNode_v2"
+  | "cuGraphAddChildGraphNode"
   | "cuGraphInstantiateWithFlags"
   | "cuGraphExecKernelNodeSetParams_v2"
+  | "cuGraphExecChildGraphNodeSetParams"
   | "cuGraphLaunch"
   | "cuGraphExecDestroy";
 
@@ -71,6 +75,8 @@ const signatures: Readonly<Record<DriverCall, readonly NativeType[]>> = {
   cuStreamCreate: ["pointer", "i32"],
   cuStreamDestroy_v2: ["pointer"],
   cuStreamSynchronize: ["pointer"],
+  cuStreamBeginCapture_v2: ["pointer", "i32"],
+  cuStreamEndCapture: ["pointer", "pointer"],
   cuEventCreate: ["pointer", "i32"],
   cuEventDestroy_v2: ["pointer"],
   cuEventRecord: ["pointer", "pointer"],
@@ -87,8 +93,10 @@ const signatures: Readonly<Record<DriverCall, readonly NativeType[]>> = {
   cuGraphDestroy: ["pointer"],
   cuGraphAddEmptyNode: ["pointer", "pointer", "pointer", "i64"],
   cuGraphAddKernelNode_v2: ["pointer", "pointer", "pointer", "i64", "pointer"],
+  cuGraphAddChildGraphNode: ["pointer", "pointer", "pointer", "i64", "pointer"],
   cuGraphInstantiateWithFlags: ["pointer", "pointer", "i64"],
   cuGraphExecKernelNodeSetParams_v2: ["pointer", "pointer", "pointer"],
+  cuGraphExecChildGraphNodeSetParams: ["pointer", "pointer", "pointer"],
   cuGraphLaunch: ["pointer", "pointer"],
   cuGraphExecDestroy: ["pointer"],
 };

@@ -5,60 +5,18 @@
  */
 import { bytesOf } from "../../core/dtype.js";
 import { roundUp } from "../../core/numbers.js";
-import { type HostStep, valueOf } from "../../runtime/encode.js";
-import { type Addresses, Prepared } from "../../runtime/prepared.js";
+import { valueOf } from "../../runtime/encode.js";
+import { Prepared } from "../../runtime/prepared.js";
 import { profile } from "../../runtime/profile.js";
-import type { Program, Tile } from "../../runtime/program.js";
+import type { Program } from "../../runtime/program.js";
 import type { Driver } from "./driver.js";
-
-/** Native memory of the host. */
-export interface HostMemory {
-  readonly address: bigint;
-  readonly bytes: ArrayBuffer;
-}
-/** What the launches need of the device. */
-export interface Places extends Addresses {
-  /** Host memory of at least that many bytes, instead of `old`. */
-  host(bytes: number, old: HostMemory | undefined): HostMemory;
-  /** The kernel that copies, and how many threads its points have. */
-  copy(): bigint;
-  /** Does something once the GPU is done with everything enqueued so far. */
-  settled(work: () => void): void;
-}
-export type Segment =
-  | { readonly kind: "native"; readonly from: number; readonly to: number; readonly graphs: Graph[]; runs: number }
-  | { readonly kind: "host"; readonly step: HostStep };
-interface Graph {
-  readonly graph: bigint;
-  readonly exec: bigint;
-  /** One for each launch of the segment. */
-  readonly nodes: readonly bigint[];
-  /** Where it has the buffers that moved since sizes were laid out. */
-  readonly at: Map<number, bigint>;
-  /** When it ran last. */
-  used: number;
-}
-interface Launch {
-  /** Number of its step in the program. */
-  readonly step: number;
-  readonly function: bigint;
-  readonly grid: number;
-  readonly threads: number;
-  readonly shared: number;
-  readonly buffers: readonly number[];
-  readonly dims: readonly number[];
-  readonly tiles: readonly Tile[];
-  /** It may run beside the launch before it. */
-  readonly beside: boolean;
-  /** Where its tiles' descriptors, its parameters' addresses and its description for a graph lie in the host memory. */
-  maps: number;
-  parameters: number;
-  node: number;
-}
+import type { Chooser, Graph, HostMemory, Launch, LibraryCall, Places, Segment } from "./launch.js";
 
 export const copyThreads = 256;
 /** Bytes that a grid point of the copy kernel takes. */
 export const copyBlock: number = copyThreads * 16 * 4;
+/** Calls of the driver that others make meanwhile are no part of what is captured. */
+const captureRelaxed = 2;
 /** Size of the driver's description of a launch. */
 const nodeBytes = 72;
 /** Size and alignment of a tile's descriptor. */
@@ -76,6 +34,8 @@ const profiled = profile();
 export class Launches extends Prepared<Places> {
   readonly #driver: Driver;
   readonly #functions: readonly bigint[];
+  readonly #choose: Chooser;
+  #workspace: { readonly address: bigint; readonly bytes: number } | undefined;
   #launches: Launch[] = [];
   /** Where each buffer's address stands in the host memory, in words, and in which launch. */
   #uses: { readonly launch: number; readonly word: number }[][] = [];
@@ -87,34 +47,74 @@ export class Launches extends Prepared<Places> {
   host: HostMemory | undefined;
   segments: readonly Segment[] = [];
 
-  constructor(program: Program, driver: Driver, functions: readonly bigint[], constants: readonly (bigint | undefined)[]) {
+  constructor(
+    program: Program,
+    driver: Driver,
+    functions: readonly bigint[],
+    constants: readonly (bigint | undefined)[],
+    choose: Chooser = () => undefined,
+  ) {
     super(program, constants);
     this.#driver = driver;
     this.#functions = functions;
+    this.#choose = choose;
   }
 
   /** Enqueues a segment. Returns how many kernels that were. */
   run(s: Extract<Segment, { kind: "native" }>, stream: bigint, places: Places): number {
-    const d = this.#driver;
-    if (profiled) return this.#timed(s, stream);
+    return profiled ? this.#timed(s, stream) : this.replay(s, stream, places);
+  }
+  /** The same, as it runs where nothing is profiled. */
+  replay(s: Extract<Segment, { kind: "native" }>, stream: bigint, places: Places): number {
     s.runs++;
-    if (s.runs > 1) d.call("cuGraphLaunch", this.#graph(s, places).exec, stream);
+    if (s.runs > 1) this.#driver.call("cuGraphLaunch", this.#graph(s, stream, places).exec, stream);
     else for (let i = s.from; i < s.to; i++) this.#launch(i, stream);
     return s.to - s.from;
   }
 
   #launch(i: number, stream: bigint): void {
-    const { function: f, grid, threads, shared, parameters } = this.#launches[i]!;
-    this.#driver.call("cuLaunchKernel", f, grid, 1, 1, threads, 1, 1, shared, stream, this.host!.address + BigInt(parameters), 0);
+    const { function: f, grid, threads, shared, parameters, call } = this.#launches[i]!;
+    if (call) this.#call(i, call, stream);
+    else this.#driver.call("cuLaunchKernel", f, grid, 1, 1, threads, 1, 1, shared, stream, this.host!.address + BigInt(parameters), 0);
+  }
+  #call(i: number, call: LibraryCall, stream: bigint): void {
+    const { buffers, parameters, workspace } = this.#launches[i]!;
+    const first = parameters / 8 - buffers.length;
+    const addresses = buffers.map((_, b) => this.#words[first + b]!);
+    call.enqueue(addresses, this.#workspace ? this.#workspace.address + BigInt(workspace) : 0n, stream);
+  }
+  /** What the library enqueues for a call, as a graph. */
+  #captured(i: number, call: LibraryCall, stream: bigint): bigint {
+    this.#driver.call("cuStreamBeginCapture_v2", stream, captureRelaxed);
+    try {
+      this.#call(i, call, stream);
+    } catch (error) {
+      this.#driver.code("cuStreamEndCapture", stream, new BigInt64Array(1));
+      throw error;
+    }
+    const out = new BigInt64Array(1);
+    this.#driver.call("cuStreamEndCapture", stream, out);
+    return out[0]!;
   }
   /** One by one, each between two events, and waits. */
   #timed(s: Extract<Segment, { kind: "native" }>, stream: bigint): number {
     const d = this.#driver;
     const ms = new Float32Array(1);
+    // A call of the library keeps the host longer than the GPU: it is timed as a graph.
+    const graphs = new Map<number, bigint>();
+    for (let i = s.from; i < s.to; i++) {
+      const { call } = this.#launches[i]!;
+      if (!call) continue;
+      const graph = this.#captured(i, call, stream);
+      graphs.set(i, d.made("cuGraphInstantiateWithFlags", graph, 0));
+      d.call("cuGraphDestroy", graph);
+    }
     const events = Array.from({ length: s.to - s.from + 1 }, () => d.made("cuEventCreate", 0));
     d.call("cuEventRecord", events[0]!, stream);
     for (let i = s.from; i < s.to; i++) {
-      this.#launch(i, stream);
+      const graph = graphs.get(i);
+      if (graph) d.call("cuGraphLaunch", graph, stream);
+      else this.#launch(i, stream);
       d.call("cuEventRecord", events[i - s.from + 1]!, stream);
     }
     d.call("cuEventSynchronize", events.at(-1)!);
@@ -123,6 +123,7 @@ export class Launches extends Prepared<Places> {
       profiled!.add(this.program, this.#launches[i]!.step, ms[0]! * 1e6, this.sizes);
     }
     for (const e of events) d.call("cuEventDestroy_v2", e);
+    for (const g of graphs.values()) d.call("cuGraphExecDestroy", g);
     return s.to - s.from;
   }
 
@@ -130,6 +131,11 @@ export class Launches extends Prepared<Places> {
   drop(places: Places): void {
     for (const s of this.segments) if (s.kind === "native") for (const g of s.graphs.splice(0)) this.#forget(g, places);
     this.#moving.clear();
+  }
+  /** Gives back the workspace of library calls. */
+  release(places: Places): void {
+    if (this.#workspace) places.give(this.#workspace.address, this.#workspace.bytes);
+    this.#workspace = undefined;
   }
   #forget({ graph, exec }: Graph, places: Places): void {
     places.settled(() => {
@@ -139,7 +145,7 @@ export class Launches extends Prepared<Places> {
   }
 
   /** The graph that has all buffers where they are: one from before, a new one, or the one that ran longest ago, changed. */
-  #graph(s: Extract<Segment, { kind: "native" }>, places: Places): Graph {
+  #graph(s: Extract<Segment, { kind: "native" }>, stream: bigint, places: Places): Graph {
     if (this.#moving.size > mostMoving) this.drop(places);
     let oldest: Graph | undefined;
     let found: Graph | undefined;
@@ -154,14 +160,24 @@ export class Launches extends Prepared<Places> {
         this.#forget(oldest!, places);
       } else {
         found = oldest!;
-        for (const i of launches)
-          this.#driver.call("cuGraphExecKernelNodeSetParams_v2", found.exec, found.nodes[i - s.from]!, this.#node(i));
+        for (const i of launches) this.#change(found.exec, found.nodes[i - s.from]!, i, stream);
         for (const b of this.#moving) found.at.set(b, this.#now[b]!);
       }
     }
-    if (!found) s.graphs.push((found = this.#record(s)));
+    if (!found) s.graphs.push((found = this.#record(s, stream)));
     found.used = ++this.#turn;
     return found;
+  }
+  /** Gives a node of a graph what its launch says now. */
+  #change(exec: bigint, node: bigint, i: number, stream: bigint): void {
+    const { call } = this.#launches[i]!;
+    if (!call) {
+      this.#driver.call("cuGraphExecKernelNodeSetParams_v2", exec, node, this.#node(i));
+      return;
+    }
+    const child = this.#captured(i, call, stream);
+    this.#driver.call("cuGraphExecChildGraphNodeSetParams", exec, node, child);
+    this.#driver.call("cuGraphDestroy", child);
   }
   #fits({ at }: Graph): boolean {
     for (const b of this.#moving) if (at.get(b) !== this.#now[b]) return false;
@@ -174,7 +190,7 @@ export class Launches extends Prepared<Places> {
       if (at.get(b) !== this.#now[b]) for (const { launch } of this.#uses[b]!) if (launch >= s.from && launch < s.to) out.add(launch);
     return out;
   }
-  #record(s: Extract<Segment, { kind: "native" }>): Graph {
+  #record(s: Extract<Segment, { kind: "native" }>, stream: bigint): Graph {
     const d = this.#driver;
     const graph = d.made("cuGraphCreate", 0);
     const nodes: bigint[] = [];
@@ -186,12 +202,21 @@ export class Launches extends Prepared<Places> {
       if (!beside) [before, group] = [group, []];
       const several = before.length > 1 && this.#launches[i + 1]?.beside === true && i + 1 < s.to;
       if (!beside && several) before = [d.made("cuGraphAddEmptyNode", graph, BigInt64Array.from(before), before.length)];
-      const node = d.made("cuGraphAddKernelNode_v2", graph, before.length ? BigInt64Array.from(before) : 0, before.length, this.#node(i));
+      const node = this.#add(graph, before, i, stream);
       nodes.push(node);
       group.push(node);
     }
     const at = new Map([...this.#moving].map((b) => [b, this.#now[b]!]));
     return { graph, nodes, exec: d.made("cuGraphInstantiateWithFlags", graph, 0), at, used: 0 };
+  }
+  #add(graph: bigint, before: readonly bigint[], i: number, stream: bigint): bigint {
+    const { call } = this.#launches[i]!;
+    const after = [graph, before.length ? BigInt64Array.from(before) : 0, before.length] as const;
+    if (!call) return this.#driver.made("cuGraphAddKernelNode_v2", ...after, this.#node(i));
+    const child = this.#captured(i, call, stream);
+    const node = this.#driver.made("cuGraphAddChildGraphNode", ...after, child);
+    this.#driver.call("cuGraphDestroy", child);
+    return node;
   }
   /** Address of a launch's description. */
   #node = (i: number): bigint => this.host!.address + BigInt(this.#launches[i]!.node);
@@ -235,8 +260,8 @@ export class Launches extends Prepared<Places> {
     let begin = 0;
     // The first of a group may be nothing to launch; those beside it still do not belong to the group before.
     let fresh = true;
-    const add = (l: Omit<Launch, "beside" | "maps" | "parameters" | "node">): void => {
-      launches.push({ ...l, beside: !fresh, maps: 0, parameters: 0, node: 0 });
+    const add = (l: Omit<Launch, "beside" | "workspace" | "maps" | "parameters" | "node">): void => {
+      launches.push({ ...l, beside: !fresh, workspace: 0, maps: 0, parameters: 0, node: 0 });
       fresh = false;
     };
     const close = (): void => {
@@ -251,6 +276,12 @@ export class Launches extends Prepared<Places> {
           const k = p.kernels[step.kernel]!;
           const grid = valueOf(step.grid, this.sizes, `the grid of ${k.entry}`);
           if (grid === 0) break;
+          const call = step.product && this.#choose(number, this.sizes);
+          if (call) {
+            const none = { function: 0n, threads: 0, shared: 0, dims: [], tiles: [] } as const;
+            add({ step: number, ...none, grid, buffers: step.buffers, call });
+            break;
+          }
           add({
             step: number,
             function: this.#functions[step.kernel]!,
@@ -282,7 +313,21 @@ export class Launches extends Prepared<Places> {
     close();
     this.#launches = launches;
     this.segments = segments;
+    this.#share(places);
     this.#fill(places);
+  }
+  /** Places the workspaces: calls that may run at once have one each. */
+  #share(places: Places): void {
+    let [most, at] = [0, 0];
+    for (const l of this.#launches) {
+      if (!l.beside) at = 0;
+      l.workspace = at;
+      at += roundUp(l.call?.workspace ?? 0, 256);
+      most = Math.max(most, at);
+    }
+    if ((this.#workspace?.bytes ?? 0) >= most) return;
+    this.release(places);
+    this.#workspace = { address: places.take(most), bytes: most };
   }
 
   /** Writes parameters, their addresses, and descriptions of the launches into host memory. */

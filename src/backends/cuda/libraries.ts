@@ -24,8 +24,15 @@ export const compilerLibrary: Wanted = {
   files: ["libnvrtc.so.*", "libnvrtc.so"],
   effect: "kernels cannot be compiled and the cuda device does not work; pip install nvidia-cuda-nvrtc, or install the CUDA toolkit",
 };
+/** Products of matrices; kernels of our own stand in for it. */
+export const productLibrary: Wanted = {
+  name: "cuBLASLt (libcublasLt)",
+  files: ["libcublasLt.so.*", "libcublasLt.so"],
+  effect: "small products of matrices are slower; pip install nvidia-cublas, or install the CUDA toolkit",
+};
+const neededLibraries: readonly Wanted[] = [driverLibrary, compilerLibrary];
 /** Everything that is looked for. */
-export const wantedLibraries: readonly Wanted[] = [driverLibrary, compilerLibrary];
+export const wantedLibraries: readonly Wanted[] = [...neededLibraries, productLibrary];
 
 const folders = (path: string | undefined): string[] => (path ?? "").split(delimiter).filter(Boolean);
 const list = (path: string): string[] => {
@@ -106,8 +113,8 @@ export const companions = (library: string, stem: string): string[] =>
     .filter((f) => f.startsWith(stem) && !f.includes(".alt."))
     .map((f) => join(dirname(library), f));
 
-/** What is missing here, with the effect. */
-export const missingLibraries = (): Wanted[] => wantedLibraries.filter((w) => !findLibrary(w));
+/** What is missing here that nothing works without, with the effect. */
+export const missingLibraries = (): Wanted[] => neededLibraries.filter((w) => !findLibrary(w));
 
 /** Whether the system shows an NVIDIA GPU to programs. */
 export const seesGpu = (): boolean => ["/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg"].some((f) => existsSync(f));

@@ -3,7 +3,8 @@ import type { Call, Counters, Loaded } from "../../runtime/device.js";
 import type { HostStep } from "../../runtime/encode.js";
 import type { Job, Queue } from "../../runtime/queue.js";
 import type { Fences } from "./fences.js";
-import type { Launches, Places } from "./launches.js";
+import type { Places } from "./launch.js";
+import type { Launches } from "./launches.js";
 
 /** What a run needs of its device. */
 export interface Ground {

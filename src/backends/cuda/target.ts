@@ -12,6 +12,8 @@ export interface CudaTarget {
   readonly multiprocessors?: number;
   /** Bytes of shared memory that a block may ask for. */
   readonly sharedBytes?: number;
+  /** cuBLASLt may multiply. */
+  readonly products?: true;
 }
 
 const units = (sm: number): readonly MatrixUnit[] => [
@@ -40,5 +42,6 @@ export function cudaTarget(gpu: CudaTarget): Target {
     maxBinding: Number.MAX_SAFE_INTEGER,
     atomics: new Set<DType>(["u32", "i32", "u64", "i64", "f32", "f64"]),
     ieee: true,
+    ...(gpu.products && { products: { name: "cuBLASLt", dtypes: new Set<DType>(["bf16", "f16", "f32"]) } }),
   };
 }

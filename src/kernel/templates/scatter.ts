@@ -41,7 +41,7 @@ export const scatterTemplate: Template = {
     return target.dtypes.has(node.type.dtype) || `the target has no ${node.type.dtype}`;
   },
   prologue: (node, input) => input !== 1 || isCounting(node.inputs[1]!) || "every part of the result reads the whole index",
-  views: true,
+  views: () => true,
   epilogue: () => true,
   overwrites: (_node, input) => input === 0,
   readsOnce: (_node, input) => input === 2,

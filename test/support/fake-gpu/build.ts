@@ -19,6 +19,6 @@ export function buildFakeGpu(): string | undefined {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
-  copyFileSync(out, join(folder, "libnvrtc.so.1"));
+  for (const name of ["libnvrtc.so.1", "libcublasLt.so.13"]) copyFileSync(out, join(folder, name));
   return folder;
 }

@@ -1,10 +1,12 @@
 // A GPU made of the CPU, for tests of the device: the functions of libcuda and libnvrtc that it calls. Work runs when it is enqueued.
 #include <dlfcn.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <functional>
 #include <string>
 #include <vector>
 typedef int R;
@@ -13,8 +15,22 @@ typedef uint64_t D;
 #define api extern "C"
 struct Node { P f; unsigned grid[3], block[3], shared; void** params; void** extra; P kern; P ctx; };
 struct Function { void (*run)(void**, int, int); std::string name; };
-struct Kept { Node node; std::vector<std::string> values; Function* f; };
+struct Kept { Node node; std::vector<std::string> values; Function* f; std::vector<std::function<void()>> calls; };
 struct Graph { std::vector<Kept*> nodes; bool run; };
+/** What a stream is recording instead of running: one for all copies of this library in a process. */
+static Graph*& recorded() {
+  static Graph** at;
+  int pid = 0;
+  const char* known = getenv("FAKE_GPU_RECORDING");
+  if (!at && !(known && sscanf(known, "%d:%p", &pid, (P*)&at) == 2 && pid == getpid())) {
+    at = new Graph*(0);
+    char text[64];
+    snprintf(text, sizeof text, "%d:%p", getpid(), (P)at);
+    setenv("FAKE_GPU_RECORDING", text, 1);
+  }
+  return *at;
+}
+#define recording recorded()
 static const int stops = atoi(getenv("FAKE_GPU_MEMORY_MIB") ? getenv("FAKE_GPU_MEMORY_MIB") : "4096");
 static size_t held;
 static bool lost;
@@ -90,9 +106,25 @@ api R cuGraphAddKernelNode_v2(P* out, P g, const P* deps, size_t n, const Node* 
   *out = k;
   return 0;
 }
+api R cuGraphAddChildGraphNode(P* out, P g, const P* deps, size_t n, P child) {
+  here;
+  if (!known((Graph*)g, deps, n)) return 1;
+  Kept* k = new Kept();
+  for (Kept* c : ((Graph*)child)->nodes) k->calls.insert(k->calls.end(), c->calls.begin(), c->calls.end());
+  ((Graph*)g)->nodes.push_back(k);
+  *out = k;
+  return 0;
+}
+api R cuGraphExecChildGraphNodeSetParams(P e, P node, P child) {
+  here;
+  for (Kept* k : ((Graph*)e)->nodes) if (k == node) { k->calls.clear(); for (Kept* c : ((Graph*)child)->nodes) k->calls.insert(k->calls.end(), c->calls.begin(), c->calls.end()); return 0; }
+  return 1;
+}
+api R cuStreamBeginCapture_v2(P, int) { here; if (recording) return 1; recording = new Graph(); return 0; }
+api R cuStreamEndCapture(P, P* g) { here; *g = recording; recording = 0; return 0; }
 api R cuGraphInstantiateWithFlags(P* e, P g, unsigned long long) { here; Graph* x = new Graph(); for (Kept* k : ((Graph*)g)->nodes) x->nodes.push_back(k); *e = x; return 0; }
 api R cuGraphExecKernelNodeSetParams_v2(P e, P node, const Node* n) { here; for (Kept* k : ((Graph*)e)->nodes) if (k == node) { keep(k, n, k->values.size()); return 0; } return 1; }
-api R cuGraphLaunch(P e, P) { here; for (Kept* k : ((Graph*)e)->nodes) { if (!k->f) continue; std::vector<void*> p; for (auto& v : k->values) p.push_back(&v[0]); launch(k->f, k->node.grid[0], k->node.block[0], p.data()); } return 0; }
+api R cuGraphLaunch(P e, P) { here; for (Kept* k : ((Graph*)e)->nodes) { for (auto& call : k->calls) call(); if (!k->f) continue; std::vector<void*> p; for (auto& v : k->values) p.push_back(&v[0]); launch(k->f, k->node.grid[0], k->node.block[0], p.data()); } return 0; }
 api R cuGraphExecDestroy(P e) { here; delete (Graph*)e; return 0; }
 
 // NVRTC: g++.
@@ -163,3 +195,72 @@ api R nvrtcGetProgramLogSize(P p, size_t* n) { *n = ((Program*)p)->log.size() + 
 api R nvrtcGetProgramLog(P p, char* s) { strcpy(s, ((Program*)p)->log.c_str()); return 0; }
 api R nvrtcGetCUBINSize(P p, size_t* n) { *n = ((Program*)p)->code.size(); return 0; }
 api R nvrtcGetCUBIN(P p, char* s) { memcpy(s, ((Program*)p)->code.data(), ((Program*)p)->code.size()); return 0; }
+
+// cuBLASLt: three loops. It proposes two algorithms: the second one wants a workspace, which it writes to.
+struct Description { int compute, turnA, turnB, epilogue; D bias; };
+struct Layout { int type, batch; int64_t rows, columns, row, each; };
+struct Algorithm { uint64_t code[8]; size_t workspace; int state; float waves; int reserved[4]; };
+api size_t cublasLtGetVersion() { return 130000; }
+api R cublasLtCreate(P* h) { *h = malloc(8); return 0; }
+api R cublasLtDestroy(P h) { free(h); return 0; }
+api R cublasLtMatmulDescCreate(P* d, int compute, int) { *d = new Description{compute, 0, 0, 1, 0}; return 0; }
+api R cublasLtMatmulDescDestroy(P d) { delete (Description*)d; return 0; }
+api R cublasLtMatmulDescSetAttribute(P d, int which, const void* v, size_t n) {
+  Description* x = (Description*)d;
+  if (which == 8) { if (n != 8) return 7; memcpy(&x->bias, v, 8); return 0; }
+  if (n != 4) return 7;
+  int* to = which == 3 ? &x->turnA : which == 4 ? &x->turnB : which == 7 ? &x->epilogue : 0;
+  if (!to) return 7;
+  memcpy(to, v, 4);
+  return 0;
+}
+api R cublasLtMatrixLayoutCreate(P* l, int type, uint64_t rows, uint64_t columns, int64_t row) { if (row < (int64_t)rows) return 7; *l = new Layout{type, 1, (int64_t)rows, (int64_t)columns, row, 0}; return 0; }
+api R cublasLtMatrixLayoutDestroy(P l) { delete (Layout*)l; return 0; }
+api R cublasLtMatrixLayoutSetAttribute(P l, int which, const void* v, size_t n) { Layout* x = (Layout*)l; if (which == 5 && n == 4) { memcpy(&x->batch, v, 4); return 0; } if (which == 6 && n == 8) { memcpy(&x->each, v, 8); return 0; } return 7; }
+api R cublasLtMatmulPreferenceCreate(P* p) { *p = malloc(8); return 0; }
+api R cublasLtMatmulPreferenceDestroy(P p) { free(p); return 0; }
+api R cublasLtMatmulPreferenceSetAttribute(P, int, const void*, size_t) { return 0; }
+api R cublasLtMatmulAlgoGetHeuristic(P, P desc, P, P, P c, P d, P, int n, Algorithm* out, int* found) {
+  if (((Layout*)c)->type != ((Layout*)d)->type) return 15;
+  *found = n < 2 ? n : 2;
+  for (int i = 0; i < *found; i++) out[i] = Algorithm{{7, (uint64_t)i}, (size_t)i * 1024, 0, 1, {}};
+  return 0;
+}
+static float half_value(unsigned bits) { int e = bits >> 10 & 31, m = bits & 1023; float x = e ? ldexpf(1024 + m, e - 25) : ldexpf(m, -24); return bits & 32768 ? -x : x; }
+static float element(D at, int type, int64_t i) {
+  if (type == 0) return ((float*)at)[i];
+  unsigned bits = ((uint16_t*)at)[i];
+  if (type == 2) return half_value(bits);
+  bits <<= 16; float x; memcpy(&x, &bits, 4); return x;
+}
+static void set_element(D at, int type, int64_t i, float x) {
+  if (type == 0) { ((float*)at)[i] = x; return; }
+  if (type == 2) { _Float16 h = x; memcpy((uint16_t*)at + i, &h, 2); return; }
+  unsigned bits; memcpy(&bits, &x, 4); ((uint16_t*)at)[i] = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+api R cublasLtMatmul(P, P desc, const float* alpha, D a, P la, D b, P lb, const float* beta, D c, P lc, D d, P ld, const Algorithm* algorithm, D workspace, size_t bytes, P) {
+  if (algorithm->code[0] != 7 || bytes != algorithm->code[1] * 1024) return 7;
+  const Description x = *(Description*)desc;
+  const Layout A = *(Layout*)la, B = *(Layout*)lb, C = *(Layout*)lc, O = *(Layout*)ld;
+  const float by = *alpha, add = *beta;
+  const int64_t k = x.turnA ? A.rows : A.columns;
+  if (k != (x.turnB ? B.columns : B.rows) || O.rows != (x.turnA ? A.columns : A.rows) || O.columns != (x.turnB ? B.rows : B.columns)) return 7;
+  if ((x.epilogue & 4) && !x.bias) return 7;
+  auto run = [=] {
+    if (bytes) memset((P)workspace, 1, bytes);
+    for (int z = 0; z < O.batch; z++) for (int64_t j = 0; j < O.columns; j++) for (int64_t i = 0; i < O.rows; i++) {
+      float s = 0;
+      for (int64_t l = 0; l < k; l++) s += element(a, A.type, z * A.each + (x.turnA ? i * A.row + l : l * A.row + i)) * element(b, B.type, z * B.each + (x.turnB ? l * B.row + j : j * B.row + l));
+      s *= by;
+      if (add) s += add * element(c, C.type, z * C.each + j * C.row + i);
+      if (x.epilogue & 4) s += element(x.bias, O.type, i);
+      if (x.epilogue & 32) s = 0.5f * s * (1 + tanhf(0.7978845608f * (s + 0.044715f * s * s * s)));
+      set_element(d, O.type, z * O.each + j * O.row + i, s);
+    }
+  };
+  if (!recording) { run(); return 0; }
+  Kept* kept = new Kept();
+  kept->calls.push_back(run);
+  recording->nodes.push_back(kept);
+  return 0;
+}

@@ -15,7 +15,7 @@ import { tileFew, unitFor } from "./gpu/tiling.js";
 import { sizesOf } from "./setup.js";
 import { tileAttention } from "./tiling.js";
 
-const common: Pick<Template, "views" | "epilogue"> = { views: true, epilogue: () => "it has several results" };
+const common: Pick<Template, "views" | "epilogue"> = { views: () => true, epilogue: () => "it has several results" };
 const tiled = "each element is read once for every tile";
 
 /** Forward: a running softmax over tiles of keys, for tiles of queries or for few of them. */

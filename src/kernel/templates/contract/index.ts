@@ -64,8 +64,8 @@ function meet(nodes: readonly Node[]): true | string {
 }
 
 /** The tiling for a group on a target. */
-export function tile(group: Group, target: Target): ContractTiling {
-  const problem = problemOf(group);
+export function tile(group: Group, target: Target, whole?: true): ContractTiling {
+  const problem = { ...problemOf(group), ...(whole && { whole }) };
   const { total } = problem;
   if (target.threads === 1) return tileTiles(problem, target) ?? tileCpu([problem, problemOf(group, true)], target);
   const units = target.units.filter((u) => takes(u, group.root!));

@@ -106,6 +106,8 @@ export interface Problem {
   /** How many products are computed at once, and how many operands of each role they have: one, where they share it. */
   readonly products: number;
   readonly operands: Readonly<Record<Role, number>>;
+  /** One kernel computes it: k is not shared out. */
+  readonly whole?: true;
 }
 
 /** Most of a size, bounded so that an unbounded symbolic dim gives sensible blocks. */
@@ -196,7 +198,7 @@ export function tileShared(units: readonly MatrixUnit[], p: Problem, t: Target):
   };
   const fits = (u: MatrixUnit, m: number): boolean =>
     p.products === 1 || (p.products * u.n <= mostColumns && leastStages * stageBytes(u, m) <= t.sharedBytes);
-  const whole = few && typeof k === "number" && typeof rows === "number" && typeof columns === "number" && p.batch === 1;
+  const whole = few && !p.whole && typeof k === "number" && typeof rows === "number" && typeof columns === "number" && p.batch === 1;
   const ways = cuts.filter((c) => c === 1 || (whole && parts(c) <= mostParts && turns >= 8 * c));
   const choices = units.flatMap((u) =>
     [128, 64].filter((m) => fits(u, m)).flatMap((m) => ways.map((cut) => ({ u, m, cut, cost: cost(u, m, cut) }))),
@@ -277,7 +279,7 @@ export function tileRegisters(u: MatrixUnit, p: Problem, t: Target): ContractTil
   };
   // Every product of the kernel has accumulators of its own.
   const held = blocks.filter((b) => (b.m * b.n * p.products) / (32 * b.warps[0] * b.warps[1]) <= mostHeld);
-  const whole = typeof k === "number" && p.batch === 1 && most(m) * most(n) * 4 * p.products < mostParts;
+  const whole = !p.whole && typeof k === "number" && p.batch === 1 && most(m) * most(n) * 4 * p.products < mostParts;
   const ways = (whole ? cuts : [1]).filter((c) => c === 1 || (parts(c) <= mostParts && most(k) >= 4 * c * depth));
   const choices = held.flatMap((b) => ways.map((cut) => ({ b, cut, cost: cost(b, cut) })));
   const { b, cut } = choices.reduce((x, y) => (y.cost < x.cost ? y : x));

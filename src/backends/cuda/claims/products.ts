@@ -1,0 +1,107 @@
+/**
+ * Products that may be cuBLASLt's. What stands behind a product is fused as far as the library's epilogues go; the step has a generated
+ * kernel too, and the device takes whichever it measures to be faster.
+ */
+import { bytesOf } from "../../../core/dtype.js";
+import { InternalError } from "../../../core/errors.js";
+import { divides, hi } from "../../../core/expr.js";
+import { numel } from "../../../core/type.js";
+import type { Node } from "../../../ir/node.js";
+import type { Template } from "../../../kernel/codegen.js";
+import type { Group } from "../../../kernel/group.js";
+import type { Kernel } from "../../../kernel/kernel.js";
+import { lowerContract, tile } from "../../../kernel/templates/contract/index.js";
+import { dotShape } from "../../../kernel/templates/contract/operands.js";
+import { alone } from "../../../kernel/templates/contract/parts.js";
+import { dotOp } from "../../../ops/matmul.js";
+import { wideDotOp } from "../../../ops/wide-dot.js";
+import type { Matrix, Product } from "../../../runtime/program.js";
+import { callOf, operandAt } from "./call.js";
+
+/** Rows up to which a product waits for its weights, and generated kernels do as well as the library. */
+const fewRows = 64;
+/** The shortest side of a product that is worth a call. */
+const leastSide = 64;
+/** What bounds either way, measured on an H200: operations in a microsecond, microseconds, bytes in a microsecond. */
+const generated = { tf32: 1.9e8, f32: 4e7, uneven: 1.5e8 } as const;
+/** What a call saves of a small product, and operations from which on nothing is left of that. */
+const [saved, large] = [5, 4e10];
+/** Microseconds that a copy of an operand takes beside its bytes, and bytes in a microsecond. */
+const [launch, memory] = [2, 3e6];
+
+/** Products by cuBLASLt. */
+export const libraryProducts: Template = {
+  name: "library",
+  match(node, target) {
+    if ((node.op as unknown) !== dotOp && (node.op as unknown) !== wideDotOp) return "not a product";
+    const library = target.products;
+    if (!library) return "no library multiplies here";
+    const { dtype } = node.inputs[0]!.type;
+    if (!library.dtypes.has(dtype)) return `${library.name} does not multiply ${dtype} here`;
+    return known(node, () => gain(node) ?? true);
+  },
+  prologue: () => "a library reads matrices",
+  views: (node, input) => operandAt(alone(node), input as 0 | 1) !== undefined,
+  epilogue(_, __, whole) {
+    const call = callOf(whole());
+    return typeof call === "string" ? call : true;
+  },
+  lower: (group, target) => [lowerContract(group, tile(group, target, true))],
+  product: productOf,
+};
+
+const answers = new WeakMap<Node, true | string>();
+function known(node: Node, ask: () => true | string): true | string {
+  let answer = answers.get(node);
+  if (answer === undefined) answers.set(node, (answer = ask()));
+  return answer;
+}
+
+/** Why a call would not be faster than a generated kernel with everything around it. */
+function gain(node: Node): string | undefined {
+  const { batch, total } = dotShape(node);
+  const [m, n, k] = [hi(total.m), hi(total.n), hi(total.k)];
+  if (m <= fewRows) return "few rows wait for memory, whoever multiplies them";
+  if (n < leastSide || k < leastSide) return "it is too small for a call";
+  const group = alone(node);
+  if (group.inputs.some((x) => x.op.kind === "leaf" && x.op.reference)) return "an operand is computed from positions alone";
+  const { dtype } = node.inputs[0]!.type;
+  const operations = 2 * hi(numel(batch)) * m * n * k;
+  const places = [operandAt(group, 0), operandAt(group, 1)];
+  const uneven = places.some((p) => p && !divides(16 / bytesOf(dtype), p.row));
+  const copies = places.reduce(
+    (sum, p, i) => sum + (p ? 0 : launch + (2 * bytesOf(dtype) * hi(numel(node.inputs[i]!.type.shape))) / memory),
+    0,
+  );
+  const faster =
+    dtype === "f32"
+      ? node.attrs["precision"] === "tf32"
+        ? saved / 2 + (0.45 * operations) / generated.tf32
+        : (0.2 * operations) / generated.f32 - saved
+      : (operations < large ? saved : 0) + (uneven ? (0.33 * operations) / generated.uneven : 0);
+  if (faster <= copies)
+    return `a call would save ${faster.toFixed(0)} us of a product, and copies of its operands take ${copies.toFixed(0)} us`;
+  return undefined;
+}
+
+/** The call, with the buffers of the group's kernel. */
+function productOf(group: Group, kernel: Kernel): Product {
+  const call = callOf(group);
+  if (typeof call === "string") throw new InternalError(`${group.name}: ${call}`);
+  const names = kernel.buffers.filter((b) => b.space === "global").map((b) => b.name);
+  const argument = (x: { readonly buffer: string }): number => names.indexOf(x.buffer);
+  const matrix = (x: NonNullable<typeof call.c>): Matrix => {
+    const { offset, row, each, turned } = x;
+    return { argument: argument(x), offset, row, each, ...(turned && { turned }) };
+  };
+  const { a, b, c, d, bias, ...rest } = call;
+  return {
+    library: "cublaslt",
+    ...rest,
+    a: matrix(a),
+    b: matrix(b),
+    d: matrix(d),
+    ...(c && { c: matrix(c) }),
+    ...(bias && { bias: { argument: argument(bias), offset: bias.offset } }),
+  };
+}

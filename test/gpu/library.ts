@@ -1,0 +1,81 @@
+/** Products that a library may compute, with everything that its call can take along. */
+import type { DType } from "../../src/core/dtype.js";
+import type { NdArray } from "../../src/core/ndarray.js";
+import { topo } from "../../src/ir/graph.js";
+import type { Node } from "../../src/ir/node.js";
+import * as o from "../../src/ops/index.js";
+import { setFloat32MatmulPrecision } from "../../src/ops/precision.js";
+import type { Product } from "../../src/runtime/program.js";
+import type { Case } from "../conformance/cases.js";
+import { draw, stream } from "../conformance/inputs.js";
+
+export type Sizes = readonly [m: number, k: number, n: number];
+/** Leaves that a use may read, by name; `at` and `bt` are turned, `wide` is f32. */
+export type Leaves = Readonly<Record<"a" | "at" | "b" | "bt" | "bias" | "c" | "wide", Node>>;
+const shapes = ([m, k, n]: Sizes): Readonly<Record<keyof Leaves, readonly number[]>> => ({
+  a: [m, k],
+  at: [k, m],
+  b: [k, n],
+  bt: [n, k],
+  bias: [n],
+  c: [m, n],
+  wide: [m, n],
+});
+const swap = (x: Node): Node => o.permute(x, [1, 0]);
+
+/** What is computed, and what of the call says so. */
+export const libraryUses: Readonly<Record<string, readonly [(x: Leaves) => Node, Partial<Product>]>> = {
+  plain: [(x) => o.matmul(x.a, x.b), {}],
+  "right turned": [(x) => o.matmul(x.a, swap(x.bt)), {}],
+  "left turned": [(x) => o.matmul(swap(x.at), x.b), {}],
+  "both turned": [(x) => o.matmul(swap(x.at), swap(x.bt)), {}],
+  bias: [(x) => o.linear(x.a, x.bt, x.bias), {}],
+  gelu: [(x) => o.gelu(o.linear(x.a, x.bt, x.bias), { approximate: "tanh" }), { gelu: true }],
+  residual: [(x) => o.add(x.c, o.linear(x.a, x.bt, x.bias)), {}],
+  wide: [(x) => o.add(x.wide, o.cast(o.matmul(x.a, x.b), "f32")), {}],
+  part: [(x) => o.matmul(o.sliceDim(x.a, 1, 8, 72, 1), o.sliceDim(x.b, 0, 0, 64, 1)), { k: 64 }],
+  rows: [
+    (x) => {
+      const y = o.matmul(x.a, x.b);
+      const [m, n] = y.type.shape as [number, number];
+      return o.reshape(o.add(o.reshape(y, [2, m / 2, n]), x.bias), [m, n]);
+    },
+    {},
+  ],
+};
+export const batched = (x: Leaves): Node => o.matmul(o.stack([x.a, o.neg(x.a)], 0), o.stack([x.b, x.b], 0));
+
+/** A case on drawn values. */
+export function libraryCase(name: string, dtype: DType, f: (x: Leaves) => Node, sizes: Sizes): Case {
+  const label = `${name} ${sizes.join("x")} ${dtype === "f32" ? "tf32" : dtype}`;
+  const next = stream(label);
+  const feeds = new Map<Node, NdArray>();
+  const leaves = Object.fromEntries(
+    Object.entries(shapes(sizes)).map(([leaf, shape]) => {
+      const own = leaf === "wide" ? "f32" : dtype;
+      const node = o.input({ shape, dtype: own }, leaf);
+      feeds.set(node, draw(next, own, [...shape], [-1, 1]));
+      return [leaf, node];
+    }),
+  ) as unknown as Leaves;
+  const root = f(leaves);
+  const used = new Set(topo([root]));
+  for (const leaf of feeds.keys()) if (!used.has(leaf)) feeds.delete(leaf);
+  return { name: label, op: "product", roots: [root], feeds };
+}
+
+/** Cases for a GPU: whole tiles and not, rows that begin at any place. */
+export function libraryCases(): Case[] {
+  const sizes: readonly Sizes[] = [
+    [72, 96, 80],
+    [128, 768, 320],
+    [200, 264, 136],
+    [512, 256, 200],
+    [100, 200, 257],
+  ];
+  return (["bf16", "f16", "f32"] as const).flatMap((dtype) => {
+    setFloat32MatmulPrecision(dtype === "f32" ? "high" : "highest");
+    const all = [...Object.entries(libraryUses).map(([name, [f]]) => [name, f] as const), ["batched", batched] as const];
+    return sizes.flatMap((s) => all.flatMap(([name, f]) => (name === "wide" && dtype === "f32" ? [] : [libraryCase(name, dtype, f, s)])));
+  });
+}
