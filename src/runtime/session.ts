@@ -79,6 +79,8 @@ export class Session {
         const s = pie.state.get(name)!;
         state.set(name, device.alloc(byteLength(s.dtype, s.shape)));
       }
+      // Some devices say later that they have no memory: before weights are read in vain.
+      await device.sync();
       const session = new Session(device, pie, ready, state);
       await session.reset(signal);
       return session;

@@ -8,7 +8,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stories } from "../models/folder.js";
 import { withoutChromium } from "./chromium.js";
-import { generate, generated, picture, press, shows, type Visit, visit } from "./site.js";
+import { dropOn, generate, generated, picture, press, shows, type Visit, visit } from "./site.js";
 
 const full = Boolean(process.env["TREEPIE_FULL"]);
 let why = withoutChromium();
@@ -41,6 +41,15 @@ describe.skipIf(why)(`the page on webgpu ${why ?? ""}`, () => {
       texts.push(await generate(page, 12));
     }
     expect(texts[1]).toBe(texts[0]);
+  });
+  test("a program whose memory the graphics card does not have is refused in words, and the next model runs", async () => {
+    await dropOn(page, here.at("larger.pie"));
+    await shows(page, "failure", /^This model is too large for the device. Choose a smaller one, or another device/);
+    await shows(page, "model-note", /^No model is loaded/);
+    await press(page, "Close");
+    await press(page, "Load the demo model");
+    await shows(page, "model-note", /^Loaded the demo model: .* on webgpu/);
+    await generate(page, 2);
   });
   test.skipIf(!full || !trained)("a trained model writes its published text", { timeout: long }, async () => {
     await page.locator("#files").setInputFiles(["config.json", "tokenizer.json", "model.safetensors"].map((f) => join(trained!, f)));

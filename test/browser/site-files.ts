@@ -17,14 +17,15 @@ export async function siteFiles(): Promise<Readonly<Record<string, Uint8Array | 
     "demo.pie": demo,
     "cut.pie": demo.subarray(0, demo.length - 1000),
     "next.pie": await nextFile([]),
-    "large.pie": await largeFile(),
+    "large.pie": await largeFile(2_000_000_347),
+    "larger.pie": await largeFile(400_000_000_347),
     "letter.txt": "Dear reader,\n",
     "text.txt": "All work and no play makes a dull model. ".repeat(5000),
   };
 }
-/** A text model that begins with zeros, more of them than WebAssembly has room for. */
-async function largeFile(): Promise<Uint8Array> {
-  const [few, many] = [12_347, 2_000_000_347];
+/** A text model that begins with that many zeros: more than WebAssembly has room for, or than any device. */
+async function largeFile(many: number): Promise<Uint8Array> {
+  const few = 12_347;
   const memory = zeros([few]);
   const decode = {
     fn: (token: Tensor) => ({ next: token.add(memory.at(0).to("i64")) }),
