@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Case } from "../../../test/conformance/cases.js";
+import { draw, stream } from "../../../test/conformance/inputs.js";
 import { runCases } from "../../../test/conformance/run.js";
 import { batched, type Leaves, libraryCase, libraryUses } from "../../../test/gpu/library.js";
 import { judgeProduct } from "../../../test/gpu/products.js";
@@ -11,6 +12,7 @@ import { explain } from "../../compile/explain.js";
 import { compile } from "../../compile/index.js";
 import { fromBytes, toBytes } from "../../core/convert.js";
 import type { DType } from "../../core/dtype.js";
+import { variable } from "../../core/expr.js";
 import { NdArray } from "../../core/ndarray.js";
 import type { Node } from "../../ir/node.js";
 import { templates } from "../../kernel/templates/index.js";
@@ -150,6 +152,41 @@ describe.skipIf(!fake)("the library on a device", () => {
       expect(judgeProduct(c, [new NdArray("bf16", [m, n], got)]).wrong).toEqual([]);
     }
     for (const set of sets) for (const a of set.values()) device.free(a);
+    loaded.unload();
+  });
+
+  test("sizes that only a call knows take the library's own choice", async () => {
+    const rows = variable("t", 1, 256);
+    const leaves = [o.input({ shape: [2, rows, k], dtype: "bf16" }, "x"), o.input({ shape: [n, k], dtype: "bf16" }, "w")] as const;
+    const root = o.linear(leaves[0], leaves[1], o.input({ shape: [n], dtype: "bf16" }, "bias"));
+    const bias = root.inputs.flatMap((x) => [x, ...x.inputs, ...x.inputs.flatMap((y) => y.inputs)]).find((x) => x.attrs.name === "bias")!;
+    const p = compile({ inputs: [...leaves, bias], state: [], outputs: [root], updates: [] }, codegen, { verify: true });
+    expect(productOf(p)).toMatchObject({ k, n, bias: { offset: 0 } });
+    const loaded = await device.load(p);
+    const entries = readdirSync(cache).length;
+    for (const t of [40, 33, 40]) {
+      const feeds = new Map<Node, NdArray>();
+      const next = stream(`symbolic ${t}`);
+      const own = [[2, t, k], [n, k], [n]].map((shape, i): Node => {
+        const node = o.input({ shape, dtype: "bf16" }, `${i}`);
+        feeds.set(node, draw(next, "bf16", shape, [-1, 1]));
+        return node;
+      });
+      const c: Case = { name: `symbolic ${t} bf16`, op: "product", roots: [o.linear(own[0]!, own[1]!, own[2]!)], feeds };
+      const buffers = p.buffers.map((_, b) => {
+        const port = p.inputs.findIndex((x) => x.buffer === b);
+        if (port < 0) return device.alloc(2 * t * n * 2);
+        const data = toBytes("bf16", feeds.get(own[port]!)!.data);
+        const a = device.alloc(data.length);
+        device.write(a, 0, data);
+        return a;
+      });
+      void device.submit(loaded, { buffers, dims: [t] });
+      const got = fromBytes("bf16", await device.read(buffers[p.outputs[0]!.buffer]!, 0, 2 * t * n * 2));
+      expect(judgeProduct(c, [new NdArray("bf16", [2, t, n], got)]).wrong).toEqual([]);
+      for (const a of buffers) device.free(a);
+    }
+    expect(readdirSync(cache).length).toBe(entries);
     loaded.unload();
   });
 });

@@ -259,12 +259,13 @@ export function tileRegisters(u: MatrixUnit, p: Problem, t: Target): ContractTil
   const depth = typeof k === "number" && k <= deepest / 2 ? Math.max(u.k, k <= deepest / 4 ? deepest / 4 : deepest / 2) : deepest;
   const processors = Math.max(1, t.parallel / 2);
   const stages = 3;
+  const bytesOfStages = (bm: number, bn: number): number => stages * (p.operands.a * bm + p.operands.b * bn) * (depth * size + 16);
   const parts = (cut: number): number => (cut > 1 ? cut * most(m) * most(n) * 4 * p.products : 0);
   const cost = ({ m: bm, n: bn, warps }: (typeof blocks)[number], cut: number): number => {
     const all = cut * most(p.batch) * Math.ceil(most(m) / bm) * Math.ceil(most(n) / bn);
     const each = Math.ceil(all / processors);
     const [rowsA, rowsB] = [p.operands.a * bm, p.operands.b * bn];
-    const bytes = stages * (rowsA + rowsB) * (depth * size + 16);
+    const bytes = bytesOfStages(bm, bn);
     const together = Math.max(1, Math.min(each, Math.floor(t.sharedBytes / bytes), Math.floor(1024 / (32 * warps[0] * warps[1]))));
     const [mr, nr] = [bm / warps[0], bn / warps[1]];
     const products = (p.products * bm * bn * depth * size) / 2 / clocks.products;
@@ -278,10 +279,12 @@ export function tileRegisters(u: MatrixUnit, p: Problem, t: Target): ContractTil
     return turns * (each * Math.max(products, out, arriving) + rounds * clocks.turn) + rounds * (clocks.block + leave) + second;
   };
   // Every product of the kernel has accumulators of its own.
-  const held = blocks.filter((b) => (b.m * b.n * p.products) / (32 * b.warps[0] * b.warps[1]) <= mostHeld);
+  const held = blocks.filter(
+    (b) => (b.m * b.n * p.products) / (32 * b.warps[0] * b.warps[1]) <= mostHeld && bytesOfStages(b.m, b.n) + spare <= t.sharedBytes,
+  );
   const whole = !p.whole && typeof k === "number" && p.batch === 1 && most(m) * most(n) * 4 * p.products < mostParts;
   const ways = (whole ? cuts : [1]).filter((c) => c === 1 || (parts(c) <= mostParts && most(k) >= 4 * c * depth));
-  const choices = held.flatMap((b) => ways.map((cut) => ({ b, cut, cost: cost(b, cut) })));
+  const choices = (held.length ? held : blocks.slice(-1)).flatMap((b) => ways.map((cut) => ({ b, cut, cost: cost(b, cut) })));
   const { b, cut } = choices.reduce((x, y) => (y.cost < x.cost ? y : x));
   const uncut = { ...tileUnit(u, { m: b.m, n: b.n, k: depth }, b.warps, stages, 8), leave: "parts" } as const;
   return cut === 1 ? uncut : inParts(uncut, cut, Math.ceil(most(k) / depth));
