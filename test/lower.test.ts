@@ -268,6 +268,12 @@ describe("for other targets, by the kernel interpreter", () => {
       small().filter((c) => c.name !== "whole sum" && c.name !== "few columns kept"),
       gpu,
     ));
+  it("rows that fours of warps do not share evenly", () => {
+    const four: Target = { ...gpu, threads: 128 };
+    const c = of("softmax", [[35, 300]], (x) => ops.softmax(x!, 1));
+    expect(lowered(c, four).groups.flatMap((g) => g.kernels.map((k) => [k.grid, k.threads]))).toEqual([[9, 128]]);
+    check([c], four);
+  });
   it("threads, split", () =>
     check(
       small().filter((c) => c.name === "whole sum" || c.name === "few columns kept"),

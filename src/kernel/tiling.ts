@@ -146,7 +146,13 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
       ahead,
     };
   }
-  const base = { lanes: "reduced", turn: 1, block: 0, stream: false, ahead: 0 } as const;
+  const base = {
+    lanes: "reduced",
+    turn: 1,
+    block: 0,
+    stream: false,
+    ahead: 0,
+  } as const;
   if (single && cols <= 1 << 15) {
     // The widest access of what is read once, eight of them in flight. A warp has a row, and waits for nobody. Several warps share rows
     // where there are few, or four rows of one matrix, so that what rows share is read less often.
@@ -161,12 +167,12 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
     const threads = many || rows * rowThreads < 64 * most ? Math.min(most, 128) : most;
     return { ...base, vector: wide, unroll, together, threads, rowThreads, hold: "nothing" };
   }
-  let unroll = 1;
-  if (t.warp && cols <= t.warp * 32 && divides(4, s.rows)) {
+  if (t.warp && t.threads >= 4 * t.warp && cols <= t.warp * 32 && (divides(4, s.rows) || rows >= 4 * t.parallel)) {
     // A warp has the whole row, and nobody waits for another warp.
-    while (t.warp * vector * unroll < cols) unroll *= 2;
+    const unroll = Math.ceil(cols / (t.warp * vector));
     return { ...base, vector, unroll, together: 1, threads: 4 * t.warp, rowThreads: t.warp, hold: "registers" };
   }
+  let unroll = 1;
   while (cols / (vector * unroll) > t.threads / 4 && unroll * vector < 32) unroll *= 2;
   const rowThreads = Math.min(t.threads, Math.ceil(cols / (vector * unroll) / 32) * 32);
   const hold = rowThreads * unroll * vector >= cols ? "registers" : "nothing";
