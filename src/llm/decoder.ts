@@ -38,6 +38,8 @@ export class Decoder {
   private queued = false;
   /** Position of the token that the next step takes. */
   private at = 0;
+  /** Puts the sequence on at a token and a position, in the memory that the steps know. */
+  private readonly place: (token: Tensor, position: Tensor, random: Tensor) => void;
   private readonly prefill: (tokens: Tensor, count: Tensor, settings: Tensor, random: Tensor, rules: Rules) => Tensor;
   private readonly decode: (settings: Tensor, rules: Rules, queued: boolean) => Tensor | undefined;
 
@@ -63,6 +65,11 @@ export class Decoder {
       if (rules.draw) state.copy_(random.add(draw));
       return chosen;
     };
+    this.place = compile((at: Tensor, where: Tensor, random: Tensor): void => {
+      token.copy_(at);
+      position.copy_(where);
+      state.copy_(random);
+    });
     this.prefill = compile(
       (tokens: Tensor, count: Tensor, settings: Tensor, random: Tensor, rules: Rules): Tensor => {
         note(tokens.at(0), rules, true);
@@ -99,11 +106,7 @@ export class Decoder {
   /** Goes on behind a token at a position; the cache is taken as it is. */
   resume(token: number, position: number, run: Run): void {
     this.at = position;
-    this.on(() => {
-      this.token.copy_(tensor([token], i64));
-      this.position.copy_(tensor(position, i64));
-      this.random.copy_(randomState(run.seed, 0));
-    });
+    this.on(() => this.place(tensor([token], i64), tensor(position, i64), randomState(run.seed, 0)));
   }
   /** How many tokens `steps` should be asked for at a time, where one takes `ms`. */
   batch(ms: number): number {

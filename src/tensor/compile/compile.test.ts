@@ -1,9 +1,10 @@
 import fc from "fast-check";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { useDevice } from "../../../test/support/devices.js";
 import { ArgumentError, StaleCaptureError, TraceError } from "../../core/errors.js";
 import * as nn from "../../nn/index.js";
 import { AdamW, CosineAnnealingLR, clipGradNorm_, SGD } from "../../optim/index.js";
+import { engineOf } from "../device.js";
 import {
   arange,
   compile,
@@ -18,6 +19,7 @@ import {
   tensor,
   zeros,
 } from "../index.js";
+import { hostNumber } from "../record.js";
 
 beforeAll(() => useDevice());
 const values = async (t: Tensor): Promise<number[]> => Array.from((await t.data()) as Float32Array, Number);
@@ -35,6 +37,21 @@ describe("state", () => {
     expect(await values(step(ones([2])))).toEqual([22, 22]);
     expect(await values(count)).toEqual([11, 11]);
     expect(step.traces).toBe(1);
+  });
+  test("numbers that a call asks for are sent to the device when they change", async () => {
+    let rate = 3;
+    const x = tensor([1, 2]);
+    const f = compile((a: Tensor) => a.mul(hostNumber(() => rate)).add(0.25));
+    expect(await values(f(x))).toEqual([3.25, 6.25]);
+    await values(f(x));
+    const { device } = engineOf(x.device);
+    const write = vi.spyOn(device!, "write");
+    for (let i = 0; i < 3; i++) expect(await values(f(x))).toEqual([3.25, 6.25]);
+    expect(write).toHaveBeenCalledTimes(0);
+    rate = 4;
+    expect(await values(f(x))).toEqual([4.25, 8.25]);
+    expect(write).toHaveBeenCalledTimes(1);
+    write.mockRestore();
   });
   test("arguments may be changed and given back", async () => {
     const f = compile((x: Tensor, y: Tensor) => {

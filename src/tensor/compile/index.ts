@@ -58,6 +58,12 @@ interface Specialization {
   readonly types: readonly TensorType[] | undefined;
   /** The host's numbers of the call that runs, by slot. */
   readonly numbers: (readonly (number | bigint)[])[];
+  /** What they were packed into last, by pack: while they stay the same, nothing is sent to the device. */
+  readonly packed: PackedLast[];
+}
+interface PackedLast {
+  readonly values: readonly (readonly (number | bigint)[])[];
+  readonly storage: Storage;
 }
 const mostSpecializations = 64;
 
@@ -105,6 +111,7 @@ export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOp
       modes: modesNow(),
       types: isSymbolic(sizes) ? undefined : recording.graph.outputs.map((n) => concrete(n.type, {})),
       numbers: [],
+      packed: [],
     };
     if (list.length >= mostSpecializations) list.shift();
     list.push(made);
@@ -204,6 +211,17 @@ function realise(engine: Engine, tensors: readonly Tensor[], r: Recording): void
   for (const list of [r.read, r.written]) for (const { cell } of list) settleCell(cell);
 }
 
+/** The values of a pack of a call's numbers: those of the call before, where no number has changed. */
+function packedOnce({ recording, numbers, packed: known }: Specialization, i: number): Storage {
+  const p = recording.packs[i]!;
+  const now = p.literals.map((l) => (l.slot === undefined ? l.values : numbers[l.slot]!));
+  const last = known[i];
+  if (last?.values.every((list, k) => samePlain(list, now[k]!))) return last.storage;
+  const storage = packed(p, numbers);
+  known[i] = { values: now, storage };
+  return storage;
+}
+
 let calls = 0;
 const newStorage = (type: TensorType): Storage => new Storage(type);
 /** Types of the outputs of a call whose sizes are symbolic. */
@@ -247,7 +265,7 @@ function run(s: Specialization, prepared: Prepared, tensors: readonly Tensor[], 
   }
   let at = inputs.length - made;
   for (const f of r.feeds) inputs[at++] = f;
-  for (const p of r.packs) inputs[at++] = packed(p, numbers);
+  for (let i = 0; i < r.packs.length; i++) inputs[at++] = packedOnce(s, i);
   const call = ++calls;
   for (let i = 0; i < inputs.length; i++) inputs[i]!.call = call;
   let becomes = states;
