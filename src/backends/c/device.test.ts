@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { deviceContract, floatsOf, launch, onState as onStateOf } from "../../../test/support/device-contract.js";
 import { hasCompiler } from "../../../test/support/kernels-in-c.js";
@@ -14,6 +15,8 @@ import { toBinary } from "./build.js";
 import { openC } from "./device.js";
 import { cKey } from "./key.js";
 import type { NativeBlock } from "./mapping.js";
+import { native } from "./native.js";
+import { poolSource } from "./pool.js";
 
 const key = { ...cKey(), features: [] };
 const kernel = (entry: string, body: string, writes: readonly boolean[] = [true]): KernelCode => ({
@@ -205,6 +208,21 @@ test("without a compiler the reason and the remedy are told", () => {
     /UnsupportedError .* is not machine code, and the c device needs a C compiler for it.*--binary, or use the wasm device\n$/,
   );
 });
+
+test.skipIf(!hasCompiler() || process.platform !== "linux")(
+  "the native half's code stays in memory when its library is closed",
+  async () => {
+    // Threads that look for work when a process ends would find nothing there to run.
+    const code = (): readonly string[] => readFileSync("/proc/self/maps", "utf8").match(/r-xp .*\.so$/gm)!;
+    const half = await native(`${poolSource}/* opened by nobody else */\n`);
+    const control = half.alloc(64);
+    half.close(half.open(2, control));
+    half.free(control);
+    const before = code();
+    half.held.release();
+    expect(code()).toHaveLength(before.length);
+  },
+);
 
 test.skipIf(!hasCompiler())("compiled kernels travel in a file and run where they are trusted", async () => {
   const device = await openC(undefined, { threads: 1 });

@@ -9,6 +9,7 @@
  * never scheduled takes nothing and is not waited for.
  */
 export const poolSource = `#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -181,7 +182,13 @@ static void* worker(void* arg) {
   }
 }
 
+/* A process that ends closes its libraries while threads of this one still look for work: its code stays where it is. */
+static void stay(void) {
+  Dl_info self;
+  if (dladdr((void*)stay, &self)) dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
 void* tp_open(int32_t threads, int32_t* abort_flag) {
+  stay();
 #if defined(__linux__) && defined(__x86_64__)
   syscall(SYS_arch_prctl, 0x1023, 18); /* matrix tiles: asked for once per process, refused where there are none */
 #endif
