@@ -49,6 +49,8 @@ export interface LoadOptions {
   readonly signal?: AbortSignal;
 }
 
+export type HearStep = (step: number, milliseconds: number) => void;
+
 /** Exact counts, for tests and `memory.report()`. */
 export interface Counters {
   /** Bytes held now, and the most ever held. Arenas and constants count. */
@@ -94,6 +96,8 @@ export interface Device {
   loadSync(program: Program, options?: LoadOptions): Loaded;
   /** The whole program as one submission. Resolves when it has run; an abort rejects and leaves outputs undefined. */
   submit(loaded: Loaded, call: Call, signal?: AbortSignal): Promise<void>;
+  /** The same, and by the device's own clock what each step took that it ran, by its number. Absent where it has no such clock. */
+  submitTimed?(loaded: Loaded, call: Call, hear: HearStep, signal?: AbortSignal): Promise<void>;
   submitSync(loaded: Loaded, call: Call): void;
   /** Resolves when everything submitted has run. */
   sync(): Promise<void>;

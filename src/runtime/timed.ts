@@ -1,5 +1,5 @@
-/** A device that runs each kernel on its own and takes its time: slower as a whole, and it tells where time goes. */
-import type { Call, Device, Loaded, LoadOptions } from "./device.js";
+/** A device that tells where time goes: by its own clock, or else it runs each kernel on its own and takes its time, slower as a whole. */
+import type { Call, Device, HearStep, Loaded, LoadOptions } from "./device.js";
 import { type Sizes, sizesOf, valueOf } from "./encode.js";
 import type { Program, Step } from "./program.js";
 import { regionsOf, stepBuffers } from "./steps.js";
@@ -40,6 +40,24 @@ export class StepTimes {
     step.milliseconds += milliseconds;
     for (const s of p.steps.slice(from, to)) step.bytes += valueOf(s.note?.bytes ?? 0, sizes, "a step's bytes");
   }
+  /** One call of a program, from the times of its steps: hear them, and then say that it has ended. */
+  call(p: Program, sizes: Sizes): { readonly hear: HearStep; end(): void } {
+    const took = p.steps.map(() => 0);
+    return {
+      hear: (step, milliseconds) => {
+        took[step]! += milliseconds;
+      },
+      end: () => {
+        for (const [at, [from, to]] of regionsOf(p.steps).entries())
+          this.add(
+            p,
+            at,
+            took.slice(from, to).reduce((sum, ms) => sum + ms, 0),
+            sizes,
+          );
+      },
+    };
+  }
 }
 
 class TimedLoaded implements Loaded {
@@ -54,8 +72,9 @@ class TimedLoaded implements Loaded {
   }
 }
 
-/** The device, with every program cut into its steps. They run in order and share the device's arena, so each finds what it reads. */
+/** The device, with every program cut into its steps unless it times them itself. They run in order and share its arena, so each finds what it reads. */
 export function timed(device: Device, times: StepTimes): Device {
+  const whole = device.submitTimed !== undefined;
   const record = (loaded: TimedLoaded, at: number, ms: number, call: Call): void =>
     times.add(loaded.program, at, ms, sizesOf(loaded.program, call.dims));
   const own = (loaded: Loaded): TimedLoaded => loaded as TimedLoaded;
@@ -79,7 +98,7 @@ export function timed(device: Device, times: StepTimes): Device {
     readSync: (from, offset, bytes) => device.readSync(from, offset, bytes),
     async load(program, options?: LoadOptions) {
       const parts: Loaded[] = [];
-      for (const p of partsOf(program)) parts.push(await device.load(p, options));
+      for (const p of whole ? [program] : partsOf(program)) parts.push(await device.load(p, options));
       return new TimedLoaded(program, parts);
     },
     loadSync: (program, options) =>
@@ -88,6 +107,11 @@ export function timed(device: Device, times: StepTimes): Device {
         partsOf(program).map((p) => device.loadSync(p, options)),
       ),
     async submit(loaded, call, signal) {
+      if (whole) {
+        const { hear, end } = times.call(loaded.program, sizesOf(loaded.program, call.dims));
+        await device.submitTimed!(own(loaded).parts[0]!, call, hear, signal);
+        return end();
+      }
       if (device.blocking) {
         signal?.throwIfAborted();
         return submitSync(loaded, call);

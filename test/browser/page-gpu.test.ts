@@ -42,6 +42,12 @@ describe.skipIf(why)(`the page on webgpu ${why ?? ""}`, () => {
     }
     expect(texts[1]).toBe(texts[0]);
   });
+  test("lists kernels with their times on the graphics card", async () => {
+    await press(page, "Measure");
+    await shows(page, "kernels-note", /^\d+ kernels, [\d.]+ ms for a token/);
+    expect(await page.locator("#kernels tbody tr").count()).toBeGreaterThan(5);
+    await generate(page, 2);
+  });
   test("a program whose memory the graphics card does not have is refused in words, and the next model runs", async () => {
     await dropOn(page, here.at("larger.pie"));
     await shows(page, "failure", /^This model is too large for the device. Choose a smaller one, or another device/);

@@ -4,7 +4,7 @@
  */
 import { DeviceError, OutOfMemoryError, UnsupportedError } from "../../core/errors.js";
 import { Arena, type Block, Blocks } from "../../runtime/blocks.js";
-import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "../../runtime/device.js";
+import type { Allocation, Call, Counters, Device, DeviceOptions, HearStep, Loaded, LoadOptions } from "../../runtime/device.js";
 import { checkAlive, type HostStep, hostSteps } from "../../runtime/encode.js";
 import { runHost } from "../../runtime/host-step.js";
 import { type Kept, LoadedProgram, ownLoaded } from "../../runtime/loaded.js";
@@ -64,6 +64,7 @@ class WebGpuDevice implements Device {
   readonly #transfers: Transfers;
   /** Only where the adapter has timestamps. */
   readonly #profiled: Profile | undefined;
+  readonly submitTimed?: NonNullable<Device["submitTimed"]>;
   #arenaPlace: Place | undefined;
   #closed: Promise<void> | undefined;
 
@@ -72,7 +73,10 @@ class WebGpuDevice implements Device {
     this.#gpu = device;
     this.#adapter = adapter;
     this.#pipelines = pipelines;
-    this.#profiled = device.features.has("timestamp-query") ? profiled : undefined;
+    if (device.features.has("timestamp-query")) {
+      this.#profiled = profiled;
+      this.submitTimed = (loaded, call, hear, signal) => this.#submit(loaded, call, signal, hear);
+    }
     const all = usage.storage | usage.copySource | usage.copyTarget;
     const pieces = {
       take: (bytes: number): Pieces => makePieces(bytes, most, (size) => this.#buffer(size, all)),
@@ -203,9 +207,12 @@ class WebGpuDevice implements Device {
   }
 
   submit(loaded: Loaded, call: Call, signal?: AbortSignal): Promise<void> {
+    return this.#submit(loaded, call, signal);
+  }
+  #submit(loaded: Loaded, call: Call, signal?: AbortSignal, hear?: HearStep): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       signal?.throwIfAborted();
-      this.#queue.push(this.#job(loaded, call, resolve, reject, signal));
+      this.#queue.push(this.#job(loaded, call, resolve, reject, signal, hear));
     });
   }
   submitSync(): never {
@@ -245,7 +252,7 @@ class WebGpuDevice implements Device {
     afterwards(this.#queue, work, (error) => this.#blocks.blame(error));
   }
 
-  #job(given: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
+  #job(given: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal, hear?: HearStep): Job {
     this.#check();
     const loaded = ownLoaded(given, WebGpuLoaded, this);
     checkAlive(loaded.program, call);
@@ -255,6 +262,7 @@ class WebGpuDevice implements Device {
     let fetched: ReadonlyMap<number, Uint8Array> | undefined;
     let failed: Error | undefined;
     const refused: Promise<GPUError | null>[] = [];
+    const told: Promise<void>[] = [];
     // What the GPU has begun it ends; its results are left behind.
     const stop = (): void => {
       if (!begun) this.#queue.remove(job);
@@ -274,7 +282,7 @@ class WebGpuDevice implements Device {
         if (segment.kind === "launches") {
           this.#gpu.pushErrorScope("validation");
           const encoder = this.#gpu.createCommandEncoder({ label: loaded.program.name });
-          if (this.#profiled) this.#timed(loaded, segment, encoder);
+          if (this.#profiled || hear) told.push(this.#timed(loaded, segment, encoder, hear));
           else {
             this.counters.launches += launches.encode(encoder, segment, this.#places);
             this.#gpu.queue.submit([encoder.finish()]);
@@ -300,7 +308,7 @@ class WebGpuDevice implements Device {
         return ++at === launches.segments.length ? "done" : "more";
       },
       done: () => {
-        Promise.all([Promise.all(refused), this.#presence.settled()])
+        Promise.all([Promise.all(refused), this.#presence.settled(), ...told])
           .then(([errors]) => {
             const wrong = errors.find((e) => e);
             // What a buffer lacked says more than what then refused it.
@@ -317,20 +325,19 @@ class WebGpuDevice implements Device {
     return job;
   }
 
-  /** Submits a segment and tells the profile what its dispatches took. */
-  #timed({ program, launches }: WebGpuLoaded, segment: Dispatches, encoder: GPUCommandEncoder): void {
+  /** Submits a segment and tells what its dispatches took. */
+  async #timed({ program, launches }: WebGpuLoaded, segment: Dispatches, encoder: GPUCommandEncoder, hear?: HearStep): Promise<void> {
     const steps = launches.stepsOf(segment);
     const { sizes } = launches;
     const stamps = new Stamps(this.#gpu, steps.length);
     launches.encodeTimed(encoder, segment, this.#places, stamps);
     this.counters.launches += steps.length;
     this.#gpu.queue.submit([encoder.finish()]);
-    stamps.times().then(
-      (times) => {
-        for (const [i, ns] of times.entries()) this.#profiled!.add(program, steps[i]!, ns, sizes);
-      },
-      () => {},
-    );
+    // A device that is lost says so elsewhere.
+    for (const [i, ns] of (await stamps.times().catch(() => [])).entries()) {
+      this.#profiled?.add(program, steps[i]!, ns, sizes);
+      hear?.(steps[i]!, ns / 1e6);
+    }
   }
   async #inputs({ launches }: WebGpuLoaded, step: HostStep): Promise<ReadonlyMap<number, Uint8Array>> {
     const all = [...new Set(step.inputs)].map(async (b) => {

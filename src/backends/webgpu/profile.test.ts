@@ -2,9 +2,10 @@ import { expect, test, vi } from "vitest";
 import { floatsOf, launch, onState } from "../../../test/support/device-contract.js";
 import { withoutWebGpu } from "../../../test/support/webgpu.js";
 import type { KernelCode, Step } from "../../runtime/program.js";
+import { StepTimes, timed } from "../../runtime/timed.js";
 import { webgpuKey } from "./key.js";
 
-test.skipIf(await withoutWebGpu())("TREEPIE_PROFILE times the dispatches of a program by timestamps", async (context) => {
+test.skipIf(await withoutWebGpu())("dispatches are timed by timestamps, for TREEPIE_PROFILE and for whoever listens", async (context) => {
   vi.stubEnv("TREEPIE_PROFILE", "1");
   vi.resetModules();
   const before = process.listeners("exit");
@@ -30,6 +31,17 @@ test.skipIf(await withoutWebGpu())("TREEPIE_PROFILE times the dispatches of a pr
   const loaded = await device.load(onState(webgpuKey, "profiled", [count], [step("first"), step("second")]));
   for (let i = 0; i < 3; i++) await device.submit(loaded, { dims: [], buffers: [state] });
   expect(floatsOf(await device.read(state, 0, 4))[0]).toBe(6);
+  const times = new StepTimes();
+  const listening = timed(device, times);
+  const again = await listening.load(onState(webgpuKey, "timed", [count], [step("first"), step("second")]));
+  const { submissions } = device.counters;
+  for (let i = 0; i < 3; i++) await listening.submit(again, { dims: [], buffers: [state] });
+  expect(device.counters.submissions - submissions).toBe(3);
+  expect(floatsOf(await device.read(state, 0, 4))[0]).toBe(12);
+  expect(times.steps.map((s) => [s.program, s.label, s.calls, s.bytes]).sort()).toEqual(
+    ["first", "second"].map((label) => ["timed", label, 3, 48]),
+  );
+  expect(times.steps.every((s) => s.milliseconds > 0)).toBe(true);
   await device.close();
   const written = vi.spyOn(process.stderr, "write").mockReturnValue(true);
   (print as () => void)();

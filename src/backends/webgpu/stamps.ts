@@ -1,5 +1,5 @@
 /// <reference types="@webgpu/types" />
-/** GPU times of dispatches, for TREEPIE_PROFILE: each runs in a pass of its own between two timestamps. */
+/** GPU times of dispatches, for whoever asks: each runs in a pass of its own between two timestamps. */
 import { mapRead, usage } from "./flags.js";
 
 /** Timestamps that one set may hold. */
