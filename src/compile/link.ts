@@ -114,18 +114,13 @@ export function link(
     }
     const made = lowered.get(t)![part];
     if (!made) return undefined;
-    const { index, kernel } = kernels.rendered(made, group);
+    const { runs, ...code } = made;
+    const { index, kernel } = kernels.rendered(code, group);
     const buffers = kernel.buffers.filter((b) => b.space === "global").map((b) => table.add(slotIn(t, b.name)));
+    // A kernel that does the work for some sizes does all of it.
+    const [grid, note] = runs === undefined ? [kernel.grid, noteOf(group, part)] : [mul(kernel.grid, runs), noteOf(group, 0)];
     const product = group.template?.product?.(placed(group), kernel);
-    return {
-      kind: "launch",
-      kernel: index,
-      buffers,
-      dims: kernel.dims,
-      grid: kernel.grid,
-      ...(product && { product }),
-      note: noteOf(group, part),
-    };
+    return { kind: "launch", kernel: index, buffers, dims: kernel.dims, grid, ...(product && { product }), note };
   };
   const steps = regions.flatMap((region): Step[] => {
     const turns = Math.max(1, ...region.map((t) => lowered.get(t)?.length ?? 1));

@@ -21,6 +21,8 @@ export interface Kernel {
   /** Threads of one grid point (1 on a CPU); each reads its number as `tid`. */
   readonly threads: number;
   readonly body: readonly Stmt[];
+  /** A matter of its launches, no part of its text: 0 for sizes at which another kernel of its group does the work, else 1. */
+  readonly runs?: Dim;
 }
 
 /**

@@ -12,7 +12,7 @@ type Field = string;
 type Shape = Readonly<Record<string, Field>>;
 
 const records: Readonly<Record<string, Shape>> = {
-  kernel: { name: "text", buffers: "buffer[]", dims: "dim[]", grid: "dim", threads: "number", body: "stmt[]" },
+  kernel: { name: "text", buffers: "buffer[]", dims: "dim[]", grid: "dim", threads: "number", body: "stmt[]", runs: "dim?" },
   buffer: { name: "text", dtype: "dtype", space: "global|shared|reg|signal", size: "dim", writes: "flag?", window: "window?" },
   window: { first: "number", count: "number" },
   axis: { name: "text", size: "dim", kind: "loop|unroll|vector" },

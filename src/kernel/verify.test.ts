@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { webgpuTarget } from "../backends/webgpu/target.js";
-import { add, indexOn, mod, variable } from "../core/expr.js";
+import { add, indexOn, min, mod, variable } from "../core/expr.js";
 import { apply, at, axis, type Buffer, below, constant, type Kernel, load, loops, ref, type Stmt, store, type Value } from "./kernel.js";
 import { verifyKernel } from "./verify.js";
 
@@ -101,6 +101,7 @@ describe("a kernel is refused", () => {
       kernel([{ kind: "combine", op: "add", axes: [axis("c", 4, "vector")], threads: 1, value: one, into: ref(ids, 0) }]),
       /not a register/,
     ],
+    ["one that may run twice", { ...kernel([]), runs: min(2, n) }, /whether it runs is .*, neither 0 nor 1/],
     ["a copy that runs over", kernel([{ kind: "copy", to: ref(r, 1), from: ref(ids, 0), count: 4 }]), /may be beyond 4/],
   ];
   test.each(bad)("%s", (_name, k, message) => {

@@ -55,7 +55,9 @@ export function verifyKernel(k: Kernel, target?: Target): Kernel {
     else problems.push(`dim ${show(d)} is not a variable`);
   }
   const check = new Checker(buffers, problems, positive(k.grid));
-  for (const d of [k.grid, ...k.buffers.map((b) => b.size)])
+  const { runs = 1 } = k;
+  if (lo(runs) < 0 || hi(runs) > 1) problems.push(`whether it runs is ${show(runs)}, neither 0 nor 1`);
+  for (const d of [k.grid, runs, ...k.buffers.map((b) => b.size)])
     check.names(d, { facts: [], indices: dims, values: new Map(), vector: false }, "a size");
   const indices = new Map([...dims, ["pid", { least: 0, end: k.grid }], ["tid", { least: 0, end: k.threads }]]);
   check.block(k.body, { facts: [], indices, values: new Map(), vector: false });

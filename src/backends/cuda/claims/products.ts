@@ -46,7 +46,7 @@ export const libraryProducts: Template = {
     const call = callOf(whole());
     return typeof call === "string" ? call : true;
   },
-  lower: (group, target) => [lowerContract(group, tile(group, target, true))],
+  lower: (group, target) => [lowerContract(group, tile(group, target, { whole: true }))],
   product: productOf,
 };
 

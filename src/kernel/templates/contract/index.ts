@@ -47,7 +47,7 @@ export const contractTemplate: Template = {
     const group = alone(node);
     return partsOf([problemOf(group), problemOf(group, true)], node.type.dtype, target, () => tile(group, target));
   },
-  lower: (group, target) => lowerAll(group, tile(group, target)),
+  lower: (group, target) => variants(group, target) ?? lowerAll(group, tile(group, target)),
 };
 
 const isProduct = (n: Node): boolean => is(n, dotOp) || is(n, wideDotOp);
@@ -63,11 +63,44 @@ function meet(nodes: readonly Node[]): true | string {
   return shared || "the products have no operand in common";
 }
 
-/** The tiling for a group on a target. */
-export function tile(group: Group, target: Target, whole?: true): ContractTiling {
-  const problem = { ...problemOf(group), ...(whole && { whole }) };
+/** Rows up to which a product of a symbolic number of rows has kernels of its own. */
+const rowSteps = [32, 128];
+/**
+ * Kernels for few rows and for many, of which one runs: what is best for the most rows that there may be packs and pads too much for a
+ * short prompt. Undefined where rows are known, or where their number makes no difference.
+ */
+function variants(group: Group, target: Target): readonly Kernel[] | undefined {
+  const { m } = dotShape(group.root!).total;
+  if (target.threads > 1 || target.vectors !== "native" || typeof m === "number") return undefined;
+  const ends = [...rowSteps.filter((n) => n < hi(m)), Number.POSITIVE_INFINITY];
+  const chosen: { readonly t: ContractTiling; readonly end: number }[] = [];
+  for (const end of ends) {
+    const t = tile(group, target, { rows: end });
+    if (JSON.stringify(chosen.at(-1)?.t) === JSON.stringify(t)) chosen.pop();
+    chosen.push({ t, end });
+  }
+  if (chosen.length === 1) return undefined;
+  return chosen.map(({ t, end }, i) => {
+    const begin = chosen[i - 1]?.end ?? 0;
+    const runs = mul(min(1, max(0, sub(m, begin))), Number.isFinite(end) ? min(1, max(0, sub(end + 1, m))) : 1);
+    return { ...lowerContract(group, t), runs };
+  });
+}
+
+/** The tiling for a group on a target. `rows`: for at most so many, where their number is symbolic. */
+export function tile(
+  group: Group,
+  target: Target,
+  { whole, rows = Number.POSITIVE_INFINITY }: { readonly whole?: true; readonly rows?: number } = {},
+): ContractTiling {
+  const of = (turned: boolean): Problem => {
+    const p = { ...problemOf(group, turned), ...(whole && { whole }) };
+    const axis = turned ? "n" : "m";
+    return Number.isFinite(rows) ? { ...p, total: { ...p.total, [axis]: min(p.total[axis], rows) } } : p;
+  };
+  const problem = of(false);
   const { total } = problem;
-  if (target.threads === 1) return tileTiles(problem, target) ?? tileCpu([problem, problemOf(group, true)], target);
+  if (target.threads === 1) return tileTiles(problem, target) ?? tileCpu([problem, of(true)], target);
   const units = target.units.filter((u) => takes(u, group.root!));
   const [rowsA, rowsB] = [wholeRows(group, "a"), wholeRows(group, "b")];
   const shared = units.filter((u) => u.operands === "shared" && copies(u, problem));
