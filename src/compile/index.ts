@@ -16,6 +16,7 @@ import { orderTasks } from "./order.js";
 import { canonicalize } from "./passes/canonicalize.js";
 import { cse } from "./passes/cse.js";
 import { decompose } from "./passes/decompose.js";
+import { demanded } from "./passes/demand.js";
 import { transposedProducts } from "./passes/products.js";
 import { attentionRows } from "./passes/rows.js";
 import { splitProducts } from "./passes/split.js";
@@ -35,6 +36,10 @@ export interface CompileOptions extends Omit<LinkOptions, "onKernel"> {
 export const standardPasses = (codegen: Codegen): readonly Pass[] => [
   cse,
   canonicalize,
+  decompose(codegen),
+  cse,
+  canonicalize,
+  demanded,
   decompose(codegen),
   cse,
   canonicalize,
