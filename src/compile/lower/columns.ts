@@ -105,7 +105,8 @@ export function lowerColumns(p: Plan, t: ColumnTiling, lane: MergedAxis, name: s
             reduced.map((m) => m.size),
           );
     for (const [i, m] of reduced.entries()) bindMerged(m, parts[i]!, here);
-    const body = loops([v], substituteStmts(pass.body, here));
+    // What is the same in every row has a name for each lane: it stands where it is used, and compilers take it out of the loop.
+    const body = loops([v], substituteStmts([...pass.before, ...pass.body], here));
     const whole = turns > 1 || divides(groups, sub(rows, from));
     return loops([j, u], whole ? body : [{ kind: "if", test: below(row, rows), body }]);
   };
@@ -117,7 +118,6 @@ export function lowerColumns(p: Plan, t: ColumnTiling, lane: MergedAxis, name: s
   const rowsSwept = [...sweep(many, 0, unroll), ...sweep(ceilDiv(sub(rows, rest), groups), rest, 1)];
   const sweeping: Stmt[] = [
     ...substituteStmts(e.outer, place),
-    ...loops([v], substituteStmts(pass.before, swept)),
     ...e.sums.flatMap((s) => loops([v], [store(s.accumulator, at(v), s.start)])),
     ...(even ? rowsSwept : [{ kind: "if", test: below(begin, lane.size), body: rowsSwept } as const]),
     ...e.sums.flatMap((s, i) =>
