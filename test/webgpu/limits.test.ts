@@ -53,6 +53,34 @@ test("a training step keeps to the minimum limits, without host steps", { timeou
   for (const [i, problem] of found.entries()) expect(problem, p.kernels[i]!.entry).toBe("");
 });
 
+test("AdamW's step of a parameter of 491 MB, in place, is launches over parts that the minimum limits bind", {
+  timeout: 120_000,
+}, (context) => {
+  const missing = withoutDawn();
+  if (missing) return context.skip(missing);
+  const [p, g, m, v] = ["p", "g", "m", "v"].map((name) => ops.input({ shape: [120_000, 1024], dtype: "f32" }, name));
+  const mean = ops.add(ops.mul(m!, 0.9), ops.mul(g!, 0.1));
+  const square = ops.add(ops.mul(v!, 0.999), ops.mul(ops.mul(g!, g!), 0.001));
+  const moved = ops.sub(ops.mul(p!, 0.9999), ops.mul(ops.div(mean, ops.add(ops.sqrt(square), 1e-8)), 1e-3));
+  const updates = [
+    { state: p!, value: moved },
+    { state: m!, value: mean },
+    { state: v!, value: square },
+  ];
+  const program = compile({ inputs: [g!], state: [p!, m!, v!], outputs: [], updates }, webgpuCodegen({}, templates), { name: "adamw" });
+  // Four chunks each. Two arrays have as many as there are bindings; three are two chunks of each at a time.
+  const bound = program.steps.map((x) => (x.kind === "launch" ? program.kernels[x.kernel]!.chunks?.of : x.kind));
+  expect(bound).toEqual([
+    [4, 4],
+    [4, 4],
+    [2, 2, 2],
+    [2, 2, 2],
+    [4, 4],
+  ]);
+  const found = compileWgsl(program.kernels.map((k) => ({ source: k.source as string, entry: k.entry })));
+  for (const [i, problem] of found.entries()) expect(problem, program.kernels[i]!.entry).toBe("");
+});
+
 /** Dawn without a GPU, held to the limits that every device has. */
 async function openMinimum(): Promise<Device> {
   process.env["TREEPIE_DAWN"] = "backend=null";
