@@ -7,7 +7,7 @@ import { InternalError } from "../../../core/errors.js";
 import { divides, hi } from "../../../core/expr.js";
 import { numel } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
-import type { Template } from "../../../kernel/codegen.js";
+import type { Target, Template } from "../../../kernel/codegen.js";
 import type { Group } from "../../../kernel/group.js";
 import type { Kernel } from "../../../kernel/kernel.js";
 import { lowerContract, tile } from "../../../kernel/templates/contract/index.js";
@@ -24,8 +24,8 @@ const fewRows = 64;
 const leastSide = 64;
 /** What bounds either way, measured on an H200: operations in a microsecond, microseconds, bytes in a microsecond. */
 const generated = { tf32: 1.9e8, f32: 4e7, uneven: 1.5e8 } as const;
-/** What a call saves of a small product, and operations from which on nothing is left of that. */
-const [saved, large] = [5, 4e10];
+/** What a call saves of a small product, and operations from which on it is less than what a kernel takes along. */
+const [saved, large] = [4, 4e9];
 /** Microseconds that a copy of an operand takes beside its bytes, and bytes in a microsecond. */
 const [launch, memory] = [2, 3e6];
 
@@ -38,7 +38,7 @@ export const libraryProducts: Template = {
     if (!library) return "no library multiplies here";
     const { dtype } = node.inputs[0]!.type;
     if (!library.dtypes.has(dtype)) return `${library.name} does not multiply ${dtype} here`;
-    return known(node, () => gain(node) ?? true);
+    return known(node, target, () => gain(node, target) ?? true);
   },
   prologue: () => "a library reads matrices",
   views: (node, input) => operandAt(alone(node), input as 0 | 1) !== undefined,
@@ -50,15 +50,17 @@ export const libraryProducts: Template = {
   product: productOf,
 };
 
-const answers = new WeakMap<Node, true | string>();
-function known(node: Node, ask: () => true | string): true | string {
-  let answer = answers.get(node);
-  if (answer === undefined) answers.set(node, (answer = ask()));
+const answers = new WeakMap<Target, WeakMap<Node, true | string>>();
+function known(node: Node, target: Target, ask: () => true | string): true | string {
+  let own = answers.get(target);
+  if (!own) answers.set(target, (own = new WeakMap()));
+  let answer = own.get(node);
+  if (answer === undefined) own.set(node, (answer = ask()));
   return answer;
 }
 
 /** Why a call would not be faster than a generated kernel with everything around it. */
-function gain(node: Node): string | undefined {
+function gain(node: Node, target: Target): string | undefined {
   const { batch, total } = dotShape(node);
   const [m, n, k] = [hi(total.m), hi(total.n), hi(total.k)];
   if (m <= fewRows) return "few rows wait for memory, whoever multiplies them";
@@ -68,7 +70,10 @@ function gain(node: Node): string | undefined {
   const { dtype } = node.inputs[0]!.type;
   const operations = 2 * hi(numel(batch)) * m * n * k;
   const places = [operandAt(group, 0), operandAt(group, 1)];
+  const [a, b] = places;
   const uneven = places.some((p) => p && !divides(16 / bytesOf(dtype), p.row));
+  const moves = target.units.some((u) => u.operands === "shared" && u.input === dtype);
+  if (moves && a && b && !a.turned && b.turned && !uneven) return "kernels whose operands are rows of k are as fast, and take more along";
   const copies = places.reduce(
     (sum, p, i) => sum + (p ? 0 : launch + (2 * bytesOf(dtype) * hi(numel(node.inputs[i]!.type.shape))) / memory),
     0,
