@@ -12,6 +12,7 @@ import type { Group } from "../kernel/group.js";
 import type { Kernel } from "../kernel/kernel.js";
 import { kernelText } from "../kernel/save.js";
 import type { BufferPlan, DimRange, KernelCode, Port, Program, Step, StepNote } from "../runtime/program.js";
+import { askAhead, type Launch, streamsOf } from "./ahead.js";
 import { planMemory } from "./memory.js";
 import { type Plan, type Slot, slotBytes, type Task } from "./plan.js";
 import type { Region } from "./regions.js";
@@ -87,6 +88,7 @@ export function link(
 
   const table = new BufferTable((s) => offsets.get(sharing.home(s)) ?? 0);
   for (const s of [...p.inputs, ...p.state, ...p.outputs, ...p.constants]) table.add(s);
+  const slot = (n: Node): Slot => p.slotOf.get(n)!;
   const scratchAt = new Map<Task, Map<string, Slot>>();
   for (const { slot, task } of scratch) {
     const names = scratchAt.get(task) ?? new Map<string, Slot>();
@@ -94,7 +96,7 @@ export function link(
     scratchAt.set(task, names);
   }
   /** What a task does in its turn `part`: most tasks have one. */
-  const stepOf = (t: Task, part: number): Step | undefined => {
+  const stepOf = (t: Task, part: number): Step | Launch | undefined => {
     if (!t.group) return part === 0 ? copyStep(t, table) : undefined;
     if (t.group.kind === "host") return part === 0 ? hostStep(t.group, p, table) : undefined;
     const group = t.group;
@@ -104,30 +106,37 @@ export function link(
       if (part || others[0] !== t) return undefined;
       const kernels_ = others.map((o) => lowered.get(o)![0]!);
       const nameOf = namesOf(others);
-      const { index, kernel } = kernels.rendered(besideKernels(group.name, kernels_, nameOf), group);
       const names = new Map(
         others.flatMap((o, i) => kernels_[i]!.buffers.map((b) => [nameOf(i, b.name), slotIn.bind(null, o, b.name)] as const)),
       );
-      const buffers = kernel.buffers.filter((b) => b.space === "global").map((b) => table.add(names.get(b.name)!()));
-      const notes = others.map((o) => noteOf(o.group!, 0));
-      return { kind: "launch", kernel: index, buffers, dims: kernel.dims, grid: kernel.grid, note: together(notes) };
+      const kernel = besideKernels(group.name, kernels_, nameOf);
+      const streams = others.flatMap((o, i) => streamsOf(o.group!, kernels_[i]!, slot));
+      const note = together(others.map((o) => noteOf(o.group!, 0)));
+      return { kind: "kernel", group, kernel, grid: kernel.grid, streams, slotOf: (name) => names.get(name)!(), note };
     }
     const made = lowered.get(t)![part];
     if (!made) return undefined;
-    const { runs, ...code } = made;
-    const { index, kernel } = kernels.rendered(code, group);
-    const buffers = kernel.buffers.filter((b) => b.space === "global").map((b) => table.add(slotIn(t, b.name)));
+    const { runs, ...kernel } = made;
     // A kernel that does the work for some sizes does all of it.
     const [grid, note] = runs === undefined ? [kernel.grid, noteOf(group, part)] : [mul(kernel.grid, runs), noteOf(group, 0)];
     const product = group.template?.product?.(placed(group), kernel);
+    const streams = part || runs !== undefined ? [] : streamsOf(group, kernel, slot);
+    return { kind: "kernel", group, kernel, grid, streams, slotOf: (name) => slotIn(t, name), ...(product && { product }), note };
+  };
+  const turns = regions.flatMap((region) => {
+    const count = Math.max(1, ...region.map((t) => lowered.get(t)?.length ?? 1));
+    return Array.from({ length: count }, (_, part) => region.flatMap((t) => stepOf(t, part) ?? []));
+  });
+  const asking = askAhead(turns.flat(), codegen.target);
+  const finished = (s: Step | Launch): Step => {
+    if (s.kind !== "kernel") return s;
+    const { kernel: made, slotOf } = asking.get(s) ?? s;
+    const { index, kernel } = kernels.rendered(made, s.group);
+    const buffers = kernel.buffers.filter((b) => b.space === "global").map((b) => table.add(slotOf(b.name)));
+    const { grid, product, note } = s;
     return { kind: "launch", kernel: index, buffers, dims: kernel.dims, grid, ...(product && { product }), note };
   };
-  const steps = regions.flatMap((region): Step[] => {
-    const turns = Math.max(1, ...region.map((t) => lowered.get(t)?.length ?? 1));
-    return Array.from({ length: turns }, (_, part) =>
-      region.flatMap((t) => stepOf(t, part) ?? []).map((s, i): Step => (i > 0 && s.kind !== "host" ? { ...s, beside: true } : s)),
-    ).flat();
-  });
+  const steps = turns.flatMap((turn) => turn.map(finished).map((s, i): Step => (i > 0 && s.kind !== "host" ? { ...s, beside: true } : s)));
   return {
     version: 1,
     name: options.name ?? "main",

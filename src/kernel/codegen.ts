@@ -40,6 +40,14 @@ export interface Codegen {
   readonly binary?: (program: Program, signal?: AbortSignal) => Promise<Program>;
 }
 
+/** How much of what comes later a kernel asks for, in bytes. */
+export interface Ahead {
+  /** Of its own operands, as it begins. */
+  readonly own: number;
+  /** Of the next kernels' operands, as it ends: what memory brings while one kernel ends and another begins. */
+  readonly next: number;
+}
+
 /** What differs between devices, as data. The compiler looks at these fields and never at a backend's name. */
 export interface Target {
   readonly dtypes: ReadonlySet<DType>;
@@ -61,6 +69,8 @@ export interface Target {
   readonly caches: readonly number[];
   /** Bytes that long streams are asked for ahead of their use; 0 where hardware sees to it. */
   readonly prefetch: number;
+  /** Bytes of later operands that kernels ask for into a cache that all grid points share; absent where nothing is asked for. */
+  readonly ahead?: Ahead;
   /** Bytes of `shared` storage that one grid point may have. */
   readonly sharedBytes: number;
   /** Grid points that run at once. */

@@ -82,8 +82,8 @@ export interface Dialect {
   barrier(warp: boolean): string;
 
   copy(to: Buffer, at: string, from: Buffer, index: string, count: number): string;
-  /** Empty where hardware does without. */
-  prefetch(buffer: Buffer, index: string, second: boolean): string;
+  /** Empty where hardware does without. More than one element at once only where `Target.ahead` allows it. */
+  prefetch(buffer: Buffer, index: string, second: boolean, count: number): string;
   /** A block of words, columns in place of rows; strides count elements. */
   turn(to: Buffer, at: string, toStride: string, from: Buffer, index: string, fromStride: string, rows: number): string;
   commit(): string;

@@ -77,8 +77,9 @@ export type Stmt =
       readonly value: Value;
       readonly into: Ref;
     }
-  /** Asks for an element of a global buffer to be brought near, or no nearer than the second cache. It means nothing, also beyond the buffer's end. */
-  | { readonly kind: "prefetch"; readonly buffer: string; readonly index: Dim; readonly second?: true }
+  /** Asks for an element of a global buffer to be brought near, or no nearer than the second cache. It means nothing, also beyond the buffer's end.
+   * `count`: as many from there, all inside the buffer, of whole multiples of 16 bytes (`Target.ahead`). */
+  | { readonly kind: "prefetch"; readonly buffer: string; readonly index: Dim; readonly second?: true; readonly count?: number }
   | { readonly kind: "barrier"; readonly warp?: true }
   /** `count` contiguous elements, global to shared, possibly in the background; `commit` closes a group, `wait` leaves at most `pending` groups. */
   | { readonly kind: "copy"; readonly to: Ref; readonly from: Ref; readonly count: number }

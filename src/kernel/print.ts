@@ -90,7 +90,7 @@ function statement(s: State, x: Stmt): void {
       combine(s, x);
       return;
     case "prefetch":
-      emit(s, d.prefetch(bufferOf(s, x.buffer), at(x.index), x.second === true));
+      emit(s, d.prefetch(bufferOf(s, x.buffer), at(x.index), x.second === true, x.count ?? 1));
       return;
     case "barrier":
       emit(s, d.barrier(x.warp === true));

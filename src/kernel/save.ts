@@ -45,7 +45,7 @@ const unions: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
     store: { buffer: "text", index: "dim", value: "value", hint: "stream?" },
     atomic: { op: combiner, buffer: "text", index: "dim", value: "value" },
     combine: { op: combiner, axes: "axis[]", threads: "number", value: "value", into: "ref" },
-    prefetch: { buffer: "text", index: "dim", second: "flag?" },
+    prefetch: { buffer: "text", index: "dim", second: "flag?", count: "number?" },
     barrier: { warp: "flag?" },
     copy: { to: "ref", from: "ref", count: "number" },
     commit: {},

@@ -54,7 +54,7 @@ export function showKernel(k: Kernel): string {
         );
         return;
       case "prefetch":
-        put(depth, `prefetch ${place(s)}${s.second ? " into the second cache" : ""}`);
+        put(depth, `prefetch ${s.count ? `${s.count} from ` : ""}${place(s)}${s.second ? " into the second cache" : ""}`);
         return;
       case "barrier":
         put(depth, s.warp ? "barrier of a warp" : "barrier");

@@ -8,6 +8,7 @@ import {
   type Atom,
   add,
   type Dim,
+  divides,
   evaluate,
   type Fact,
   hi,
@@ -297,6 +298,12 @@ class Checker {
         const b = this.buffers.get(x.buffer);
         if (b?.space !== "global") this.say(`a prefetch from ${x.buffer}, which is no global buffer`);
         this.names(x.index, s, "a prefetch");
+        if (b && x.count !== undefined) {
+          this.within(x.buffer, x.index, s, x.count);
+          const piece = 16 / bytesOf(b.dtype);
+          if (x.count % piece || !divides(piece, x.index))
+            this.say(`a prefetch of ${x.count} from ${x.buffer}[${show(x.index)}], no whole pieces`);
+        }
         return s;
       }
       case "combine": {

@@ -256,7 +256,8 @@ export const cuda: Dialect = {
       ? `copy_${bytes}(${to.name} + ${at}, ${from.name} + ${i});`
       : `copy_each(${to.name} + ${at}, ${from.name} + ${i}, ${n});`;
   },
-  prefetch: (b, i) => `ask_for(${b.name} + ${i});`,
+  prefetch: (b, i, _second, count) =>
+    count > 1 ? `ask_for_all(${b.name} + ${i}, ${count * bytesOf(b.dtype)});` : `ask_for(${b.name} + ${i});`,
   commit: () => 'asm volatile("cp.async.commit_group;");',
   wait: (pending) => `landed<${pending}>();`,
   turn: () => {

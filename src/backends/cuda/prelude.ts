@@ -168,6 +168,10 @@ for (const turned of ["", "_turned"])
     `void fetch_4${turned}(u32& a, u32& b, u32& c, u32& d, const void* p) { asm volatile("ldmatrix.sync.aligned.m8n8.x4${turned && ".trans"}.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(a), "=r"(b), "=r"(c), "=r"(d) : "r"(shared_address(p)) : "memory"); }`,
   );
 fn("ask_for", 'void ask_for(const void* p) { asm volatile("prefetch.global.L2 [%0];" :: "l"(p)); }');
+fn(
+  "ask_for_all",
+  'void ask_for_all(const void* p, int bytes) { asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" :: "l"(p), "r"(bytes)); }',
+);
 part("tile_map", "struct alignas(64) tile_map { char bytes[128]; };");
 fn(
   "signal_arm",

@@ -22,7 +22,7 @@ import type { SpaceTiling } from "../../kernel/tiling.js";
 import { eachStmt, finishKernel, substituteStmts } from "../../kernel/walk.js";
 import { type Evaluated, evaluatePasses, type Pass, partOf, type Sum, type Window } from "./passes.js";
 import { bindMerged, digits, type MergedAxis, type Plan } from "./space.js";
-import { prefetches } from "./streams.js";
+import { laterRow, prefetches } from "./streams.js";
 
 /** Lowers a plan with lanes along its last reduced axis. With a window: the partial results of each chunk of columns. */
 export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name: string, window?: Window): Kernel {
@@ -85,6 +85,9 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
     });
   }
   const perRow = (body: readonly Stmt[]): readonly Stmt[] => loops(together > 1 ? [r] : [], substituteStmts(body, place));
+
+  const substituted = new Map([...place, ["tid", 0], [v.name, 0]] as const);
+  bindMerged(lane, 0, substituted);
 
   const wide = unroll * vector;
   const cpu = threads === 1;
@@ -162,7 +165,9 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
   const rowBody = [...rowStart, ...e.passes.flatMap(emit), ...last];
   const guarded: readonly Stmt[] =
     again || divides(abreast * t.turn, units) ? rowBody : [{ kind: "if", test: below(unit, units), body: rowBody }];
-  const body = [...e.top, ...loops(t.turn > 1 ? [turn] : [], guarded)];
+  const alone = t.hold === "registers" && !window && grid === rows && !rowStart.length;
+  const asked = alone ? laterRow(p, e.passes, substituted, { grid, thread: tid }, target) : [];
+  const body = [...e.top, ...asked, ...loops(t.turn > 1 ? [turn] : [], guarded)];
   const size = (b: Buffer, n: Dim): Buffer => ({ ...b, size: n });
   const buffers = [
     ...p.buffers.values(),

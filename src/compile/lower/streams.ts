@@ -1,8 +1,11 @@
 /** Asking for memory before it is used, where hardware does not see a stream by itself. */
 import { bytesOf } from "../../core/dtype.js";
-import { add, type Dim, show, stride, substitute } from "../../core/expr.js";
-import type { Axis, Buffer, Stmt } from "../../kernel/kernel.js";
-import { eachValue } from "../../kernel/walk.js";
+import { add, type Dim, dependsOn, hi, indexOn, show, stride, substitute } from "../../core/expr.js";
+import type { Target } from "../../kernel/codegen.js";
+import { type Axis, type Buffer, below, type Stmt } from "../../kernel/kernel.js";
+import { accesses, eachValue } from "../../kernel/walk.js";
+import type { Pass } from "./passes.js";
+import type { Plan } from "./space.js";
 
 /** Bytes of a line of the cache. */
 const line = 64;
@@ -37,4 +40,37 @@ export function prefetches(
     }
   });
   return [...found.values()];
+}
+
+/** Bytes of a row that a grid point waits for longer than its neighbours can fill. */
+const longRow = 1 << 15;
+/** Bytes of a row of which so many do not fit the cache together. */
+const longestRow = 1 << 16;
+
+/**
+ * Where a grid point has one long row, memory rests while it computes: it asks for the row that its multiprocessor takes next. `first` is the
+ * place of a row's first element.
+ */
+export function laterRow(
+  p: Plan,
+  passes: readonly Pass[],
+  first: ReadonlyMap<string, Dim>,
+  { grid, thread }: { readonly grid: Dim; readonly thread: Dim },
+  target: Target,
+): readonly Stmt[] {
+  if (!target.ahead || typeof grid !== "number" || grid < 2 * target.parallel) return [];
+  const row = add(indexOn("pid", grid), target.parallel / 2);
+  const found = new Map<string, Stmt>();
+  for (const { buffer, index } of accesses(passes.flatMap((x) => x.body))) {
+    const b = [...p.buffers.values()].find((y) => y.name === buffer);
+    const here = b && substitute(index, first);
+    if (!b || b.writes || b.size === 0 || found.has(buffer) || !dependsOn(here!, "pid")) continue;
+    const count = hi(b.size) / grid;
+    const each = bytesOf(b.dtype);
+    if (count * each < longRow || count * each > longestRow || !Number.isInteger((count * each) / 16) || stride(here!, "pid") !== count)
+      continue;
+    const ask: Stmt = { kind: "prefetch", buffer, index: substitute(here!, new Map([["pid", row]])), second: true, count };
+    found.set(buffer, { kind: "if", test: below(row, grid), body: [ask] });
+  }
+  return found.size ? [{ kind: "if", test: below(thread, 1), body: [...found.values()] }] : [];
 }
