@@ -111,11 +111,13 @@ function panels(p: Problem, t: Target, turned = false): Choice {
         const multiply = native
           ? kw * (Math.max(mr * columns * products, mr * operands.a + columns * operands.b) / 2 + cycles.step)
           : kw * mr * nr * products;
-        // What the first cache does not keep of rows in place is read from the second at each step.
-        const tight = packA
-          ? 0
-          : (mr * operands.a * kcw * size > kept ? cycles.lost : 0) + (sharesSets(p, mr * operands.a, kept) ? cycles.shared : 0);
-        const inPlace = rows * wide * kw * mr * operands.a * tight;
+        // What the first cache does not keep of rows in place is read from the second at each step, where it is read again; so many rows
+        // that lines leave before their last element is read cost that at the first time, too.
+        const [again, once] = [1, 1.5].map((crowd) => (!packA && sharesSets(p, mr * operands.a, crowd * kept) ? cycles.shared : 0)) as [
+          number,
+          number,
+        ];
+        const tight = again + (!packA && mr * operands.a * kcw * size > kept ? cycles.lost : 0);
         const canStrip = !packA && rowsTurn.a && mr <= rowWords;
         const sums = m * n * products * (Math.ceil(kw / kcw) - 1) * cycles.waiting;
         for (const mBlocks of blocks(rows))
@@ -128,8 +130,9 @@ function panels(p: Problem, t: Target, turned = false): Choice {
             if (typeof p.total.m !== "number" && mc > mr * 32) continue;
             if (turned && mc * nc * size * products > l2) continue;
             const [across, down] = [Math.ceil(n / nc), Math.ceil(m / mc)];
-            const again = Math.max(fresh.a, mc * kcw * size * operands.a > l2 ? cycles.far : cycles.near);
-            const readA = (cost: number): number => kw * across * rows * mr * operands.a * (cost + again);
+            const inPlace = rows * kw * mr * operands.a * (across * once + (wide - across) * tight);
+            const afar = Math.max(fresh.a, mc * kcw * size * operands.a > l2 ? cycles.far : cycles.near);
+            const readA = (cost: number): number => kw * across * rows * mr * operands.a * (cost + afar);
             const [plain, packed] = [packA ? readA(costA) : readA(0) + inPlace, canStrip ? readA(costA) : Number.POSITIVE_INFINITY];
             const packing = kw * down * wide * nr * operands.b * (costB + fresh.b) + Math.min(plain, packed);
             const total = batch * (rows * wide * multiply + packing + sums + (turned ? m * n * products * cycles.turned : 0));
