@@ -21,17 +21,19 @@ export interface AttentionTiling {
 export function tileAttention(dtype: DType, target: Target): AttentionTiling {
   const vector = Math.max(1, (target.lanes * 4) / bytesOf(dtype));
   const abreast = target.registers >= 32 ? 4 : 2;
-  const accumulators = 6 * abreast;
+  // Beside accumulators, registers hold a row of a tile and an element of the other operand; or all of a step's, where loads come first.
+  const rows = target.loadsFirst ? 4 : 6;
+  const accumulators = rows * abreast;
   const queries = vector * abreast;
   const most = (target.caches[1] ?? 1 << 18) / 8 / (queries * bytesOf(dtype));
-  return { vector, abreast, queries, keys: most < 96 ? 48 : 96, rows: 6, accumulators };
+  return { vector, abreast, queries, keys: most < 96 ? 48 : 96, rows, accumulators };
 }
 
 /** Into how many vectors abreast and rows a tile with `width` lanes along its second axis is cut. */
 export function blockFor(t: AttentionTiling, width: number): { readonly abreast: number; readonly rows: number } {
   const vectors = width / t.vector;
   const abreast = [4, 3, 2, 1].find((n) => n <= t.abreast && vectors % n === 0)!;
-  const rows = [12, 8, 6].find((r) => r * abreast <= t.accumulators)!;
+  const rows = [12, 8, 6, 4].find((r) => r * abreast <= t.accumulators)!;
   return { abreast, rows };
 }
 
