@@ -4,6 +4,8 @@ import { lowerCase } from "../../../test/support/groups.js";
 import { variable } from "../../core/expr.js";
 import type { Node } from "../../ir/node.js";
 import type { Kernel } from "../../kernel/kernel.js";
+import { tileAttention } from "../../kernel/templates/attention/tiling.js";
+import { mostPositions } from "../../kernel/templates/conv/tiling.js";
 import { templates } from "../../kernel/templates/index.js";
 import { eachStmt } from "../../kernel/walk.js";
 import { dot, input, mul, permute, silu } from "../../ops/index.js";
@@ -33,6 +35,14 @@ test("a product's sums fit the registers beside all that a step reads, and a tur
     expect(turns).toEqual([]);
   }
   expect(sizeOf(kernels([x, w], dot(x, w))[0]!, "acc")).toBe(4 * 8);
+});
+
+test("so do those of attention and convolutions", () => {
+  const { rows, abreast } = tileAttention("f32", target);
+  for (const [high, wide] of [[rows, abreast], ...[1, 2].map((n) => [mostPositions(n, target), n] as const)] as const) {
+    expect(high * wide + high + wide).toBeLessThanOrEqual(target.registers);
+    expect((high + 1) * wide + high + 1 + wide).toBeGreaterThan(target.registers);
+  }
 });
 
 test("a vector times a matrix that no cache holds reads one stream", () => {
