@@ -13,12 +13,11 @@ import type { Algorithm, Described, Lt, ProductTypes } from "./lt.js";
 type Launch = Extract<Step, { kind: "launch" }>;
 type ProductStep = Launch & { readonly product: NonNullable<Launch["product"]> };
 /** What was found out: the library's algorithm, or that the kernel is faster. */
-type Choice = Algorithm | "kernel";
+export type Choice = Algorithm | "kernel";
 /** A choice, and the seconds that both ways took. */
 interface Measured {
   readonly choice: Choice;
   readonly seconds: { readonly kernel: number; readonly library: number };
-  readonly rank: number;
 }
 /** Seconds of a product by an algorithm, or by its kernel. */
 export type Measure = (by: LibraryCall | undefined) => number;
@@ -27,7 +26,7 @@ export type Measure = (by: LibraryCall | undefined) => number;
 export type Measuring = (step: number) => { readonly by: Measure; close(): void };
 
 /** Algorithms that are measured. */
-const tried = 24;
+const tried = 8;
 /** A kernel is taken where it is faster by more than what measurements differ by. */
 const clearly = 1.03;
 
@@ -51,10 +50,14 @@ export class Choices {
   readonly #lt: Lt;
   readonly #gpu: string;
   readonly #made = new Map<number, Choice>();
+  readonly #texts = new Map<number, string>();
+  readonly #found: Map<string, Choice>;
   /** Steps of fixed sizes that nothing is known of. */
   readonly #open: readonly number[];
 
-  constructor(program: Program, lt: Lt, gpu: string) {
+  /** `found` has what other programs of this device found out. */
+  constructor(program: Program, lt: Lt, gpu: string, found: Map<string, Choice>) {
+    this.#found = found;
     this.#program = program;
     this.#lt = lt;
     this.#gpu = gpu;
@@ -109,15 +112,12 @@ export class Choices {
   #best(i: number, measure: Measure): Measured {
     const described = this.#described(this.#sized(i, {}), i);
     const kernel = measure(undefined);
-    const timed = described
-      .proposals(tried)
-      .map((algorithm, rank) => ({ algorithm, rank, seconds: measure(callOf(described, algorithm)) }));
+    const timed = described.proposals(tried).map((algorithm) => ({ algorithm, seconds: measure(callOf(described, algorithm)) }));
     const [best] = timed.sort((a, b) => a.seconds - b.seconds);
     const library = best?.seconds ?? Number.POSITIVE_INFINITY;
     return {
       choice: best && library <= kernel * clearly ? best.algorithm : "kernel",
       seconds: { kernel, library },
-      rank: best?.rank ?? -1,
     };
   }
 
@@ -154,12 +154,20 @@ export class Choices {
   #key(i: number): string {
     const { kernel, grid } = this.#step(i);
     const { source, threads } = this.#program.kernels[kernel]!;
-    const all = ["product", 1, this.#lt.version, this.#gpu, this.#sized(i, {}), this.#types(i), grid, threads, sha256(source)];
-    return sha256(JSON.stringify(all));
+    let text = this.#texts.get(kernel);
+    if (!text) this.#texts.set(kernel, (text = sha256(source)));
+    return sha256(JSON.stringify(["product", 1, this.#lt.version, this.#gpu, this.#sized(i, {}), this.#types(i), grid, threads, text]));
   }
+  /** What is known of a step; equal steps are looked up once. */
   #read(i: number): Choice | undefined {
+    const key = this.#key(i);
+    const found = this.#found.get(key) ?? this.#kept(key);
+    if (found) this.#found.set(key, found);
+    return found;
+  }
+  #kept(key: string): Choice | undefined {
     try {
-      const bytes = cacheFor("choice").read(this.#key(i));
+      const bytes = cacheFor("choice").read(key);
       const found = bytes && (JSON.parse(new TextDecoder().decode(bytes)) as { code?: string; workspace?: number });
       if (!found) return undefined;
       return found.code ? { code: Uint8Array.from(Buffer.from(found.code, "base64")), workspace: found.workspace ?? 0 } : "kernel";
@@ -167,11 +175,13 @@ export class Choices {
       return undefined;
     }
   }
-  #write(i: number, { choice, seconds, rank }: Measured): void {
+  #write(i: number, { choice, seconds }: Measured): void {
     const code = choice === "kernel" ? {} : { code: Buffer.from(choice.code).toString("base64"), workspace: choice.workspace };
-    const text = { ...code, seconds, rank, product: this.#sized(i, {}), types: this.#types(i) };
+    const text = { ...code, seconds, product: this.#sized(i, {}), types: this.#types(i) };
+    const key = this.#key(i);
+    this.#found.set(key, choice);
     try {
-      cacheFor("choice").write(this.#key(i), new TextEncoder().encode(JSON.stringify(text)));
+      cacheFor("choice").write(key, new TextEncoder().encode(JSON.stringify(text)));
     } catch {
       // The next process measures again.
     }

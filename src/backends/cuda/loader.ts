@@ -6,7 +6,7 @@ import type { Allocation, Call, Counters } from "../../runtime/device.js";
 import type { Memory } from "../../runtime/memory.js";
 import type { Program } from "../../runtime/program.js";
 import { type BuiltAll, build, buildSync } from "./build.js";
-import { Choices, type Measure } from "./choices.js";
+import { type Choice, Choices, type Measure } from "./choices.js";
 import { copyUnit } from "./copy.js";
 import type { Driver, Gpu } from "./driver.js";
 import type { Fences } from "./fences.js";
@@ -54,6 +54,7 @@ export class Loader {
   readonly #site: Site;
   readonly #flags: readonly string[];
   #lt: Lt | undefined;
+  readonly #found = new Map<string, Choice>();
   copy = 0n;
 
   constructor(site: Site) {
@@ -85,7 +86,7 @@ export class Loader {
     enter();
     const path = this.#lt ? undefined : findLibrary(productLibrary);
     if (path) this.#lt = new Lt(path);
-    return this.#lt && new Choices(program, this.#lt, gpu.name);
+    return this.#lt && new Choices(program, this.#lt, gpu.name, this.#found);
   }
   /** Kernels that run whatever is chosen, and those of products, where one of them may run: apart, so that each part is cached as it is. */
   #parts(program: Program, choices: Choices | undefined): readonly Program[] {
