@@ -99,10 +99,10 @@ export interface Dialect {
     stride: string,
     how: { readonly transposed: boolean; readonly stream: boolean },
   ): string;
-  mma(u: MatrixUnit, acc: readonly string[], a: readonly string[], b: readonly string[]): string;
+  mma(u: MatrixUnit, acc: readonly string[], a: readonly string[], b: readonly string[], fresh: boolean): string;
   spill(u: MatrixUnit, acc: readonly string[], to: Buffer, index: string, stride: string): string;
   issue(u: MatrixUnit): readonly [string, string];
-  settle(u: MatrixUnit, pending: number): string;
+  settle(u: MatrixUnit, pending: number, of: readonly string[]): string;
 
   finish(k: Kernel, printed: Printed): KernelCode;
 }

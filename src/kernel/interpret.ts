@@ -1,20 +1,14 @@
 /** Runs a Kernel statement by statement, as its meaning says: slow, and the oracle for lowerings and printers where no compiler is. */
 import { roundValue } from "../core/convert.js";
 import { bytesOf, computeDType, type DType, isWide } from "../core/dtype.js";
-import { InternalError, UnsupportedError } from "../core/errors.js";
+import { InternalError } from "../core/errors.js";
 import { add, type Dim, evaluate } from "../core/expr.js";
 import { type HostData, hostData } from "../core/ndarray.js";
+import { type Meeting, type Running, runCopyTile, runInBackground, runSignal, type Signal, type Step } from "./interpretBackground.js";
 import { type Buffer, type Kernel, perWord, type Ref, type Stmt, type Test, type Value } from "./kernel.js";
 import { bitsOf, fromBits, type Scalar, scalarValue } from "./scalarValue.js";
 import { fragmentAt } from "./units.js";
 
-/** What a thread waits for: everybody in its group of `size` threads. */
-interface Meeting {
-  readonly what: string;
-  readonly size: number;
-  readonly value?: Scalar;
-}
-type Step = Generator<Meeting, readonly Scalar[], readonly Scalar[]>;
 type Store = Map<string, HostData>;
 
 /** Runs every grid point. `args` are the global buffers in order, changed in place; every index is checked. */
@@ -24,9 +18,14 @@ export function interpretKernel(k: Kernel, args: readonly HostData[], dims: Read
   for (let pid = 0; pid < points; pid++) {
     const scope = { ...dims, pid };
     const shared = make(k, "shared", scope);
+    const signals = new Map(
+      k.buffers
+        .filter((b) => b.space === "signal")
+        .map((b) => [b.name, Array.from({ length: evaluate(b.size, scope) }, () => ({ left: 0, bytes: 0, phase: 0, arrivals: 0 }))]),
+    );
     const threads = Array.from({ length: k.threads }, (_, tid) => {
       const registers = make(k, "reg", scope);
-      return new Thread(k, new Map([...globals, ...shared, ...registers]), { ...scope, tid }).run();
+      return new Thread(k, new Map([...globals, ...shared, ...registers]), { ...scope, tid }, signals).run();
     });
     together(threads, k);
   }
@@ -54,7 +53,7 @@ function together(threads: readonly Step[], k: Kernel): void {
       const size = r.done ? 1 : r.value.size;
       const first = Math.floor(i / size) * size;
       const group = at.slice(first, first + size);
-      const met = !r.done && group.every((x) => !x.done && x.value.what === r.value.what);
+      const met = !r.done && r.value.ready?.() !== false && group.every((x) => !x.done && x.value.what === r.value.what);
       if (met) {
         const values = group.map((x) => (x.value as Meeting).value ?? 0);
         for (let j = 0; j < group.length; j++) at[first + j] = threads[first + j]!.next(values);
@@ -70,7 +69,7 @@ function together(threads: readonly Step[], k: Kernel): void {
 const floatOf = (word: number, which: number, dtype: DType): number =>
   Number(fromBits(BigInt(bytesOf(dtype) === 4 ? word : (word >>> (16 * which)) & 0xffff), dtype));
 
-class Thread {
+class Thread implements Running {
   readonly kernel: Kernel;
   readonly store: Store;
   readonly buffers: ReadonlyMap<string, Buffer>;
@@ -78,7 +77,10 @@ class Thread {
   names = new Map<string, Scalar>();
   readonly tiles = new Map<string, Float64Array>();
 
-  constructor(kernel: Kernel, store: Store, scope: Record<string, number>) {
+  readonly signals: ReadonlyMap<string, Signal[]>;
+
+  constructor(kernel: Kernel, store: Store, scope: Record<string, number>, signals: ReadonlyMap<string, Signal[]>) {
+    this.signals = signals;
     this.kernel = kernel;
     this.store = store;
     this.scope = scope;
@@ -208,10 +210,6 @@ class Thread {
   *unit(s: Extract<Stmt, { kind: "fill" | "fetch" | "mma" }>): Step {
     const { unit } = s;
     if (unit.regs.acc === 0) return this.tile(s);
-    if (unit.operands !== "registers")
-      throw new UnsupportedError(
-        `kernel ${this.kernel.name}: the kernel interpreter has no ${unit.name}, which reads shared memory in the background`,
-      );
     const size = unit.lanes;
     const lane = this.scope["tid"]! % size;
     const together = function* (what: string, value: Scalar): Step {
@@ -237,6 +235,7 @@ class Thread {
       }
       return [];
     }
+    if (s.kind === "mma" && unit.operands === "shared") return yield* runInBackground(this, s);
     const words = function* (self: Thread, r: Ref, count: number): Generator<Meeting, (readonly Scalar[])[], readonly Scalar[]> {
       const all: (readonly Scalar[])[] = [];
       for (let i = 0; i < count; i++) {
@@ -263,7 +262,7 @@ class Thread {
     for (let i = 0; i < unit.regs.acc; i++) {
       const [row, column] = fragmentAt(unit.layout!, lane, i) as [number, number];
       const [acc, at] = this.place(s.acc.buffer, add(s.acc.index, i));
-      let sum = Number(acc[at]);
+      let sum = s.fresh ? 0 : Number(acc[at]);
       for (let k = 0; k < unit.k; k++)
         sum = Math.fround(sum + element(a, row, k, (second, r) => 2 * second + r) * element(b, column, k, (second) => second));
       (acc as Float64Array)[at] = sum;
@@ -352,12 +351,14 @@ class Thread {
       case "spill":
         return this.tile(s);
       case "copyTile":
+        runCopyTile(this, s);
+        return [];
       case "signal":
+        return yield* runSignal(this, s);
       case "issue":
+        return yield* this.block(s.body);
       case "settle":
-        throw new UnsupportedError(
-          `kernel ${this.kernel.name}: the kernel interpreter has no ${s.kind}; it runs kernels whose matrix units take registers, without tile copies`,
-        );
+        return [];
       default:
         return s satisfies never;
     }

@@ -122,11 +122,18 @@ export type Stmt =
       /** What is fetched is not fetched again soon: it need not push anything out of the first cache. */
       readonly hint?: "stream";
     }
-  | { readonly kind: "mma"; readonly unit: MatrixUnit; readonly acc: Ref; readonly a: Ref; readonly b: Ref }
+  /** `fresh`: what the accumulators held before does not count. */
+  | { readonly kind: "mma"; readonly unit: MatrixUnit; readonly acc: Ref; readonly a: Ref; readonly b: Ref; readonly fresh?: true }
   | { readonly kind: "spill"; readonly unit: MatrixUnit; readonly acc: Ref; readonly to: Ref; readonly stride: Dim }
   /** Operations that run in the background are issued as one group; `settle` leaves at most `pending` groups running. */
   | { readonly kind: "issue"; readonly unit: MatrixUnit; readonly body: readonly Stmt[] }
-  | { readonly kind: "settle"; readonly unit: MatrixUnit; readonly pending: number };
+  /** `of`: accumulators that are read or changed from here on, and not before. */
+  | { readonly kind: "settle"; readonly unit: MatrixUnit; readonly pending: number; readonly of?: Settled };
+
+/** Registers, from `at` on. */
+export interface Settled extends Ref {
+  readonly count: number;
+}
 
 /**
  * A scalar. `dtype` is never f16 or bf16 except for `cast`, which rounds to it and yields the f32 of that value, and for `const`.
@@ -151,8 +158,10 @@ export interface MatrixUnit {
   readonly k: number;
   /** Threads that issue it together. */
   readonly lanes: number;
-  /** Where a and b must be. */
+  /** Where a and b must be; `shared` units with registers for a take it from there. */
   readonly operands: "registers" | "shared";
+  /** b lies in rows along n, one for each k, where others have a row along k for each n. */
+  readonly turned?: true;
   readonly input: DType;
   /** Operands must be rounded before: the unit ignores their last bits. */
   readonly rounds?: true;

@@ -142,7 +142,8 @@ function statement(s: State, x: Stmt): void {
     case "mma": {
       const operand = (r: Ref, n: number): string[] =>
         bufferOf(s, r.buffer).space === "shared" ? [spelled(s, r.buffer), at(r.index)] : registers(s, r, n);
-      emit(s, d.mma(x.unit, registers(s, x.acc, Math.max(1, x.unit.regs.acc)), operand(x.a, x.unit.regs.a), operand(x.b, x.unit.regs.b)));
+      const acc = registers(s, x.acc, Math.max(1, x.unit.regs.acc));
+      emit(s, d.mma(x.unit, acc, operand(x.a, x.unit.regs.a), operand(x.b, x.unit.regs.b), x.fresh === true));
       return;
     }
     case "spill":
@@ -156,7 +157,7 @@ function statement(s: State, x: Stmt): void {
       return;
     }
     case "settle":
-      emit(s, d.settle(x.unit, x.pending));
+      emit(s, d.settle(x.unit, x.pending, x.of ? registers(s, x.of, x.of.count) : []));
       return;
     default:
       x satisfies never;

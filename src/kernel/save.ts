@@ -17,6 +17,7 @@ const records: Readonly<Record<string, Shape>> = {
   window: { first: "number", count: "number" },
   axis: { name: "text", size: "dim", kind: "loop|unroll|vector" },
   ref: { buffer: "text", index: "dim" },
+  settled: { buffer: "text", index: "dim", count: "number" },
   test: { a: "dim", op: "<|==", b: "dim" },
   unit: {
     name: "text",
@@ -29,6 +30,7 @@ const records: Readonly<Record<string, Shape>> = {
     regs: "regs",
     layout: "layout?",
     rounds: "flag?",
+    turned: "flag?",
   },
   regs: { a: "number", b: "number", acc: "number" },
   layout: { row: "digit[]", column: "digit[]" },
@@ -55,10 +57,10 @@ const unions: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
     turn: { to: "ref", toStride: "dim", from: "ref", fromStride: "dim", rows: "number" },
     fill: { unit: "unit", acc: "ref" },
     fetch: { unit: "unit", into: "ref", from: "ref", stride: "dim", count: "number", transposed: "boolean", hint: "stream?" },
-    mma: { unit: "unit", acc: "ref", a: "ref", b: "ref" },
+    mma: { unit: "unit", acc: "ref", a: "ref", b: "ref", fresh: "flag?" },
     spill: { unit: "unit", acc: "ref", to: "ref", stride: "dim" },
     issue: { unit: "unit", body: "stmt[]" },
-    settle: { unit: "unit", pending: "number" },
+    settle: { unit: "unit", pending: "number", of: "settled?" },
   },
   value: {
     const: { dtype: "dtype", value: "scalar" },

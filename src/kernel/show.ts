@@ -90,7 +90,7 @@ export function showKernel(k: Kernel): string {
         );
         return;
       case "mma":
-        put(depth, `${s.unit.name} ${place(s.acc)} += ${place(s.a)} * ${place(s.b)}`);
+        put(depth, `${s.unit.name} ${place(s.acc)} ${s.fresh ? "=" : "+="} ${place(s.a)} * ${place(s.b)}`);
         return;
       case "spill":
         put(depth, `${s.unit.name} spill ${place(s.acc)} to ${place(s.to)} stride ${dim(s.stride)}`);
@@ -100,7 +100,7 @@ export function showKernel(k: Kernel): string {
         block(s.body, depth + 1);
         return;
       case "settle":
-        put(depth, `${s.unit.name} settle ${s.pending}`);
+        put(depth, `${s.unit.name} settle ${s.pending}${s.of ? ` for ${place(s.of)}` : ""}`);
         return;
       default:
         s satisfies never;

@@ -53,6 +53,11 @@ export const wgmma = (n: number, input: "bf16" | "f16" = "bf16"): MatrixUnit => 
   },
 });
 
+/** The same with a in registers, as fragments of 16 rows for each warp. */
+export const held = (unit: MatrixUnit): MatrixUnit => ({ ...unit, regs: { ...unit.regs, a: 4 } });
+/** The same with b in rows along n. */
+export const turned = (unit: MatrixUnit): MatrixUnit => ({ ...unit, turned: true });
+
 /** Whether a unit's fragments are tiles that only its own instructions see, and how many of them there are: accumulators, and a's and b's. */
 export const isOpaque = (unit: MatrixUnit | undefined): boolean => unit?.regs.acc === 0;
 export const tileCount = 8;

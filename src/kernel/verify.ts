@@ -366,7 +366,9 @@ class Checker {
       case "barrier":
       case "commit":
       case "wait":
+        return s;
       case "settle":
+        if (x.of) this.ref(x.of, s, x.of.count);
         return s;
       default:
         return x satisfies never;

@@ -74,8 +74,9 @@ export function rewriteStmts(body: readonly Stmt[], how: Rewrite): readonly Stmt
       case "barrier":
       case "commit":
       case "wait":
-      case "settle":
         return s;
+      case "settle":
+        return s.of ? { ...s, of: { ...ref(s.of), count: s.of.count } } : s;
       case "copy":
         return { ...s, to: ref(s.to), from: ref(s.from) };
       case "turn":

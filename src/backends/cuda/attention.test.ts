@@ -8,7 +8,9 @@ import { attentionCases } from "../../../test/gpu/attention.js";
 import { findNvrtc, openNvrtc } from "../../../test/support/cuda.js";
 import { buildFakeGpu } from "../../../test/support/fake-gpu/build.js";
 import { compile } from "../../compile/index.js";
+import type { Node } from "../../ir/node.js";
 import { templates } from "../../kernel/templates/index.js";
+import { input, scaledDotProductAttention } from "../../ops/index.js";
 import { cudaCodegen } from "./codegen.js";
 import { cuda } from "./index.js";
 import { nvrtcFlags } from "./key.js";
@@ -62,5 +64,26 @@ describe("attention on GPUs", () => {
         });
         expect(nvrtc([p.prelude, ...p.kernels.map((k) => k.source)].join("\n"), nvrtcFlags(sm)).length).toBeGreaterThan(1000);
       }
+  });
+  test("long prompts and wide heads on sm_90 are multiplied in the background", { timeout: 300_000 }, (context) => {
+    const sources = ([64, 128] as const).map((size) => {
+      const [q, k, v] = [32, 8, 8].map((heads) => input({ shape: [1, heads, 2050, size], dtype: "bf16" })) as [Node, Node, Node];
+      const y = scaledDotProductAttention(q, k, v, null, { isCausal: true, enableGqa: true });
+      const p = compile(
+        { inputs: [q, k, v], state: [], outputs: [y], updates: [] },
+        cudaCodegen({ sm: 90, multiprocessors: 132 }, templates),
+        {
+          name: "attention",
+          verify: true,
+        },
+      );
+      expect(p.kernels.map((k) => k.threads)).toEqual([size === 64 ? 384 : 256]);
+      return [p.prelude, ...p.kernels.map((k) => k.source)].join("\n");
+    });
+    for (const text of sources) expect(text).toContain("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16");
+    const path = findNvrtc();
+    if (!path) return context.skip("no NVRTC: pip install nvidia-cuda-nvrtc, or set TREEPIE_NVRTC");
+    const nvrtc = openNvrtc(path);
+    for (const text of sources) expect(nvrtc(text, nvrtcFlags(90)).length).toBeGreaterThan(1000);
   });
 });

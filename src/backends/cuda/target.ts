@@ -2,7 +2,7 @@
 import { type DType, realDTypes } from "../../core/dtype.js";
 import type { Target } from "../../kernel/codegen.js";
 import type { MatrixUnit } from "../../kernel/kernel.js";
-import { mmaSync, mmaSyncF16, mmaSyncTf32, wgmma } from "../../kernel/units.js";
+import { held, mmaSync, mmaSyncF16, mmaSyncTf32, turned, wgmma } from "../../kernel/units.js";
 
 /** A GPU as the CUDA printer needs to know it. */
 export interface CudaTarget {
@@ -17,7 +17,13 @@ export interface CudaTarget {
 }
 
 const units = (sm: number): readonly MatrixUnit[] => [
-  ...(sm === 90 ? (["bf16", "f16"] as const).flatMap((d) => [256, 128, 64].map((n) => wgmma(n, d))) : []),
+  ...(sm === 90
+    ? (["bf16", "f16"] as const).flatMap((d) => [
+        ...[256, 128, 64].map((n) => wgmma(n, d)),
+        held(wgmma(128, d)),
+        turned(held(wgmma(64, d))),
+      ])
+    : []),
   ...(sm >= 80 ? [mmaSync, mmaSyncF16, mmaSyncTf32] : []),
 ];
 

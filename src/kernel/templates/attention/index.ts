@@ -8,6 +8,7 @@ import type { Target, Template } from "../../codegen.js";
 import { fitsScratch, lowerBackward } from "./backward.js";
 import { isDecoding, lowerDecode } from "./decode.js";
 import { lowerForward } from "./forward.js";
+import { lowerBackground } from "./gpu/background.js";
 import { lowerBackwardMatrix } from "./gpu/backward.js";
 import { lowerFew } from "./gpu/few.js";
 import { lowerMatrix } from "./gpu/forward.js";
@@ -27,7 +28,8 @@ export const attentionTemplate: Template = {
   prologue: (node, input, target) => input > 2 || isOnce(node, target) || (isCpu(target) && isWidening(node.inputs[input]!)) || tiled,
   readsOnce: (node, input, target) => input === 0 && !isCpu(target) && isFew(node, target),
   lower(group, target) {
-    if (!isCpu(target)) return isFew(group.root!, target) ? lowerFew(group, target) : [lowerMatrix(group, target)];
+    if (!isCpu(target))
+      return isFew(group.root!, target) ? lowerFew(group, target) : [lowerBackground(group, target) ?? lowerMatrix(group, target)];
     return isDecoding(group.root!) ? lowerDecode(group, target) : [lowerForward(group, target)];
   },
 };

@@ -103,7 +103,7 @@ export function tile(
   if (target.threads === 1) return tileTiles(problem, target) ?? tileCpu([problem, of(true)], target);
   const units = target.units.filter((u) => takes(u, group.root!));
   const [rowsA, rowsB] = [wholeRows(group, "a"), wholeRows(group, "b")];
-  const shared = units.filter((u) => u.operands === "shared" && copies(u, problem));
+  const shared = units.filter((u) => u.operands === "shared" && !u.regs.a && copies(u, problem));
   // What lies beyond a row is 0 in a copied tile; what follows a part of a row is not.
   const ends = rowsA && rowsB && (divides(kTile, total.k) || [...rowsA, ...rowsB].every((r) => r.columns === total.k));
   const t = shared.length && ends ? tileShared(shared, problem, target) : undefined;

@@ -27,7 +27,8 @@ import {
 import { fragmentAt } from "../../../units.js";
 import { emptyKernel, finishKernel } from "../../../walk.js";
 import { given, keyBatch, named, position, setUp } from "../setup.js";
-import { pairOf, weighing } from "./forward.js";
+import { pairOf } from "./forward.js";
+import { weighing } from "./softmax.js";
 import { fillRow, fillTile, pitch, tileBuffer } from "./tile.js";
 import { tileDerivatives, unitFor } from "./tiling.js";
 

@@ -1,6 +1,6 @@
 /** Tiles of operands in shared memory, as matrix units read them. */
 import { bytesOf } from "../../../../core/dtype.js";
-import { add, type Dim, div, divides, min, mod, mul, stride, sub, substitute } from "../../../../core/expr.js";
+import { add, type Dim, div, divides, indexOn, min, mod, mul, stride, sub, substitute } from "../../../../core/expr.js";
 import type { Node } from "../../../../ir/node.js";
 import { at, axis, type Buffer, below, loops, ref, type Stmt, store, type Value } from "../../../kernel.js";
 import type { Attention } from "../setup.js";
@@ -74,4 +74,40 @@ export function fillRow(
       ? [{ kind: "copy", to: ref(t.into, to), from: { buffer: value.buffer, index: value.index }, count: 1 }]
       : [...before, store(t.into, to, value)];
   return loops([P], t.rows % threads ? [{ kind: "if", test: below(number, t.rows), body }] : body);
+}
+
+/** An operand as rows of a buffer: where a tile's begin. */
+export interface TileRows {
+  readonly buffer: string;
+  readonly columns: number;
+  origin(head: readonly Dim[], row: Dim): readonly [Dim, Dim];
+}
+/** Rows of `width` elements that lie in whole rows of a buffer, as tiles are copied; undefined where they are computed or lie otherwise. */
+export function rowsOf(x: Attention, node: Node, heads: readonly Dim[], of: Dim, width: number): TileRows | undefined {
+  const names = heads.map((_, i) => x.name(`tile_h${i}`));
+  const [row, column] = [x.name("tile_r"), x.name("tile_c")];
+  const before: Stmt[] = [];
+  const value = x.plain(node, [...heads.map((d, i) => indexOn(names[i]!, d)), indexOn(row, of), indexOn(column, width)], before);
+  if (value.kind !== "load" || before.length || stride(value.index, column) !== 1) return undefined;
+  const columns = stride(value.index, row);
+  const buffer = [...x.buffers.values()].find((b) => b.name === value.buffer);
+  if (columns === undefined || columns < width || columns % 8 || buffer?.dtype !== node.type.dtype || !divides(columns, buffer.size))
+    return undefined;
+  const first = substitute(
+    value.index,
+    new Map<string, Dim>([
+      [row, 0],
+      [column, 0],
+    ]),
+  );
+  const [down, across] = [div(first, columns), mod(first, columns)];
+  if (!divides(width, across) && across !== 0) return undefined;
+  return {
+    buffer: value.buffer,
+    columns,
+    origin: (head, r) => {
+      const here = new Map(names.map((n, i) => [n, head[i]!]));
+      return [add(substitute(down, here), r), substitute(across, here)];
+    },
+  };
 }

@@ -34,6 +34,41 @@ export function tileMatrix(
   return { unit, warps, tall, queries: unit.m * tall * warps, keys: 64 };
 }
 
+/** Tiles for units that work in the background on what is moved in the background. */
+export interface BackgroundTiling {
+  /** How scores lie in registers, warp by warp; what makes them, and what adds values up. */
+  readonly unit: MatrixUnit;
+  readonly scoring: MatrixUnit;
+  readonly adding: MatrixUnit;
+  /** Groups of four warps, each with 64 queries. */
+  readonly groups: number;
+  readonly queries: number;
+  readonly keys: number;
+  /** Tiles of keys and of values that are on their way or in use. */
+  readonly slots: number;
+}
+
+/** Where there are enough long rows, and heads of one or two swizzled rows. */
+export function tileBackground(node: Node, target: Target): BackgroundTiling | undefined {
+  const { batch, queries, keys, depth, width } = sizesOf(node);
+  const { dtype } = node.inputs[0]!.type;
+  const unit = unitFor(target, dtype);
+  if (!unit || depth !== width || (width !== swizzled && width !== 2 * swizzled) || typeof keys !== "number") return undefined;
+  // Narrow sums leave registers to three groups, and queries stay in shared memory.
+  const groups = width === swizzled ? 3 : 2;
+  const units = target.units.filter((u) => u.operands === "shared" && u.input === dtype);
+  const adding = units.find((u) => u.turned && u.regs.a > 0 && u.n === swizzled);
+  const scoring = units.find((u) => !u.turned && u.regs.a > 0 === (groups === 2) && u.n === 128);
+  if (!adding || !scoring) return undefined;
+  const rows = scoring.m * groups;
+  if (hi(queries) < leastRows || keys < leastRows || hi(numel(batch)) * Math.ceil(hi(queries) / rows) < target.parallel) return undefined;
+  return { unit, scoring, adding, groups, queries: rows, keys: scoring.n, slots: groups === 3 ? 6 : 3 };
+}
+/** Queries and keys, at least, at which tiles are worth moving in whole. */
+const leastRows = 512;
+/** Half floats of a row of a tile as it is copied: 128 bytes. */
+export const swizzled = 64;
+
 /** Tiles of derivatives: a grid point has rows of one side, and goes over blocks of the other. */
 export interface DerivativeTiling {
   readonly unit: MatrixUnit;
