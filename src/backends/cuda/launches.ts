@@ -138,9 +138,10 @@ export class Launches extends Prepared<Places> {
     this.#workspace = undefined;
   }
   #forget({ graph, exec }: Graph, places: Places): void {
+    // A GPU that is lost has nothing to give back.
     places.settled(() => {
-      this.#driver.call("cuGraphExecDestroy", exec);
-      this.#driver.call("cuGraphDestroy", graph);
+      this.#driver.code("cuGraphExecDestroy", exec);
+      this.#driver.code("cuGraphDestroy", graph);
     });
   }
 
