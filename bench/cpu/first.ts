@@ -1,21 +1,19 @@
 /** A process that makes its first result and says so: `node first.js KIND FOLDER [BACKEND]`. What the compile rows time, from the outside. */
 import { evaluate, llm, ready, setDefaultBackend, synchronize, tensor } from "#treepie";
-import { resnet } from "./resnet.js";
-import { trainer } from "./training.js";
 
 const [kind, folder, backend = "c"] = process.argv.slice(2) as [string, string, string?];
 setDefaultBackend(backend);
 await ready();
 switch (kind) {
   case "token": {
-    const model = await llm.loadModel(folder, { maxLength: 256 });
     // Where weights go to memory of the device's own, that time is told apart.
     const from = performance.now();
+    const model = await llm.loadModel(folder, { maxLength: 256 });
     if (backend !== "c") {
       await evaluate(...model.model.parameters());
       await synchronize();
     }
-    const upload = (performance.now() - from) / 1000;
+    const upload = backend === "c" ? 0 : (performance.now() - from) / 1000;
     const prompt = Array.from({ length: 32 }, (_, i) => i + 1);
     for await (const token of model.generateTokens(prompt, { maxTokens: 1, stopTokens: [] }))
       console.log(JSON.stringify({ token, upload }));
@@ -29,12 +27,14 @@ switch (kind) {
     break;
   }
   case "step": {
+    const { trainer } = await import("./training.js");
     const step = await trainer(folder, "f32");
     const tokens = tensor(new Uint8Array(512).fill(7), [4, 128], { dtype: "i64" });
     console.log(JSON.stringify({ loss: await step(tokens, tokens).item() }));
     break;
   }
   case "image": {
+    const { resnet } = await import("./resnet.js");
     const infer = resnet(folder);
     const logits = (await infer(tensor(new Float32Array(3 * 224 * 224).fill(0.5), [1, 3, 224, 224])).data()) as Float32Array;
     console.log(JSON.stringify({ logit: logits[0] }));

@@ -133,7 +133,7 @@ export async function loadWeights(
       const mapped = natural ? (await mapOf(t))?.tensor(t.offset, t.shape, t.dtype) : undefined;
       const stays = mapped && t.dtype === target && weights === "mapped";
       if (!mapped) await file.load(key, signal);
-      const sent = natural && !mapped ? await readOnto((at, into) => file.readInto(key, at, into), t.shape, t.dtype, device) : undefined;
+      const sent = natural && !mapped ? await readOnto((at, into) => file.readLater(key, at, into), t.shape, t.dtype, device) : undefined;
       bytes[stays ? "mapped" : "copied"] += t.bytes;
       parameters.get(own)!.rebind(await converted(mapped ?? sent ?? read(file, key, device), target, mapped && !stays));
       file.release(key);

@@ -70,6 +70,9 @@ export interface Counters {
   mappedBytes: number;
 }
 
+/** Reads bytes from a position on into memory. */
+export type Read = (at: number, into: Uint8Array) => Promise<void>;
+
 /** The runtime half of a backend. A device runs one program at a time, in the order of submission. */
 export interface Device {
   readonly name: string;
@@ -87,8 +90,11 @@ export interface Device {
   free(a: Allocation): void;
   /** Ordered after everything submitted so far. */
   write(to: Allocation, offset: number, data: Uint8Array): void;
-  /** The same with bytes that `read` puts, from `at` on, into memory that goes to the device by itself. Absent where it would gain nothing. */
-  fill?(to: Allocation, bytes: number, read: (at: number, into: Uint8Array) => void): void;
+  /**
+   * Fills a buffer that nothing submitted uses with bytes that `read` puts, from `at` on, into memory that goes to the device by itself;
+   * several parts are read at once. Absent where it would gain nothing.
+   */
+  fill?(to: Allocation, bytes: number, read: Read): Promise<void>;
   copy(from: Allocation, to: Allocation, bytes: number): void;
   read(from: Allocation, offset: number, bytes: number): Promise<Uint8Array>;
   readSync(from: Allocation, offset: number, bytes: number): Uint8Array;

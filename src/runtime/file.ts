@@ -11,6 +11,8 @@ export interface ByteSource {
   read(offset: number, bytes: number): Uint8Array;
   /** Reads into memory that the caller has. */
   readInto(offset: number, into: Uint8Array): void;
+  /** The same in the background, several at once; absent where `readInto` is as good. */
+  readLater?(offset: number, into: Uint8Array): Promise<void>;
   /** Brings bytes to where `read` can take them; absent where they all are. Whoever reads a source that has it calls it first. */
   load?(offset: number, bytes: number, signal?: AbortSignal): Promise<void>;
   /** Bytes that were loaded may be forgotten. */
@@ -49,7 +51,7 @@ function memorySource(data: Uint8Array): ByteSource {
   };
 }
 function fileSource(path: string): ByteSource {
-  const { closeSync, fstatSync, openSync, readSync, statSync } = files();
+  const { closeSync, fstatSync, openSync, read, readSync, statSync } = files();
   let fd: number;
   let size: number;
   let stamp: number;
@@ -79,6 +81,23 @@ function fileSource(path: string): ByteSource {
       at += n;
     }
   };
+  const fillLater = (offset: number, into: Uint8Array): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const next = (at: number): void => {
+        if (at === into.length) {
+          resolve();
+          return;
+        }
+        read(fd, into, at, into.length - at, offset + at, (error, n) => {
+          if (error) reject(error);
+          else if (n === 0) reject(new FormatError(`${path} became shorter while it was read`));
+          else next(at + n);
+        });
+      };
+      inside(path, size, offset, into.length);
+      if (!open) throw new FileError(`${path} was closed`);
+      next(0);
+    });
   return {
     name: path,
     size,
@@ -89,6 +108,7 @@ function fileSource(path: string): ByteSource {
       return out;
     },
     readInto: fill,
+    readLater: fillLater,
     descriptor: fd,
     check() {
       const now = statSync(path, { throwIfNoEntry: false });

@@ -31,6 +31,8 @@ export interface Safetensors {
   bytes(name: string): Uint8Array;
   /** Reads part of a tensor's stored bytes into memory that the caller has. */
   readInto(name: string, offset: number, into: Uint8Array): void;
+  /** The same, in the background where the file can. */
+  readLater(name: string, offset: number, into: Uint8Array): Promise<void>;
   /** The file that a tensor is in. */
   source(name: string): ByteSource;
   /** Brings a tensor's bytes here, for `read`, `bytes` and `readInto`; the files of a disk need it not. */
@@ -202,6 +204,12 @@ function opened(
       );
     return t;
   };
+  const place = (name: string, offset: number, length: number): readonly [ByteSource, number] => {
+    const t = find(name);
+    if (!(offset >= 0 && offset + length <= t.bytes))
+      throw new ArgumentError(`bytes ${offset} to ${offset + length} of ${name}, which has ${t.bytes}`);
+    return [sources.get(t.file)!, t.offset + offset];
+  };
   const bytes = (t: StoredTensor): Uint8Array => sources.get(t.file)!.read(t.offset, t.bytes);
   return {
     tensors,
@@ -215,10 +223,13 @@ function opened(
       return new HostTensor(t.dtype, t.shape, t.stored.startsWith("F8") ? widenF8(t.stored, stored) : stored);
     },
     readInto(name, offset, into) {
-      const t = find(name);
-      if (!(offset >= 0 && offset + into.length <= t.bytes))
-        throw new ArgumentError(`bytes ${offset} to ${offset + into.length} of ${name}, which has ${t.bytes}`);
-      sources.get(t.file)!.readInto(t.offset + offset, into);
+      const [source, at] = place(name, offset, into.length);
+      source.readInto(at, into);
+    },
+    async readLater(name, offset, into) {
+      const [source, at] = place(name, offset, into.length);
+      if (source.readLater) await source.readLater(at, into);
+      else source.readInto(at, into);
     },
     async load(name, signal) {
       const t = find(name);

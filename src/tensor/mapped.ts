@@ -1,7 +1,7 @@
 /** Tensors whose values stay in a file, or come from there at once: a device that can reads them where they are. */
 import { bytesOf, type DType } from "../core/dtype.js";
 import { input } from "../ops/source.js";
-import type { FileMapping } from "../runtime/device.js";
+import type { FileMapping, Read } from "../runtime/device.js";
 import type { ByteSource } from "../runtime/file.js";
 import { adopt, free } from "./collect.js";
 import { currentDevice, engineOf } from "./device.js";
@@ -22,7 +22,7 @@ export interface MappedFile {
  * Undefined where the device does not take them so.
  */
 export async function readOnto(
-  read: (at: number, into: Uint8Array) => void,
+  read: Read,
   shape: readonly number[],
   dtype: DType,
   device: string = currentDevice(),
@@ -34,7 +34,7 @@ export async function readOnto(
   if (!opened.fill || !storage.bytes) return undefined;
   const block = engine.allocate(storage);
   try {
-    opened.fill(block.allocation!, storage.bytes, read);
+    await opened.fill(block.allocation!, storage.bytes, read);
   } catch (error) {
     free(block);
     throw error;

@@ -68,30 +68,32 @@ describe.skipIf(!fake)("the cuda device", () => {
     await expect(openCuda({ index: 2 })).rejects.toThrow(/no GPU cuda:2; known are cuda:0 \(fake GPU\)/);
   });
 
-  test("what is read on its way to the device arrives whole, behind what was asked for before; a failed read is thrown", async () => {
+  test("what is read on its way to the device arrives whole, several reads at once; a failed one is thrown once all have ended", async () => {
     const n = (17 << 20) + 5;
     const at = (i: number): number => (i * 7) % 253;
-    const read = (from: number, into: Uint8Array): void => {
+    let [running, most] = [0, 0];
+    const read = async (from: number, into: Uint8Array): Promise<void> => {
+      most = Math.max(most, ++running);
+      await new Promise((done) => setTimeout(done, (from >> 21) % 3));
       for (let i = 0; i < into.length; i++) into[i] = at(from + i);
+      running--;
     };
-    const want = Uint8Array.from({ length: n }, (_, i) => at(i));
     const a = device.alloc(n);
-    device.fill!(a, n, read);
-    expect(Buffer.compare(device.readSync(a, 0, n), want)).toBe(0);
-    device.write(a, 0, new Uint8Array(n));
-    const before = device.read(a, 0, n);
-    const large = device.alloc(70 << 20);
-    const waits = device.read(large, 0, 70 << 20);
-    device.fill!(a, n, read);
-    expect((await before).every((x) => x === 0)).toBe(true);
-    expect(Buffer.compare(await device.read(a, 0, n), want)).toBe(0);
-    await waits;
-    const fails = (): never => {
-      throw new DeviceError("the file ended");
+    await Promise.all([device.fill!(a, n, read), device.fill!(device.alloc(3), 3, read)]);
+    expect(most).toBeGreaterThan(2);
+    expect(
+      Buffer.compare(
+        device.readSync(a, 0, n),
+        Uint8Array.from({ length: n }, (_, i) => at(i)),
+      ),
+    ).toBe(0);
+    const fails = async (from: number, into: Uint8Array): Promise<void> => {
+      await read(from, into);
+      if (from === 2 << 20) throw new DeviceError("the file ended");
     };
-    expect(() => device.fill!(a, n, fails)).toThrow("the file ended");
+    await expect(device.fill!(a, n, fails)).rejects.toThrow("the file ended");
+    expect(running).toBe(0);
     device.free(a);
-    device.free(large);
   });
 
   test("large results come back in pieces, large inputs too", async () => {

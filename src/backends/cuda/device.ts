@@ -4,7 +4,7 @@
  */
 import { ArgumentError, DeviceError } from "../../core/errors.js";
 import { Arena, type Block, Blocks } from "../../runtime/blocks.js";
-import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "../../runtime/device.js";
+import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions, Read } from "../../runtime/device.js";
 import { checkAlive, type HostStep, hostSteps } from "../../runtime/encode.js";
 import { ffi } from "../../runtime/ffi.js";
 import { runHost } from "../../runtime/host-step.js";
@@ -173,18 +173,14 @@ class CudaDevice implements Device {
     this.later(() => this.#staging.upload(block.place + BigInt(offset), copy));
   }
 
-  fill(to: Allocation, bytes: number, read: (at: number, into: Uint8Array) => void): void {
+  async fill(to: Allocation, bytes: number, read: Read): Promise<void> {
     const block = this.#blocks.alive(to, 0, bytes);
-    if (bytes === 0) return;
-    if (this.#queue.idle) {
+    this.#enter();
+    await this.#staging.fill(block.place, bytes, async (at, into) => {
+      await read(at, into);
+      this.#blocks.open();
       this.#enter();
-      this.#staging.fill(block.place, bytes, read);
-      return;
-    }
-    // Whoever asks may close what is read: it does not wait for its turn.
-    const data = new Uint8Array(bytes);
-    read(0, data);
-    this.later(() => this.#staging.upload(block.place, data));
+    });
   }
 
   copy(from: Allocation, to: Allocation, bytes: number): void {

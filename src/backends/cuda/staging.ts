@@ -1,5 +1,6 @@
 /** Bytes on their way to the GPU: through memory that the GPU can read by itself, so that copies run while the host goes on. */
 import { roundUp } from "../../core/numbers.js";
+import type { Read } from "../../runtime/device.js";
 import { ffi } from "../../runtime/ffi.js";
 import type { Driver } from "./driver.js";
 
@@ -7,6 +8,9 @@ import type { Driver } from "./driver.js";
 const smallBytes = 64 << 10;
 const pieceBytes = 8 << 20;
 const sharedBytes = 1 << 20;
+/** What is read at a time on its way to the GPU, and by how many threads at once. */
+const partBytes = 2 << 20;
+const abreast = 4;
 
 interface Piece {
   readonly address: bigint;
@@ -22,6 +26,10 @@ export class Staging {
   readonly #pieces: Piece[] = [];
   /** Two pieces for small transfers, one being filled. */
   readonly #shared: Piece[] = [];
+  /** Those of readers, by number, and the readers that have nothing to do. */
+  readonly #parts: Piece[] = [];
+  readonly #resting: number[] = [];
+  #readers = 0;
   #next = 0;
   #turn = 0;
   #at = 0;
@@ -33,25 +41,42 @@ export class Staging {
 
   /** Copies bytes into device memory, in the stream's order; they may change once this has returned. */
   upload(to: bigint, data: Uint8Array): void {
-    if (data.length > smallBytes) this.fill(to, data.length, (at, into) => into.set(data.subarray(at, at + into.length)));
-    else if (data.length) this.#small(to, data);
-  }
-  /** The same with bytes that `read` puts where the GPU reads them. */
-  fill(to: bigint, bytes: number, read: (at: number, into: Uint8Array) => void): void {
-    const d = this.#driver;
-    for (let at = 0; at < bytes; at += pieceBytes) {
-      const length = Math.min(pieceBytes, bytes - at);
-      const piece = this.#piece(this.#pieces, this.#next++ % 2, pieceBytes);
-      if (piece.used) d.call("cuEventSynchronize", piece.event);
-      read(at, piece.bytes.subarray(0, length));
-      d.call("cuMemcpyHtoDAsync_v2", to + BigInt(at), piece.address, length, this.#stream);
-      d.call("cuEventRecord", piece.event, this.#stream);
-      piece.used = true;
+    if (data.length <= smallBytes) {
+      if (data.length) this.#small(to, data);
+      return;
+    }
+    for (let at = 0; at < data.length; at += pieceBytes) {
+      const part = data.subarray(at, at + pieceBytes);
+      const piece = this.#ready(this.#pieces, this.#next++ % 2, pieceBytes);
+      piece.bytes.set(part);
+      this.#send(to + BigInt(at), piece, part.length);
     }
   }
 
+  /** Copies bytes that `read` puts where the GPU reads them, parts of them at once. */
+  async fill(to: bigint, bytes: number, read: Read): Promise<void> {
+    let next = 0;
+    const reader = async (): Promise<void> => {
+      const own = this.#resting.pop() ?? this.#readers++;
+      try {
+        for (let at = next; at < bytes; at = next) {
+          const length = Math.min(partBytes, bytes - at);
+          next += length;
+          const piece = this.#ready(this.#parts, own, partBytes);
+          await read(at, piece.bytes.subarray(0, length));
+          this.#send(to + BigInt(at), piece, length);
+        }
+      } finally {
+        this.#resting.push(own);
+      }
+    };
+    // All of them end before the first failure is told: what they read may be closed then.
+    const ends = await Promise.allSettled(Array.from({ length: Math.min(abreast, Math.ceil(bytes / partBytes)) }, reader));
+    for (const e of ends) if (e.status === "rejected") throw e.reason;
+  }
+
   close(): void {
-    for (const p of [...this.#pieces.splice(0), ...this.#shared.splice(0)]) {
+    for (const p of [...this.#pieces.splice(0), ...this.#shared.splice(0), ...this.#parts.splice(0)]) {
       this.#driver.call("cuEventDestroy_v2", p.event);
       this.#driver.call("cuMemFreeHost", p.address);
     }
@@ -72,6 +97,17 @@ export class Staging {
     piece.bytes.set(data, this.#at);
     d.call("cuMemcpyHtoDAsync_v2", to, piece.address + BigInt(this.#at), data.length, this.#stream);
     this.#at += roundUp(data.length, 16);
+  }
+  /** A piece that the GPU is done with. */
+  #ready(pieces: Piece[], i: number, size: number): Piece {
+    const piece = this.#piece(pieces, i, size);
+    if (piece.used) this.#driver.call("cuEventSynchronize", piece.event);
+    return piece;
+  }
+  #send(to: bigint, piece: Piece, bytes: number): void {
+    this.#driver.call("cuMemcpyHtoDAsync_v2", to, piece.address, bytes, this.#stream);
+    this.#driver.call("cuEventRecord", piece.event, this.#stream);
+    piece.used = true;
   }
   #piece(pieces: Piece[], i: number, size: number): Piece {
     let piece = pieces[i];
