@@ -155,7 +155,7 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
   } as const;
   if (single && cols <= 1 << 15) {
     // The widest access of what is read once, eight of them in flight. A warp has a row, and waits for nobody. Several warps share rows
-    // where there are few, or four rows of one matrix, so that what rows share is read less often.
+    // where there are few, or four rows of one matrix, so that what rows share is read less often: long ones with twice as much in flight.
     const wide = s.large.length ? lanesFor(t, s.lane, s.large) : vector;
     const most = clamp(t.threads, 32, 512);
     const few = rows < 6 * t.parallel && cols >= 128 * wide && most >= 128;
@@ -163,7 +163,8 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
     const four = !few && !many && s.accumulators === 1 && cols >= 128 * wide && most >= 512;
     const rowThreads = few || four ? 128 : 32;
     const together = four ? 4 : many ? 2 : 1;
-    const unroll = clamp(8 / (together * floorPower(s.accumulators)), 1, Math.max(1, Math.ceil(cols / (rowThreads * wide))));
+    const flight = four && cols >= 1024 * wide ? 16 : 8;
+    const unroll = clamp(flight / (together * floorPower(s.accumulators)), 1, Math.max(1, Math.ceil(cols / (rowThreads * wide))));
     const threads = many || rows * rowThreads < 64 * most ? Math.min(most, 128) : most;
     return { ...base, vector: wide, unroll, together, threads, rowThreads, hold: "nothing" };
   }
