@@ -81,8 +81,9 @@ function panels(p: Problem, t: Target, turned = false): Choice {
   // Where panels of a do not stay there, b has more of it.
   const room2 = packA ? l2 : 0.72 * cache;
   const kw = Math.ceil(k / pack);
-  // Beside what passes by, so much of the first cache keeps what is read again.
-  const kept = 0.8 * (t.caches[0] ?? 1 << 15);
+  const nearest = t.caches[0] ?? 1 << 15;
+  // Beside what passes by, so much of it keeps what is read again.
+  const kept = 0.8 * nearest;
   const rowsTurn = { a: inTurns(p, "a", pack, t), b: inTurns(p, "b", pack, t) };
   const reading = (role: Role): number => {
     const strides = p.strides[role];
@@ -113,7 +114,7 @@ function panels(p: Problem, t: Target, turned = false): Choice {
           : kw * mr * nr * products;
         // What the first cache does not keep of rows in place is read from the second at each step, where it is read again; so many rows
         // that lines leave before their last element is read cost that at the first time, too.
-        const [again, once] = [1, 1.5].map((crowd) => (!packA && sharesSets(p, mr * operands.a, crowd * kept) ? cycles.shared : 0)) as [
+        const [again, once] = [1, 1.3].map((crowd) => (!packA && sharesSets(p, mr * operands.a, crowd * nearest) ? cycles.shared : 0)) as [
           number,
           number,
         ];
@@ -137,10 +138,13 @@ function panels(p: Problem, t: Target, turned = false): Choice {
             const packing = kw * down * wide * nr * operands.b * (costB + fresh.b) + Math.min(plain, packed);
             const total = batch * (rows * wide * multiply + packing + sums + (turned ? m * n * products * cycles.turned : 0));
             const points = batch * across * down;
-            // Some thread does so many whole points; more points make smaller tails where threads are not equally fast.
-            const share = (Math.ceil(points / t.parallel) * (mc / mr) * (nc / nr)) / (batch * rows * wide);
+            // Some thread does so many whole points, or its part of each row of them; more points make smaller tails where threads are not equally fast.
+            const share =
+              across % t.parallel === 0
+                ? ((across / t.parallel) * (nc / nr)) / wide
+                : (Math.ceil(points / t.parallel) * (mc / mr) * (nc / nr)) / (batch * rows * wide);
             const uneven =
-              Math.max(1, t.parallel > 1 ? share * t.parallel : 1) + (t.parallel > 1 && total > cycles.launch ? 0.2 / points : 0);
+              Math.max(1, t.parallel > 1 ? share * t.parallel : 1) + (t.parallel > 1 && total > cycles.launch ? 0.1 / points : 0);
             const cost = total * uneven + points * cycles.point;
             if (!best || cost < best.cost) best = { cost, mc, nc, mr, nr, kcw, strips: packed < plain };
           }
