@@ -46,11 +46,11 @@ const cycles = {
   swept: 0.15,
   turned: 1,
   near: 0.05,
-  far: 0.2,
+  far: 0.1,
   beyond: 0.6,
   lost: 0.05,
   shared: 0.12,
-  waiting: 0.1,
+  waiting: 0.2,
   step: 1.3,
   alongK: 0.85,
   point: 500,
@@ -83,7 +83,7 @@ function panels(p: Problem, t: Target, turned = false): Choice {
   const kw = Math.ceil(k / pack);
   const nearest = t.caches[0] ?? 1 << 15;
   // Beside what passes by, so much of it keeps what is read again.
-  const kept = 0.8 * nearest;
+  const kept = 0.85 * nearest;
   const rowsTurn = { a: inTurns(p, "a", pack, t), b: inTurns(p, "b", pack, t) };
   const reading = (role: Role): number => {
     const strides = p.strides[role];
@@ -144,7 +144,7 @@ function panels(p: Problem, t: Target, turned = false): Choice {
                 ? ((across / t.parallel) * (nc / nr)) / wide
                 : (Math.ceil(points / t.parallel) * (mc / mr) * (nc / nr)) / (batch * rows * wide);
             const uneven =
-              Math.max(1, t.parallel > 1 ? share * t.parallel : 1) + (t.parallel > 1 && total > cycles.launch ? 0.1 / points : 0);
+              Math.max(1, t.parallel > 1 ? share * t.parallel : 1) + (t.parallel > 1 && total > cycles.launch ? 0.15 / points : 0);
             const cost = total * uneven + points * cycles.point;
             if (!best || cost < best.cost) best = { cost, mc, nc, mr, nr, kcw, strips: packed < plain };
           }
@@ -198,12 +198,13 @@ function inTurns(p: Problem, role: Role, pack: number, t: Target): boolean {
 function sharesSets(p: Problem, rows: number, cache: number): boolean {
   const page = 4096;
   const apart = page / common(page, (p.strides.a?.[0] ?? 1) * bytesOf(p.input));
-  return rows / apart >= cache / page;
+  return rows / apart > (0.9 * cache) / page;
 }
-/** Lengths of a block of k to try: one in which a strip stays in the first cache, and long ones. */
-const depths = (kw: number, limit: number): readonly number[] => [
-  ...new Set([kw <= 1024 ? kw : balanced(kw, 512, 8), ...(limit >= 128 && kw > limit ? [balanced(kw, limit, 16)] : [])]),
-];
+/** Lengths of a block of k to try: long ones, and those in which a strip stays in the first cache. */
+function depths(kw: number, limit: number): readonly number[] {
+  const short = limit >= 192 && kw > limit ? [balanced(kw, limit, 16), balanced(kw, (2 * limit) / 3, 16)] : [];
+  return [...new Set([kw <= 1024 ? kw : balanced(kw, 512, 8), ...short])];
+}
 /** Numbers of blocks to try for so many register blocks: those that differ, up to 64, and each block alone. */
 function blocks(count: number): readonly number[] {
   const out = new Set<number>();
