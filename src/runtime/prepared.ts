@@ -35,6 +35,10 @@ export abstract class Prepared<P extends Addresses<A>, A = bigint> {
     return this.#layout.bytes;
   }
 
+  /** Where a temporary of the call that was prepared last lies in the arena. */
+  protected offset(buffer: number): number | undefined {
+    return this.#layout.offsets[buffer];
+  }
   /** Address of a buffer of the call that was prepared last. */
   address(buffer: number, places: P): A {
     const offset = this.#layout.offsets[buffer];

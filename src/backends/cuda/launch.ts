@@ -44,10 +44,10 @@ export interface Launch {
   readonly threads: number;
   readonly shared: number;
   readonly buffers: readonly number[];
+  /** Which of them it writes. */
+  readonly writes: readonly boolean[];
   readonly dims: readonly number[];
   readonly tiles: readonly Tile[];
-  /** It may run beside the launch before it. */
-  readonly beside: boolean;
   /** A library's call in place of the kernel, and where its workspace begins. */
   readonly call?: LibraryCall | undefined;
   workspace: number;

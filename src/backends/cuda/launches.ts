@@ -11,12 +11,17 @@ import { profile } from "../../runtime/profile.js";
 import type { Program } from "../../runtime/program.js";
 import type { Driver } from "./driver.js";
 import type { Chooser, Graph, HostMemory, Launch, LibraryCall, Places, Segment } from "./launch.js";
+import { type Touch, waitsOf } from "./waits.js";
 
 export const copyThreads = 256;
 /** Bytes that a grid point of the copy kernel takes. */
 export const copyBlock: number = copyThreads * 16 * 4;
 /** Calls of the driver that others make meanwhile are no part of what is captured. */
 const captureRelaxed = 2;
+/** Bytes of workspace that all library calls share, in turn. */
+const workspaceBytes = 64 << 20;
+/** Places that are no buffer of the program: the arena, and the workspace. */
+const [arena, work] = [-1, -2];
 /** Size of the driver's description of a launch. */
 const nodeBytes = 72;
 /** Size and alignment of a tile's descriptor. */
@@ -35,8 +40,11 @@ export class Launches extends Prepared<Places> {
   readonly #driver: Driver;
   readonly #functions: readonly bigint[];
   readonly #choose: Chooser;
+  readonly #apart: boolean;
   #workspace: { readonly address: bigint; readonly bytes: number } | undefined;
   #launches: Launch[] = [];
+  /** For each launch the ones that it waits for. */
+  #waits: readonly (readonly number[])[] = [];
   /** Where each buffer's address stands in the host memory, in words, and in which launch. */
   #uses: { readonly launch: number; readonly word: number }[][] = [];
   /** Address of every buffer that launches use, and those that moved since sizes were laid out. */
@@ -47,17 +55,20 @@ export class Launches extends Prepared<Places> {
   host: HostMemory | undefined;
   segments: readonly Segment[] = [];
 
+  /** `apart`: launches run one after the other, whatever they touch. */
   constructor(
     program: Program,
     driver: Driver,
     functions: readonly bigint[],
     constants: readonly (bigint | undefined)[],
     choose: Chooser = () => undefined,
+    apart = false,
   ) {
     super(program, constants);
     this.#driver = driver;
     this.#functions = functions;
     this.#choose = choose;
+    this.#apart = apart;
   }
 
   /** Enqueues a segment. Returns how many kernels that were. */
@@ -195,17 +206,10 @@ export class Launches extends Prepared<Places> {
     const d = this.#driver;
     const graph = d.made("cuGraphCreate", 0);
     const nodes: bigint[] = [];
-    // Launches that may run at once depend on all of the group before theirs.
-    let before: readonly bigint[] = [];
-    let group: bigint[] = [];
+    // What was enqueued before the segment is over when it begins.
     for (let i = s.from; i < s.to; i++) {
-      const { beside } = this.#launches[i]!;
-      if (!beside) [before, group] = [group, []];
-      const several = before.length > 1 && this.#launches[i + 1]?.beside === true && i + 1 < s.to;
-      if (!beside && several) before = [d.made("cuGraphAddEmptyNode", graph, BigInt64Array.from(before), before.length)];
-      const node = this.#add(graph, before, i, stream);
-      nodes.push(node);
-      group.push(node);
+      const before = this.#waits[i]!.filter((j) => j >= s.from).map((j) => nodes[j - s.from]!);
+      nodes.push(this.#add(graph, before, i, stream));
     }
     const at = new Map([...this.#moving].map((b) => [b, this.#now[b]!]));
     return { graph, nodes, exec: d.made("cuGraphInstantiateWithFlags", graph, 0), at, used: 0 };
@@ -259,19 +263,13 @@ export class Launches extends Prepared<Places> {
     const launches: Launch[] = [];
     const segments: Segment[] = [];
     let begin = 0;
-    // The first of a group may be nothing to launch; those beside it still do not belong to the group before.
-    let fresh = true;
-    const add = (l: Omit<Launch, "beside" | "workspace" | "maps" | "parameters" | "node">): void => {
-      launches.push({ ...l, beside: !fresh, workspace: 0, maps: 0, parameters: 0, node: 0 });
-      fresh = false;
-    };
+    const add = (l: Omit<Launch, "workspace" | "maps" | "parameters" | "node">): void =>
+      void launches.push({ ...l, workspace: 0, maps: 0, parameters: 0, node: 0 });
     const close = (): void => {
       if (launches.length > begin) segments.push({ kind: "native", from: begin, to: launches.length, graphs: [], runs: 0 });
       begin = launches.length;
-      fresh = true;
     };
     for (const [number, step] of p.steps.entries()) {
-      if (step.kind === "host" || !step.beside) fresh = true;
       switch (step.kind) {
         case "launch": {
           const k = p.kernels[step.kernel]!;
@@ -280,7 +278,7 @@ export class Launches extends Prepared<Places> {
           const call = step.product && this.#choose(number, this.sizes);
           if (call) {
             const none = { function: 0n, threads: 0, shared: 0, dims: [], tiles: [] } as const;
-            add({ step: number, ...none, grid, buffers: step.buffers, call });
+            add({ step: number, ...none, grid, buffers: step.buffers, writes: k.writes, call });
             break;
           }
           add({
@@ -290,6 +288,7 @@ export class Launches extends Prepared<Places> {
             threads: k.threads,
             shared: valueOf(k.sharedBytes, this.sizes, `shared memory of ${k.entry}`),
             buffers: step.buffers,
+            writes: k.writes,
             dims: step.dims.map((d) => valueOf(d, this.sizes, "a dim")),
             tiles: k.tiles ?? [],
           });
@@ -300,7 +299,8 @@ export class Launches extends Prepared<Places> {
           if (bytes === 0) break;
           const grid = Math.ceil(bytes / copyBlock);
           const buffers = [step.from, step.to];
-          add({ step: number, function: places.copy(), grid, threads: copyThreads, shared: 0, buffers, dims: [bytes], tiles: [] });
+          const copy = { function: places.copy(), threads: copyThreads, shared: 0, tiles: [] } as const;
+          add({ step: number, ...copy, grid, buffers, writes: [false, true], dims: [bytes] });
           break;
         }
         case "host":
@@ -317,18 +317,30 @@ export class Launches extends Prepared<Places> {
     this.#share(places);
     this.#fill(places);
   }
-  /** Places the workspaces: calls that may run at once have one each. */
+  /** Places the workspaces in turn, and finds what may run at once. */
   #share(places: Places): void {
     let [most, at] = [0, 0];
     for (const l of this.#launches) {
-      if (!l.beside) at = 0;
+      const bytes = roundUp(l.call?.workspace ?? 0, 256);
+      if (at + bytes > workspaceBytes) at = 0;
       l.workspace = at;
-      at += roundUp(l.call?.workspace ?? 0, 256);
+      at += bytes;
       most = Math.max(most, at);
     }
+    this.#waits = this.#apart ? this.#launches.map((_, i) => (i ? [i - 1] : [])) : waitsOf(this.#launches.map((l) => this.#touches(l)));
     if ((this.#workspace?.bytes ?? 0) >= most) return;
     this.release(places);
     this.#workspace = { address: places.take(most), bytes: most };
+  }
+  /** The memory that a launch touches; temporaries share the arena. */
+  #touches({ buffers, writes, call, workspace }: Launch): Touch[] {
+    const touches = buffers.map((b, i): Touch => {
+      const [offset, bytes] = [this.offset(b), this.bytes[b]!];
+      const from = offset ?? 0;
+      return { where: offset === undefined ? b : arena, from, to: from + bytes, writes: writes[i]! };
+    });
+    if (call?.workspace) touches.push({ where: work, from: workspace, to: workspace + call.workspace, writes: true });
+    return touches;
   }
 
   /** Writes parameters, their addresses, and descriptions of the launches into host memory. */

@@ -200,7 +200,7 @@ export class Loader {
     const call: Call = { buffers: at, dims: program.dims.map((d) => d.min) };
     const here: Places = { ...places, of: (a) => (a as (typeof at)[number]).place };
     const by = (library: LibraryCall | undefined): number => {
-      const launches = new Launches(single, driver, functions, [], () => library);
+      const launches = new Launches(single, driver, functions, [], () => library, true);
       const events = [driver.made("cuEventCreate", 0), driver.made("cuEventCreate", 0)] as const;
       try {
         launches.prepare(call, here);
