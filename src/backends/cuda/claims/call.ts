@@ -2,7 +2,7 @@
 import { bytesOf, type DType, isFloat } from "../../../core/dtype.js";
 import { add, type Dim, divides, mul, stride, substitute } from "../../../core/expr.js";
 import { numel } from "../../../core/type.js";
-import type { Node } from "../../../ir/node.js";
+import { make, type Node } from "../../../ir/node.js";
 import { type Group, groupBuffers } from "../../../kernel/group.js";
 import { at, axis } from "../../../kernel/kernel.js";
 import { dotShape, plainView } from "../../../kernel/templates/contract/operands.js";
@@ -82,7 +82,8 @@ export function callOf(group: Group): Call | string {
     ...(behind.gelu && { gelu: true as const }),
     ...(root.attrs["precision"] === "tf32" && { tf32: true as const }),
   };
-  for (const x of behind.added) {
+  for (const added of behind.added) {
+    const x = unrounded(added);
     const place = placeOf(group, x, unflatten(flat, x.type.shape));
     if (!place || place.dtype !== dtype || place.turned) return `${x.op.name} is added, which is no matrix in memory of the result's dtype`;
     if (place.row === 0) {
@@ -94,6 +95,14 @@ export function callOf(group: Group): Call | string {
     }
   }
   return made;
+}
+
+/** A value before it was rounded to fewer bits: sums may take it as it lies in memory. */
+function unrounded(x: Node): Node {
+  if (isRounding(x) && bytesOf(x.type.dtype) <= bytesOf(x.inputs[0]!.type.dtype)) return unrounded(x.inputs[0]!);
+  if (x.op.kind !== "movement" || x.inputs.length !== 1) return x;
+  const below = unrounded(x.inputs[0]!);
+  return below === x.inputs[0] ? x : make(x.op, [below], x.attrs);
 }
 
 /** What stands between a product and the result: sums, and gelu at the end. */

@@ -7,7 +7,7 @@ import { InternalError } from "../../../core/errors.js";
 import { divides, hi } from "../../../core/expr.js";
 import { numel } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
-import type { Target, Template } from "../../../kernel/codegen.js";
+import type { Template } from "../../../kernel/codegen.js";
 import type { Group } from "../../../kernel/group.js";
 import type { Kernel } from "../../../kernel/kernel.js";
 import { lowerContract, tile } from "../../../kernel/templates/contract/index.js";
@@ -38,7 +38,7 @@ export const libraryProducts: Template = {
     if (!library) return "no library multiplies here";
     const { dtype } = node.inputs[0]!.type;
     if (!library.dtypes.has(dtype)) return `${library.name} does not multiply ${dtype} here`;
-    return known(node, target, () => gain(node, target) ?? true);
+    return known(node, () => gain(node) ?? true);
   },
   prologue: () => "a library reads matrices",
   views: (node, input) => operandAt(alone(node), input as 0 | 1) !== undefined,
@@ -50,17 +50,15 @@ export const libraryProducts: Template = {
   product: productOf,
 };
 
-const answers = new WeakMap<Target, WeakMap<Node, true | string>>();
-function known(node: Node, target: Target, ask: () => true | string): true | string {
-  let own = answers.get(target);
-  if (!own) answers.set(target, (own = new WeakMap()));
-  let answer = own.get(node);
-  if (answer === undefined) own.set(node, (answer = ask()));
+const answers = new WeakMap<Node, true | string>();
+function known(node: Node, ask: () => true | string): true | string {
+  let answer = answers.get(node);
+  if (answer === undefined) answers.set(node, (answer = ask()));
   return answer;
 }
 
 /** Why a call would not be faster than a generated kernel with everything around it. */
-function gain(node: Node, target: Target): string | undefined {
+function gain(node: Node): string | undefined {
   const { batch, total } = dotShape(node);
   const [m, n, k] = [hi(total.m), hi(total.n), hi(total.k)];
   if (m <= fewRows) return "few rows wait for memory, whoever multiplies them";
@@ -70,10 +68,7 @@ function gain(node: Node, target: Target): string | undefined {
   const { dtype } = node.inputs[0]!.type;
   const operations = 2 * hi(numel(batch)) * m * n * k;
   const places = [operandAt(group, 0), operandAt(group, 1)];
-  const [a, b] = places;
   const uneven = places.some((p) => p && !divides(16 / bytesOf(dtype), p.row));
-  const moves = target.units.some((u) => u.operands === "shared" && u.input === dtype);
-  if (moves && a && b && !a.turned && b.turned && !uneven) return "kernels whose operands are rows of k are as fast, and take more along";
   const copies = places.reduce(
     (sum, p, i) => sum + (p ? 0 : launch + (2 * bytesOf(dtype) * hi(numel(node.inputs[i]!.type.shape))) / memory),
     0,
