@@ -183,7 +183,9 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
 /** Asks for what the main sweep reads of long contiguous rows, one line of the cache after the other. */
 function streams(p: Plan, body: readonly Stmt[], ahead: number, [u, v]: readonly [Axis, Axis]): readonly Stmt[] {
   if (!ahead) return [];
-  return prefetches(p.buffers.values(), body, [u, v], (index, bytes) => (dependsOn(index, "pid") ? add(index, ahead / bytes) : undefined));
+  const far = (index: Dim, bytes: number): Dim | undefined => (dependsOn(index, "pid") ? add(index, ahead / bytes) : undefined);
+  // Words are done with so fast that filling the first cache as well takes longer than they are worth; narrower elements are not.
+  return prefetches(p.buffers.values(), body, [u, v], far, (bytes) => bytes >= 4);
 }
 
 const restOf = (s: Sum): Buffer => ({ ...s.accumulator, name: s.accumulator.name.replace(/^acc/, "rest") });

@@ -12,14 +12,15 @@ const line = 64;
 
 /**
  * Prefetches for the contiguous loads of a body that runs over `u` x `v` elements, one for each line. `ahead` moves an index (of the
- * first element) to where the stream will be; undefined where the load is no stream. `second`: into the second cache.
+ * first element) to where the stream will be; undefined where the load is no stream. `second`: for elements of which bytes they go no
+ * nearer than the second cache.
  */
 export function prefetches(
   buffers: Iterable<Buffer>,
   body: readonly Stmt[],
   [u, v]: readonly [Axis, Axis],
   ahead: (index: Dim, bytes: number) => Dim | undefined,
-  second: boolean = false,
+  second: (bytes: number) => boolean = () => false,
 ): readonly Stmt[] {
   const byName = new Map([...buffers].map((b) => [b.name, b]));
   const start = new Map<string, Dim>([
@@ -36,7 +37,7 @@ export function prefetches(
     const lines = Math.max(1, ((u.size as number) * (v.size as number) * bytes) / line);
     for (let i = 0; i < lines; i++) {
       const index = add(first, (i * line) / bytes);
-      found.set(`${buffer.name} ${show(index)}`, { kind: "prefetch", buffer: buffer.name, index, ...(second && { second }) });
+      found.set(`${buffer.name} ${show(index)}`, { kind: "prefetch", buffer: buffer.name, index, ...(second(bytes) && { second: true }) });
     }
   });
   return [...found.values()];

@@ -49,7 +49,7 @@ export function lowerWhole(p: Plan, t: SpaceTiling, lane: MergedAxis, name: stri
     if (va.size === 1) here.set(v.name, 0);
     const body = substituteStmts(pass.body, here);
     const far = (index: Dim, bytes: number): Dim | undefined => (dependsOn(index, row.name) ? add(index, t.ahead / bytes) : undefined);
-    const streams = ua.size === unroll && va.size === vector ? prefetches(p.buffers.values(), body, [ua, va], far, true) : [];
+    const streams = ua.size === unroll && va.size === vector ? prefetches(p.buffers.values(), body, [ua, va], far, () => true) : [];
     return [...streams, ...loops(cells(ua, va), body)];
   });
   const each = (stmt: (i: number, position: Dim) => Stmt): readonly Stmt[] =>
