@@ -8,9 +8,9 @@ import { add, clamp, div, mul, sub } from "./arithmetic.js";
 import { cast } from "./cast.js";
 import { eq, le, where } from "./comparison.js";
 import { keepMax, keepSum, sumTo, widen } from "./composite.js";
-import { dot, swapLast } from "./matmul.js";
+import { dotIn, swapLast } from "./matmul.js";
 import { expand, permute, reshape } from "./movement.js";
-import { computesIn } from "./precision.js";
+import { computesIn, float32MatmulPrecision } from "./precision.js";
 import { broadcastShapes, toNode } from "./promotion.js";
 import { sum } from "./reduce.js";
 import { iota } from "./source.js";
@@ -22,6 +22,8 @@ type AttentionAttrs = {
   mask: boolean;
   dropout: boolean;
   offset: boolean;
+  /** Products of f32 may round their operands to tf32. */
+  precision?: "tf32";
   /** The result is [..., queries, heads, d]: a compiler's choice, where that is how it is read. */
   rows?: boolean;
 };
@@ -69,6 +71,7 @@ export function scaledDotProductAttention(query: Node, key: Node, value: Node, a
     mask: !!attnMask,
     dropout: !!options.dropoutMask,
     offset: options.offset !== undefined,
+    ...(float32MatmulPrecision() === "high" && query.type.dtype === "f32" && { precision: "tf32" as const }),
   };
   const start = options.offset === undefined ? [] : [fitOffset(options.offset, batch, attrs.causal)];
   return pick(make(attentionOp, [to(query, batch), to(key, keyBatch), to(value, keyBatch), ...masks, ...start], attrs), 0);
@@ -137,7 +140,7 @@ export const attentionOp: Op<readonly Node[], AttentionAttrs> = op({
   decompose: (y, [, , v]) => {
     const dropout = dropoutOf(y);
     const { p, rows } = probabilities(y);
-    const whole = cast(product(dropout ? mul(p, dropout) : p, widen(v!)), y.type.dtype);
+    const whole = cast(product(dropout ? mul(p, dropout) : p, widen(v!), y.attrs.precision), y.type.dtype);
     return [y.attrs.rows ? permute(whole, turned([...whole.type.shape.keys()], true)) : whole, rows()];
   },
   samples: [
@@ -273,15 +276,16 @@ function derivatives(
   const [mask, dropout] = [maskOf(y), dropoutOf(y)];
   const { p } = probabilities(y);
   const g = ct ? widen(ct) : undefined;
-  const dp = g && product(g, swapLast(v));
+  const { precision } = y.attrs;
+  const dp = g && product(g, swapLast(v), precision);
   const kept = dp && (dropout ? mul(dp, dropout) : dp);
   const column = (x: Node): Node => reshape(x, [...x.type.shape, 1]);
   const total = kept && (shares ? column(shares) : keepSum(mul(p, kept), [p.type.shape.length - 1]));
   const rest = [kept && sub(kept, total!), ctRows && expand(column(ctRows), p.type.shape)].filter((x) => !!x) as Node[];
   const ds = mul(p, rest.length > 1 ? add(rest[0]!, rest[1]!) : rest[0]!);
-  const dq = mul(product(ds, k), y.attrs.scale);
-  const dk = mul(dot(swapLast(folded(ds, k.type.shape)), folded(q, k.type.shape)), y.attrs.scale);
-  const dv = g && dot(swapLast(folded(dropout ? mul(p, dropout) : p, v.type.shape)), folded(g, v.type.shape));
+  const dq = mul(product(ds, k, precision), y.attrs.scale);
+  const dk = mul(dotIn(swapLast(folded(ds, k.type.shape)), folded(q, k.type.shape), precision), y.attrs.scale);
+  const dv = g && dotIn(swapLast(folded(dropout ? mul(p, dropout) : p, v.type.shape)), folded(g, v.type.shape), precision);
   const grads: (Node | null)[] = [dq, dk, dv ?? null];
   if (mask) grads.push(mask.type.dtype === "bool" ? null : sumTo(ds, mask.type.shape));
   if (dropout) grads.push(dp ? sumTo(mul(p, dp), dropout.type.shape) : null);
@@ -304,8 +308,8 @@ function folded(x: Node, k: Shape): Node {
   return by === 1 ? x : reshape(x, [...x.type.shape.slice(0, -3), (heads as number) / by, times(s, by), d]);
 }
 /** The product of [..., query heads, s, a] and [..., key heads, a, b]. */
-function product(x: Node, y: Node): Node {
-  return reshape(dot(folded(x, y.type.shape), y), [...x.type.shape.slice(0, -1), y.type.shape.at(-1)!]);
+function product(x: Node, y: Node, precision: "tf32" | undefined): Node {
+  return reshape(dotIn(folded(x, y.type.shape), y, precision), [...x.type.shape.slice(0, -1), y.type.shape.at(-1)!]);
 }
 const maskOf = (y: Node<AttentionAttrs>): Node | null => (y.attrs.mask ? y.inputs[3]! : null);
 const dropoutOf = (y: Node<AttentionAttrs>): Node | null => (y.attrs.dropout ? y.inputs[3 + Number(y.attrs.mask)]! : null);
@@ -315,7 +319,7 @@ const offsetOf = (y: Node<AttentionAttrs>): Node | null => (y.attrs.offset ? y.i
 function probabilities(y: Node<AttentionAttrs>): { readonly p: Node; rows(): Node } {
   const [q, k] = y.inputs.slice(0, 2).map(widen) as [Node, Node];
   const mask = maskOf(y);
-  let s = mul(product(q, swapLast(k)), y.attrs.scale);
+  let s = mul(product(q, swapLast(k), y.attrs.precision), y.attrs.scale);
   const [rows, columns] = s.type.shape.slice(-2) as [Dim, Dim];
   const offset = offsetOf(y);
   if (y.attrs.causal) s = where(le(iota(columns, "i32"), positions(rows, offset, s.type.shape.length)), s, -Infinity);

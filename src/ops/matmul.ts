@@ -41,6 +41,8 @@ export function dot(a: Node, b: Node): Node {
   return product(a, b, recorded(a));
 }
 const product = (a: Node, b: Node, attrs: DotAttrs): Node => make(dotOp, [a, b], attrs);
+/** `dot` with the precision of what it is a part of. */
+export const dotIn = (a: Node, b: Node, precision: "tf32" | undefined): Node => product(a, b, precision ? { precision } : {});
 const recorded = (a: Node): DotAttrs => (float32MatmulPrecision() === "high" && a.type.dtype === "f32" ? { precision: "tf32" } : {});
 export const dotOp: Op<[Node, Node], DotAttrs> = op({
   name: "dot",

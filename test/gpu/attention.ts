@@ -5,6 +5,7 @@ import { NdArray } from "../../src/core/ndarray.js";
 import type { Node } from "../../src/ir/node.js";
 import { picks } from "../../src/ir/pick.js";
 import * as o from "../../src/ops/index.js";
+import { setFloat32MatmulPrecision } from "../../src/ops/precision.js";
 import type { Case } from "../conformance/cases.js";
 import { draw, stream } from "../conformance/inputs.js";
 
@@ -63,6 +64,14 @@ const training: readonly Shape[] = [
   { batch: 3, heads: 22, queries: 200, keys: 257, isCausal: true, derivatives: true },
 ];
 
+/** f32 whose products round their operands. */
+const tf32: readonly Shape[] = [
+  { queries: 64, keys: 64, derivatives: true },
+  { queries: 40, keys: 90, isCausal: true, depth: 32, width: 48, derivatives: true },
+  { heads: 4, keyHeads: 2, queries: 70, keys: 70, isCausal: true, derivatives: true },
+  { queries: 20, keys: 33, depth: 128, mask: "bool", derivatives: true },
+];
+
 function attentionCase(s: Shape): Case {
   const { batch = 1, heads = 2, keyHeads = heads, dtype = "bf16", depth = 64, width = depth } = s;
   const name = `attention ${JSON.stringify(s)}`;
@@ -95,4 +104,15 @@ function attentionCase(s: Shape): Case {
 }
 
 /** The cases. */
-export const attentionCases = (): Case[] => [...many, ...few, ...training].map(attentionCase);
+export const attentionCases = (): Case[] => [
+  ...[...many, ...few, ...training].map(attentionCase),
+  ...inTf32(() => tf32.map((s) => attentionCase({ ...s, dtype: "f32" }))),
+];
+function inTf32<T>(f: () => T): T {
+  setFloat32MatmulPrecision("high");
+  try {
+    return f();
+  } finally {
+    setFloat32MatmulPrecision("highest");
+  }
+}

@@ -24,7 +24,9 @@ afterAll(() => {
   if (fake) rmSync(fake, { recursive: true, force: true });
 });
 const cases = attentionCases();
-const some = cases.filter((c, i) => i % 4 === 1 || (c.name.includes("derivatives") && !c.name.includes("257")));
+// The GPU made of the CPU has no tf32; the kernel interpreter has it (tf32.test.ts).
+const inTf32 = cases.filter((c) => c.name.includes('"dtype":"f32"') && c.name.includes("derivatives"));
+const some = cases.filter((c, i) => !inTf32.includes(c) && (i % 4 === 1 || (c.name.includes("derivatives") && !c.name.includes("257"))));
 
 describe("attention on GPUs", () => {
   test.skipIf(!fake)("is right on a GPU made of the CPU", { timeout: 300_000 }, async () => {
@@ -50,7 +52,9 @@ describe("attention on GPUs", () => {
     const codegen = cudaCodegen({ sm: 90, multiprocessors: 132 }, templates);
     for (const c of cases.filter((c) => c.name.includes("derivatives"))) {
       const p = compile({ inputs: [...c.feeds.keys()], state: [], outputs: c.roots, updates: [] }, codegen, { name: "attention" });
-      expect(p.steps.map((s) => s.note?.tier).sort(), c.name).toEqual(["claimed", "claimed", "claimed"]);
+      // f32 results are exact enough for sums of their own kernel.
+      const sums = c.name.includes("f32") ? ["generated"] : [];
+      expect(p.steps.map((s) => s.note?.tier).sort(), c.name).toEqual(["claimed", "claimed", "claimed", ...sums]);
     }
   });
   test("NVRTC takes the text", { timeout: 300_000 }, (context) => {
@@ -58,7 +62,7 @@ describe("attention on GPUs", () => {
     if (!path) return context.skip("no NVRTC: pip install nvidia-cuda-nvrtc, or set TREEPIE_NVRTC");
     const nvrtc = openNvrtc(path);
     for (const sm of [80, 90])
-      for (const c of some) {
+      for (const c of [...some, ...inTf32]) {
         const p = compile({ inputs: [...c.feeds.keys()], state: [], outputs: c.roots, updates: [] }, cudaCodegen({ sm }, templates), {
           name: "attention",
         });

@@ -65,7 +65,7 @@ function whyNot(node: Node, target: Target): string | undefined {
   if (typeof depth !== "number" || typeof width !== "number" || depth < 1 || width < 1) return "the size of a head is not fixed";
   if (!isCpu(target) && (!is(node, attentionOp) || !isFew(node, target))) {
     const { dtype } = node.inputs[0]!.type;
-    if (!unitFor(target, dtype)) return `no matrix unit has fragments of ${dtype} in registers`;
+    if (!unitFor(target, node)) return `no matrix unit has fragments of ${dtype} in registers`;
     if (depth % 16 || width % 16 || depth > 128 || width > 128)
       return `heads of ${depth} and ${width} are not in whole fragments, or too wide`;
   }

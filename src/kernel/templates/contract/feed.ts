@@ -202,7 +202,7 @@ function through(x: Contract, o: Operand): { take(st: State): readonly Stmt[]; g
   };
 }
 /** To the 11 bits that a unit for tf32 multiplies, to nearest; what is not finite stays. */
-function rounded(v: Value): Value {
+export function rounded(v: Value): Value {
   const bits = apply("bitcast", "u32", v);
   const u = (n: number): Value => constant(n, "u32");
   const up = apply("bitcast", "f32", apply("and", "u32", apply("add", "u32", bits, u(0x1000)), u(0xffffe000)));

@@ -9,10 +9,10 @@ import type { Node } from "../../../../ir/node.js";
 import { unflatten } from "../../../../ops/movement.js";
 import type { Target } from "../../../codegen.js";
 import type { Group } from "../../../group.js";
-import { at, axis, type Buffer, below, type Kernel, loops, ref, type Stmt, store } from "../../../kernel.js";
+import { at, axis, type Buffer, below, type Kernel, loops, ref, type Stmt } from "../../../kernel.js";
 import { finishKernel } from "../../../walk.js";
 import { type Attention, keyBatch, named, position, seen, setUp, standing } from "../setup.js";
-import { pairOf } from "./forward.js";
+import { fromAccumulators } from "./operands.js";
 import { softmaxOf } from "./softmax.js";
 import { rowsOf, type TileRows } from "./tile.js";
 import { type BackgroundTiling, swizzled, tileBackground } from "./tiling.js";
@@ -177,12 +177,7 @@ function lower(x: Attention, t: BackgroundTiling, sources: readonly [TileRows, T
       ],
     ),
   });
-  // Accumulators of two neighbouring fragments are an operand's fragment, row by row.
-  const [two, h] = [axis(x.name("two"), 2, "unroll"), axis(x.name("h"), 2, "unroll")];
-  const pack = loops(
-    [K2, two, h],
-    [store(pf, add(mul(at(K2), 4), mul(at(two), 2), at(h)), pairOf(dtype, s, add(mul(add(mul(at(K2), 2), at(two)), 4), mul(at(h), 2))))],
-  );
+  const pack = loops([K2], fromAccumulators(x.name, adding, s, mul(at(K2), 8), pf, mul(at(K2), 4)));
   const settle = (pending: number, of: Buffer): Stmt => ({
     kind: "settle",
     unit: scoring,

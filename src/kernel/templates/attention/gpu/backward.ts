@@ -27,9 +27,9 @@ import {
 import { fragmentAt } from "../../../units.js";
 import { emptyKernel, finishKernel } from "../../../walk.js";
 import { given, keyBatch, named, position, setUp } from "../setup.js";
-import { pairOf } from "./forward.js";
+import { fromAccumulators, fromRows } from "./operands.js";
 import { weighing } from "./softmax.js";
-import { fillRow, fillTile, pitch, tileBuffer } from "./tile.js";
+import { fillRow, fillTile, pitch, roundTile, tileBuffer } from "./tile.js";
 import { tileDerivatives, unitFor } from "./tiling.js";
 
 /** Whose rows a grid point has. */
@@ -65,7 +65,7 @@ function lowerSide(group: Group, target: Target, side: Side): Kernel {
   const keyHeads: Shape = x.batch.length ? [...x.batch.slice(0, -1), div(x.batch.at(-1)!, x.shared)] : [];
   const batch = side === "keys" ? keyHeads : x.batch;
   const heads = numel(batch);
-  const t = tileDerivatives(unitFor(target, q.type.dtype)!, target, side, { heads, rows: ownSize, depth: x.depth, width: x.width });
+  const t = tileDerivatives(unitFor(target, root)!, target, side, { heads, rows: ownSize, depth: x.depth, width: x.width });
   const { unit, tall, rows: BR, block: BC, held } = t;
   const threads = 32 * t.warps;
   const tid = variable("tid", 0, threads - 1);
@@ -156,13 +156,13 @@ function lowerSide(group: Group, target: Target, side: Side): Kernel {
         of: otherSize,
         columns: sizes[i]!,
         into: otherS[i]!,
-        from: mul(slot, BC * pitch(sizes[i]!)),
+        from: mul(slot, BC * pitch(sizes[i]!, q.type.dtype)),
       }),
     );
     return [...before, ...given(0, otherSize, [...tilesOf, ...scalars])];
   };
   const in16 = mod(lane, 16);
-  const upper = mul(div(lane, 16), 8);
+  const upper = mul(div(lane, 16), unit.k / 2);
   const fetchOwn = (i: 0 | 1, kk: Dim): readonly Stmt[] =>
     loops(
       [I],
@@ -171,7 +171,10 @@ function lowerSide(group: Group, target: Target, side: Side): Kernel {
           kind: "fetch",
           unit,
           into: ref(parts[i]!, ownPart(i, kk)),
-          from: ref(ownS[i]!, add(mul(add(mul(add(mul(warp, tall), at(I)), unit.m), in16), pitch(sizes[i]!)), mul(kk, unit.k), upper)),
+          from: ref(
+            ownS[i]!,
+            add(mul(add(mul(add(mul(warp, tall), at(I)), unit.m), in16), pitch(sizes[i]!, q.type.dtype)), mul(kk, unit.k), upper),
+          ),
           stride: 0,
           count: 4,
           transposed: false,
@@ -202,10 +205,10 @@ function lowerSide(group: Group, target: Target, side: Side): Kernel {
                 from: ref(
                   otherS[i]!,
                   add(
-                    mul(slot, BC * pitch(sizes[i]!)),
-                    mul(add(mul(at(J2), 16), upper, mod(lane, 8)), pitch(sizes[i]!)),
+                    mul(slot, BC * pitch(sizes[i]!, q.type.dtype)),
+                    mul(add(mul(at(J2), 16), mul(div(lane, 16), 8), mod(lane, 8)), pitch(sizes[i]!, q.type.dtype)),
                     mul(at(K), unit.k),
-                    mul(mod(div(lane, 8), 2), 8),
+                    mul(mod(div(lane, 8), 2), unit.k / 2),
                   ),
                 ),
                 stride: 0,
@@ -291,43 +294,27 @@ function lowerSide(group: Group, target: Target, side: Side): Kernel {
           }),
         );
   const K2 = axis(x.name("k2"), BC / unit.k, "unroll");
-  const two = axis(x.name("two"), 2, "unroll");
   const addUp = (s: Sum, i: number): readonly Stmt[] => {
     const WT = sizes[s.of] / unit.n;
     const W2 = axis(x.name(`w${i}`), WT / 2, "unroll");
     const wide = axis(x.name(`v${i}`), 2, "unroll");
-    const columnsOf = pitch(sizes[s.of]);
+    const columnsOf = pitch(sizes[s.of], q.type.dtype);
     const vf = u32(`vf${i}`, WT * 2);
     const number = add(mul(at(W2), 2), at(wide));
     return loops(
       [K2],
       [
-        // Accumulators of two neighbouring fragments are an operand's fragment, row by row.
-        ...loops(
-          [I, two, h],
-          [
-            store(
-              pf,
-              add(mul(at(I), 4), mul(at(two), 2), at(h)),
-              pairOf(q.type.dtype, s.weights, add(mul(add(mul(at(I), NT), mul(at(K2), 2), at(two)), 4), mul(at(h), 2))),
-            ),
-          ],
-        ),
+        ...loops([I], fromAccumulators(x.name, unit, s.weights, mul(add(mul(at(I), NT), mul(at(K2), unit.k / 8)), 4), pf, mul(at(I), 4))),
         ...loops(
           [W2],
           [
-            {
-              kind: "fetch",
+            ...fromRows(
+              x.name,
               unit,
-              into: ref(vf, mul(at(W2), 4)),
-              from: ref(
-                otherS[s.of]!,
-                add(mul(slot, BC * columnsOf), mul(add(mul(at(K2), unit.k), in16), columnsOf), mul(at(W2), 16), upper),
-              ),
-              stride: 0,
-              count: 4,
-              transposed: true,
-            },
+              { buffer: otherS[s.of]!, from: mul(slot, BC * columnsOf), row: mul(at(K2), unit.k), columns: sizes[s.of], lane },
+              W2,
+              vf,
+            ),
             ...loops(
               [I, wide],
               [
@@ -366,6 +353,12 @@ function lowerSide(group: Group, target: Target, side: Side): Kernel {
   const begin: readonly Stmt[] = [
     ...ownTiles,
     { kind: "commit" },
+    ...(unit.rounds
+      ? [
+          { kind: "wait", pending: 0 } as const,
+          ...ownS.flatMap((into, i) => roundTile(x, threads, tid, { stem: `ro${i}`, rows: BR, columns: sizes[i]!, into, from: 0 })),
+        ]
+      : []),
     ...totals.flatMap((b, i) => {
       const W = axis(x.name(`z${i}`), (b.size as number) / 4, "unroll");
       return loops([W], [{ kind: "fill", unit, acc: ref(b, mul(at(W), 4)) }]);
@@ -430,6 +423,12 @@ function lowerSide(group: Group, target: Target, side: Side): Kernel {
         { kind: "if", test: below(add(at(B), 1), count), body: fill(add(at(B), 1), "n") },
         { kind: "commit" },
         { kind: "wait", pending: 1 },
+        ...(unit.rounds
+          ? otherS.flatMap((into, i) => {
+              const from = mul(slot, BC * pitch(sizes[i]!, q.type.dtype));
+              return roundTile(x, threads, tid, { stem: `r${i}`, rows: BC, columns: sizes[i]!, into, from });
+            })
+          : []),
         { kind: "barrier" },
         ...columns,
         ...product(0, p),

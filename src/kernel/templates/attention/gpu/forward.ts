@@ -3,17 +3,17 @@
  * of their fragments, become weights there, and are an operand of the second product as they are.
  */
 
-import type { DType } from "../../../../core/dtype.js";
 import { add, ceilDiv, type Dim, div, indexOn, mod, mul, sub, variable } from "../../../../core/expr.js";
 import { numel } from "../../../../core/type.js";
 import { unflatten } from "../../../../ops/movement.js";
 import type { Target } from "../../../codegen.js";
 import { type Group, hasElements } from "../../../group.js";
-import { apply, at, axis, type Buffer, below, type Kernel, load, loops, ref, type Stmt, store, type Value } from "../../../kernel.js";
+import { at, axis, type Buffer, below, type Kernel, loops, ref, type Stmt } from "../../../kernel.js";
 import { emptyKernel, finishKernel } from "../../../walk.js";
 import { given, keyBatch, named, position, seen, setUp, standing } from "../setup.js";
+import { fromAccumulators, fromRows } from "./operands.js";
 import { softmaxOf } from "./softmax.js";
-import { fillTile, pitch, tileBuffer } from "./tile.js";
+import { fillTile, pitch, roundTile, tileBuffer } from "./tile.js";
 import { tileMatrix, unitFor } from "./tiling.js";
 
 export function lowerMatrix(group: Group, target: Target): Kernel {
@@ -22,7 +22,7 @@ export function lowerMatrix(group: Group, target: Target): Kernel {
   const root = group.root!;
   const [q, k, v] = root.inputs as [typeof root, typeof root, typeof root];
   const heads = numel(x.batch);
-  const t = tileMatrix(unitFor(target, q.type.dtype)!, target, { heads, queries: x.queries, size: Math.max(x.depth, x.width) });
+  const t = tileMatrix(unitFor(target, root)!, target, { heads, queries: x.queries, size: Math.max(x.depth, x.width) });
   const { unit, tall, keys: BC, queries: BR } = t;
   const threads = 32 * t.warps;
   const tid = variable("tid", 0, threads - 1);
@@ -49,8 +49,8 @@ export function lowerMatrix(group: Group, target: Target): Kernel {
   const qS = tileBuffer("qS", q, BR, x.depth);
   const [kS, vS] = [tileBuffer("kS", k, BC, x.depth, 2), tileBuffer("vS", v, BC, x.width, 2)];
   const I = axis(x.name("fi"), tall, "unroll");
-  const h = axis(x.name("fh"), 2, "unroll");
-  const two = axis(x.name("ft"), 2, "unroll");
+  const _h = axis(x.name("fh"), 2, "unroll");
+  const _two = axis(x.name("ft"), 2, "unroll");
   const softmax = softmaxOf(x, t, { lane, warp, index, q0, start, scores: s, sums: o });
 
   const from = keyBatch(x, index);
@@ -70,7 +70,7 @@ export function lowerMatrix(group: Group, target: Target): Kernel {
           of: x.keys,
           columns: x.depth,
           into: kS,
-          from: mul(slot, BC * pitch(x.depth)),
+          from: mul(slot, BC * pitch(x.depth, q.type.dtype)),
         }),
         ...fillTile(x, threads, tid, {
           stem: `${stem}v`,
@@ -81,7 +81,7 @@ export function lowerMatrix(group: Group, target: Target): Kernel {
           of: x.keys,
           columns: x.width,
           into: vS,
-          from: mul(slot, BC * pitch(x.width)),
+          from: mul(slot, BC * pitch(x.width, q.type.dtype)),
         }),
       ]),
     ];
@@ -106,7 +106,7 @@ export function lowerMatrix(group: Group, target: Target): Kernel {
     { kind: "commit" },
   ];
   const in16 = mod(lane, 16);
-  const upper = mul(div(lane, 16), 8);
+  const upper = mul(div(lane, 16), unit.k / 2);
   const KK = axis(x.name("kk"), KT, "unroll");
   const fetchQ = loops(
     [I, KK],
@@ -115,7 +115,10 @@ export function lowerMatrix(group: Group, target: Target): Kernel {
         kind: "fetch",
         unit,
         into: ref(qf, mul(add(mul(at(I), KT), at(KK)), 4)),
-        from: ref(qS, add(mul(add(mul(add(mul(warp, tall), at(I)), unit.m), in16), pitch(x.depth)), mul(at(KK), unit.k), upper)),
+        from: ref(
+          qS,
+          add(mul(add(mul(add(mul(warp, tall), at(I)), unit.m), in16), pitch(x.depth, q.type.dtype)), mul(at(KK), unit.k), upper),
+        ),
         stride: 0,
         count: 4,
         transposed: false,
@@ -146,10 +149,10 @@ export function lowerMatrix(group: Group, target: Target): Kernel {
               from: ref(
                 kS,
                 add(
-                  mul(slot, BC * pitch(x.depth)),
-                  mul(add(mul(at(J2), 16), upper, mod(lane, 8)), pitch(x.depth)),
+                  mul(slot, BC * pitch(x.depth, q.type.dtype)),
+                  mul(add(mul(at(J2), 16), mul(div(lane, 16), 8), mod(lane, 8)), pitch(x.depth, q.type.dtype)),
                   mul(at(KK), unit.k),
-                  mul(mod(div(lane, 8), 2), 8),
+                  mul(mod(div(lane, 8), 2), unit.k / 2),
                 ),
               ),
               stride: 0,
@@ -180,32 +183,18 @@ export function lowerMatrix(group: Group, target: Target): Kernel {
     [
       ...loops(
         [W2],
-        [
-          {
-            kind: "fetch",
-            unit,
-            into: ref(vf, mul(at(W2), 4)),
-            from: ref(vS, add(mul(slot, BC * pitch(x.width)), mul(add(mul(at(K2), unit.k), in16), pitch(x.width)), mul(at(W2), 16), upper)),
-            stride: 0,
-            count: 4,
-            transposed: true,
-          },
-        ],
+        fromRows(
+          x.name,
+          unit,
+          { buffer: vS, from: mul(slot, BC * pitch(x.width, q.type.dtype)), row: mul(at(K2), unit.k), columns: x.width, lane },
+          W2,
+          vf,
+        ),
       ),
       ...loops(
         [I],
         [
-          // Accumulators of two neighbouring fragments are an operand's fragment, row by row.
-          ...loops(
-            [two, h],
-            [
-              store(
-                pf,
-                add(mul(at(I), 4), mul(at(two), 2), at(h)),
-                pairOf(q.type.dtype, s, add(mul(add(mul(at(I), NT), mul(at(K2), 2), at(two)), 4), mul(at(h), 2))),
-              ),
-            ],
-          ),
+          ...fromAccumulators(x.name, unit, s, mul(add(mul(at(I), NT), mul(at(K2), unit.k / 8)), 4), pf, mul(at(I), 4)),
           ...loops(
             [W],
             [{ kind: "mma", unit, acc: ref(o, mul(add(mul(at(I), WT), at(W)), 4)), a: ref(pf, mul(at(I), 4)), b: ref(vf, mul(at(W), 2)) }],
@@ -221,6 +210,24 @@ export function lowerMatrix(group: Group, target: Target): Kernel {
       next,
       { kind: "commit" },
       { kind: "wait", pending: 1 },
+      ...(unit.rounds
+        ? [
+            ...roundTile(x, threads, tid, {
+              stem: "rk",
+              rows: BC,
+              columns: x.depth,
+              into: kS,
+              from: mul(slot, BC * pitch(x.depth, q.type.dtype)),
+            }),
+            ...roundTile(x, threads, tid, {
+              stem: "rv",
+              rows: BC,
+              columns: x.width,
+              into: vS,
+              from: mul(slot, BC * pitch(x.width, q.type.dtype)),
+            }),
+          ]
+        : []),
       { kind: "barrier" },
       ...products,
       ...softmax.weigh(k0),
@@ -237,6 +244,7 @@ export function lowerMatrix(group: Group, target: Target): Kernel {
     ...head,
     ...begin,
     { kind: "wait", pending: 0 } as const,
+    ...(unit.rounds ? roundTile(x, threads, tid, { stem: "rq", rows: BR, columns: x.depth, into: qS, from: 0 }) : []),
     { kind: "barrier" } as const,
     ...fetchQ,
     ...zero,
@@ -244,10 +252,4 @@ export function lowerMatrix(group: Group, target: Target): Kernel {
     ...softmax.leave,
   ];
   return finishKernel(group.name, [...x.buffers.values(), qS, kS, vS, ...x.made()], grid, threads, body);
-}
-
-/** Two neighbouring registers as one word of half floats. */
-export function pairOf(dtype: DType, s: Buffer, place: Dim): Value {
-  const half = (i: number): Value => apply("cast", dtype, load(s, add(place, i)));
-  return apply("pair", "u32", half(0), half(1));
 }

@@ -1,8 +1,9 @@
 /** Tiles of operands in shared memory, as matrix units read them. */
-import { bytesOf } from "../../../../core/dtype.js";
+import { bytesOf, type DType } from "../../../../core/dtype.js";
 import { add, type Dim, div, divides, indexOn, min, mod, mul, stride, sub, substitute } from "../../../../core/expr.js";
 import type { Node } from "../../../../ir/node.js";
-import { at, axis, type Buffer, below, loops, ref, type Stmt, store, type Value } from "../../../kernel.js";
+import { at, axis, type Buffer, below, load, loops, ref, type Stmt, store, type Value } from "../../../kernel.js";
+import { rounded } from "../../contract/feed.js";
 import type { Attention } from "../setup.js";
 
 /** Rows of an operand that threads put into shared memory together; rows beyond the last repeat it. */
@@ -21,14 +22,14 @@ export interface Tile {
 }
 
 /** Elements from one row of a tile to the next: rows start in different banks. */
-export const pitch = (columns: number): number => columns + 8;
+export const pitch = (columns: number, dtype: DType): number => columns + 16 / bytesOf(dtype);
 
 /** A buffer for tiles. */
 export const tileBuffer = (name: string, node: Node, rows: number, columns: number, slots = 1): Buffer => ({
   name,
   dtype: node.type.dtype,
   space: "shared",
-  size: slots * rows * pitch(columns),
+  size: slots * rows * pitch(columns, node.type.dtype),
 });
 
 /** Fills a tile: in the background where elements lie side by side in memory. */
@@ -41,7 +42,7 @@ export function fillTile(x: Attention, threads: number, tid: Dim, t: Tile): read
   const number = add(mul(at(P), threads), tid);
   const [r, c] = [div(number, across), mul(mod(number, across), piece)];
   const row = divides(t.rows, t.of) ? add(t.first, r) : min(add(t.first, r), sub(t.of, 1));
-  const to = add(t.from, mul(r, pitch(t.columns)), c);
+  const to = add(t.from, mul(r, pitch(t.columns, t.into.dtype)), c);
   const before: Stmt[] = [];
   const value = x.plain(t.node, [...t.head, row, add(c, at(V))], before);
   const first = value.kind === "load" && !before.length ? substitute(value.index, new Map([[V.name, 0]])) : undefined;
@@ -54,6 +55,24 @@ export function fillTile(x: Attention, threads: number, tid: Dim, t: Tile): read
   const body: readonly Stmt[] = plain
     ? [{ kind: "copy", to: ref(t.into, to), from: { buffer: value.buffer, index: first }, count: piece }]
     : loops([V], [...before, store(t.into, add(to, at(V)), value)]);
+  return loops([P], total % threads ? [{ kind: "if", test: below(number, total), body }] : body);
+}
+
+/** Rounds what a thread has put into a tile, for units that ignore the last bits. */
+export function roundTile(
+  x: Attention,
+  threads: number,
+  tid: Dim,
+  t: Pick<Tile, "stem" | "rows" | "columns" | "into" | "from">,
+): readonly Stmt[] {
+  const piece = 16 / bytesOf(t.into.dtype);
+  const across = t.columns / piece;
+  const total = t.rows * across;
+  const P = axis(x.name(`${t.stem}_p`), Math.ceil(total / threads), "unroll");
+  const V = axis(x.name(`${t.stem}_v`), piece, "vector");
+  const number = add(mul(at(P), threads), tid);
+  const place = add(t.from, mul(div(number, across), pitch(t.columns, t.into.dtype)), mul(mod(number, across), piece), at(V));
+  const body = loops([V], [store(t.into, place, rounded(load(t.into, place)))]);
   return loops([P], total % threads ? [{ kind: "if", test: below(number, total), body }] : body);
 }
 

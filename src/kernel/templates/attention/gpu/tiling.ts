@@ -1,5 +1,5 @@
 /** Decisions about attention on GPUs as plain data, from a Target. */
-import { bytesOf, type DType } from "../../../../core/dtype.js";
+import { bytesOf } from "../../../../core/dtype.js";
 import { type Dim, div, hi, mul } from "../../../../core/expr.js";
 import { numel } from "../../../../core/type.js";
 import type { Node } from "../../../../ir/node.js";
@@ -19,8 +19,11 @@ export interface MatrixTiling {
 }
 
 /** The unit whose fragments are registers for a dtype: weights go from one product to the next without leaving them. */
-export const unitFor = (target: Target, dtype: DType): MatrixUnit | undefined =>
-  target.units.find((u) => u.operands === "registers" && u.input === dtype && u.layout && u.k === 16 && u.m === 16 && u.n === 8);
+export const unitFor = (target: Target, node: Node): MatrixUnit | undefined => {
+  const { dtype } = node.inputs[0]!.type;
+  const fits = (u: MatrixUnit): boolean => u.operands === "registers" && u.m === 16 && u.n === 8 && u.k * bytesOf(u.input) === 32;
+  return target.units.find((u) => u.input === dtype && u.layout && fits(u) && (!u.rounds || node.attrs.precision === "tf32"));
+};
 
 /** Tall fragments where they fill the device, flat ones where there are few queries. */
 export function tileMatrix(
@@ -29,7 +32,7 @@ export function tileMatrix(
   s: { readonly heads: Dim; readonly queries: Dim; readonly size: number },
 ): MatrixTiling {
   const points = (queries: number): number => hi(s.heads) * Math.ceil(hi(s.queries) / queries);
-  const tall = s.size <= 64 && points(128) >= target.parallel ? 2 : 1;
+  const tall = s.size <= 64 && unit.k === 16 && points(128) >= target.parallel ? 2 : 1;
   const warps = points(64) * 2 >= target.parallel || hi(s.queries) > 1024 ? 4 : hi(s.queries) > 16 ? 2 : 1;
   return { unit, warps, tall, queries: unit.m * tall * warps, keys: 64 };
 }
@@ -52,7 +55,7 @@ export interface BackgroundTiling {
 export function tileBackground(node: Node, target: Target): BackgroundTiling | undefined {
   const { batch, queries, keys, depth, width } = sizesOf(node);
   const { dtype } = node.inputs[0]!.type;
-  const unit = unitFor(target, dtype);
+  const unit = unitFor(target, node);
   if (!unit || depth !== width || (width !== swizzled && width !== 2 * swizzled) || typeof keys !== "number") return undefined;
   // Narrow sums leave registers to three groups, and queries stay in shared memory.
   const groups = width === swizzled ? 3 : 2;
@@ -94,10 +97,10 @@ export function tileDerivatives(
 ): DerivativeTiling {
   const points = (rows: number): number => hi(s.heads) * Math.ceil(hi(s.rows) / rows);
   const sums = (side === "keys" ? s.depth + s.width : s.depth) / 2;
-  const tall = sums <= 64 && points(128) >= target.parallel ? 2 : 1;
+  const tall = sums <= 64 && unit.k === 16 && points(128) >= target.parallel ? 2 : 1;
   const warps = points(64) * 2 >= target.parallel || hi(s.rows) > 1024 ? 4 : hi(s.rows) > 16 ? 2 : 1;
   // Sums, and scores and their cotangents; a row of 16 words is held in four registers of each lane.
-  const own = (s.depth + s.width) / 4;
+  const own = (4 * (s.depth + s.width)) / unit.k;
   const fits = (block: number, kept: number): boolean => tall * (sums + block + kept) <= mostHeld;
   const held = fits(32, own);
   const block = fits(64, held ? own : 0) ? 64 : 32;
