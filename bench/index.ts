@@ -89,6 +89,6 @@ if (values.report) {
     metric: "",
     unit: "",
   });
-  writeFileSync(values.report, report(name, [...known, ...absent.map((n) => failedRow(at(n), "not measured", bars?.[n]))]));
+  writeFileSync(values.report, report(name, [...known, ...absent.map((n) => failedRow(at(n), "not measured", bars?.[n]))], values.report));
 }
 process.exit(rows.some((r) => r.error) ? 1 : 0);

@@ -7,7 +7,7 @@ const number = (x: number | null): string =>
 const share = (x: number | null): string => (x === null ? "-" : x.toFixed(2));
 
 /** The page: date, machine, what the columns mean, and the table. */
-export function report(suite: string, rows: readonly Row[]): string {
+export function report(suite: string, rows: readonly Row[], file: string): string {
   const asked = rows.filter((r) => r.bar);
   const lines = rows.map((r) => {
     const bar = [
@@ -34,7 +34,7 @@ export function report(suite: string, rows: readonly Row[]): string {
   });
   return `# Performance
 
-Written by \`npm run bench -- --suite ${suite} --json runs/bench/${suite}.json --report docs/performance.md\`; do not edit.
+Written by \`npm run bench -- --suite ${suite} --json runs/bench/${suite}.json --report ${file}\`; do not edit.
 
 ${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model.trim()} with ${availableParallelism()} cores in use, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.version}. ${asked.filter((r) => r.met).length} of ${asked.length} bars are met.
 
