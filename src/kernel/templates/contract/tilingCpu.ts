@@ -121,8 +121,13 @@ function panels(p: Problem, t: Target, turned = false): Choice {
         const tight = again + (!packA && mr * operands.a * kcw * size > kept ? cycles.lost : 0);
         const canStrip = !packA && rowsTurn.a && mr <= rowWords;
         const sums = m * n * products * (Math.ceil(kw / kcw) - 1) * cycles.waiting;
+        const leaving = turned ? m * n * products * cycles.turned : 0;
+        // What no division into blocks can save may be more than the best one costs in all.
+        const packOnce = kw * wide * nr * operands.b * (costB + fresh.b);
+        if (best && batch * (rows * wide * multiply + packOnce + sums + leaving) >= best.cost) continue;
+        const inRow = blocks(wide);
         for (const mBlocks of blocks(rows))
-          for (const nBlocks of blocks(wide)) {
+          for (const nBlocks of inRow) {
             // A sweep takes whole vectors of a tile's columns, so only the last tile may end within one.
             const unit = turned && mBlocks > 1 ? (mr * lanes) / common(mr, lanes) : mr;
             const [mc, nc] = [roundUp(Math.ceil(rows / mBlocks) * mr, unit), Math.ceil(wide / nBlocks) * nr];
@@ -135,8 +140,8 @@ function panels(p: Problem, t: Target, turned = false): Choice {
             const afar = Math.max(fresh.a, mc * kcw * size * operands.a > l2 ? cycles.far : cycles.near);
             const readA = (cost: number): number => kw * across * rows * mr * operands.a * (cost + afar);
             const [plain, packed] = [packA ? readA(costA) : readA(0) + inPlace, canStrip ? readA(costA) : Number.POSITIVE_INFINITY];
-            const packing = kw * down * wide * nr * operands.b * (costB + fresh.b) + Math.min(plain, packed);
-            const total = batch * (rows * wide * multiply + packing + sums + (turned ? m * n * products * cycles.turned : 0));
+            const packing = down * packOnce + Math.min(plain, packed);
+            const total = batch * (rows * wide * multiply + packing + sums + leaving);
             const points = batch * across * down;
             // Some thread does so many whole points, or its part of each row of them; more points make smaller tails where threads are not equally fast.
             const share =
