@@ -95,7 +95,7 @@ function lower(x: Attention, t: BackgroundTiling, sources: readonly [TileRows, T
     ...move(0, qS, 0, q0, BR, qFull, 0),
     ...Array.from({ length: slots }, (_, b): Stmt => ({ kind: "if", test: below(b, count), body: [...moveKeys(b), ...moveValues(b)] })),
   ];
-  /** The tile that takes the place of one that everybody is done with: long ago, so that no group waits for the others. */
+  /** The tile that takes the place of one that everybody is done with: groups that so keep in step are faster than ones that drift. */
   const refill = (done: Dim, empty: Buffer, stem: string, copy: (b: Dim) => readonly Stmt[]): Stmt => {
     const before: Stmt[] = [];
     const b = named(x, stem, add(done, slots), sub(blocks, 1), before);
@@ -213,8 +213,8 @@ function lower(x: Attention, t: BackgroundTiling, sources: readonly [TileRows, T
               kind: "if",
               test: below(tid, 1),
               body: [
-                { kind: "if", test: below(0, at(B)), body: [refill(sub(at(B), 1), kEmpty, "keysAt", moveKeys)] },
-                { kind: "if", test: below(1, at(B)), body: [refill(sub(at(B), 2), vEmpty, "valuesAt", moveValues)] },
+                refill(at(B), kEmpty, "keysAt", moveKeys),
+                { kind: "if", test: below(0, at(B)), body: [refill(sub(at(B), 1), vEmpty, "valuesAt", moveValues)] },
               ],
             },
             { kind: "barrier", warp: true },
