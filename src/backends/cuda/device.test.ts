@@ -125,6 +125,19 @@ describe.skipIf(!fake)("the cuda device", () => {
     loaded.unload();
   });
 
+  test("a program that is forgotten once its device was closed costs no call of the driver", async () => {
+    const own = await openCuda();
+    const [at, kept] = [own.alloc(16), own.alloc(16)];
+    const loaded = own.loadSync(onState("forgotten", [kernel("forgotten", "s[0] = 1;")], [launch(0, 1)]));
+    for (let i = 0; i < 3; i++) await own.submit(loaded, { buffers: [at], dims: [] });
+    await own.close();
+    loaded.unload();
+    own.free(kept);
+    // Whatever they left for later is over after these turns; a stream that is gone ends the process.
+    for (let i = 0; i < 5; i++) await new Promise((done) => setTimeout(done, 1));
+    expect(() => own.loadSync(loaded.program)).toThrow(/closed/);
+  });
+
   test("buffers that take turns, and more of them than there are graphs", async () => {
     // Three launches on two states: each call has its own pair, in turns that come again and in others that do not.
     const add = (by: number): KernelCode => kernel(`add${by}`, `for (int i = 0; i < 4; i++) s[i] += ${by};`);

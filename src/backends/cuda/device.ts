@@ -27,19 +27,20 @@ class CudaLoaded implements Loaded {
   readonly launches: Launches;
   readonly host: ReadonlyMap<string, HostFunction>;
   readonly device: CudaDevice;
-  readonly #give: () => void;
+  /** Gives back what loading took. */
+  readonly give: () => void;
   unloaded = false;
   constructor(device: CudaDevice, program: Program, launches: Launches, host: ReadonlyMap<string, HostFunction>, give: () => void) {
     this.device = device;
     this.program = program;
     this.launches = launches;
     this.host = host;
-    this.#give = give;
+    this.give = give;
   }
   unload(): void {
     if (this.unloaded) return;
     this.unloaded = true;
-    this.device.later(this.#give);
+    this.device.unload(this);
   }
 }
 
@@ -79,6 +80,7 @@ class CudaDevice implements Device {
   readonly #places: Places;
   readonly #ground: Ground;
   readonly #loader: Loader;
+  readonly #programs = new Set<CudaLoaded>();
   #closed: Promise<void> | undefined;
 
   constructor(d: Driver, gpu: Gpu, options: DeviceOptions) {
@@ -275,6 +277,8 @@ class CudaDevice implements Device {
   close(): Promise<void> {
     this.#closed ??= inTurn(this.#queue, () => {
       this.#enter();
+      for (const loaded of this.#programs) loaded.give();
+      this.#programs.clear();
       this.#fences.drain();
       this.#arena.release();
       this.#memory.trim(0);
@@ -293,6 +297,13 @@ class CudaDevice implements Device {
     return this.#closed;
   }
 
+  /** A device that closes takes its programs with it: calls for their graphs and events would reach a stream that is gone. */
+  unload(loaded: CudaLoaded): void {
+    if (this.#closed) return;
+    this.#programs.delete(loaded);
+    this.later(loaded.give);
+  }
+
   /** Does something once everything submitted so far has been enqueued. */
   later(work: () => void): void {
     const entered = (): void => {
@@ -309,7 +320,9 @@ class CudaDevice implements Device {
   }
   #loaded(program: Program, host: ReadonlyMap<string, HostFunction>, { launches, give }: Ready): Loaded {
     this.#blocks.open();
-    return new CudaLoaded(this, program, launches, host, give);
+    const loaded = new CudaLoaded(this, program, launches, host, give);
+    this.#programs.add(loaded);
+    return loaded;
   }
 
   #job(loaded: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {

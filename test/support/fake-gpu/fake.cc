@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 typedef int R;
@@ -55,13 +56,16 @@ api R cuMemcpyHtoDAsync_v2(D to, P from, size_t n, P) { here; memcpy((P)to, from
 api R cuMemcpyDtoHAsync_v2(P to, D from, size_t n, P) { here; memcpy(to, (P)from, n); return 0; }
 api R cuMemcpyDtoDAsync_v2(D to, D from, size_t n, P) { here; memmove((P)to, (P)from, n); return 0; }
 api R cuMemsetD8Async(D to, unsigned char c, size_t n, P) { here; memset((P)to, c, n); return 0; }
-api R cuStreamCreate(P* s, unsigned) { here; *s = malloc(8); return 0; }
-api R cuStreamDestroy_v2(P s) { here; free(s); return 0; }
+// The driver dies of a stream that is gone, and so does this one.
+static std::set<P> streams;
+static void alive(P s) { if (s && !streams.count(s)) { fprintf(stderr, "fake GPU: a stream was used after it was destroyed\n"); abort(); } }
+api R cuStreamCreate(P* s, unsigned) { here; streams.insert(*s = malloc(8)); return 0; }
+api R cuStreamDestroy_v2(P s) { here; alive(s); streams.erase(s); return 0; }
 api R cuStreamSynchronize(P) { here; return 0; }
 // An event is reached at its third query, so that waiting is tested too.
 api R cuEventCreate(P* e, unsigned) { here; *e = calloc(1, 8); return 0; }
 api R cuEventDestroy_v2(P e) { here; free(e); return 0; }
-api R cuEventRecord(P e, P) { here; *(int*)e = 3; return 0; }
+api R cuEventRecord(P e, P s) { here; alive(s); *(int*)e = 3; return 0; }
 api R cuEventQuery(P e) { here; return --*(int*)e > 0 ? 600 : 0; }
 api R cuEventSynchronize(P) { here; return 0; }
 api R cuEventElapsedTime(float* ms, P, P) { here; *ms = 0.5f; return 0; }
