@@ -186,15 +186,22 @@ class Thread implements Running {
       each((row, column, i) => this.write({ buffer: s.to.buffer, index: this.dim(s.to.index) + row * stride + column }, from[i]!));
     } else if (s.kind === "fetch") {
       const [words, stride, start] = [new Float64Array(256), this.dim(s.stride), this.dim(s.from.index)];
-      const per = perWord(this.buffers.get(s.from.buffer)!.dtype);
+      const plain = s.unit.lanes > 1;
+      const per = plain ? 1 : perWord(this.buffers.get(s.from.buffer)!.dtype);
       each((row, column, i) => {
-        const at = start + row * stride + column * per;
+        const at = plain && s.transposed ? start + column * stride + row : start + row * stride + column * per;
         // Words of operands are bits; accumulators are numbers.
         words[i] = per > 1 ? this.word(s.from.buffer, at) : Number(this.place(s.from.buffer, at)[0][at]);
       });
       this.tiles.set(key(s.into), words);
     } else {
       const [acc, a, b] = [tileAt(s.acc), tileAt(s.a), tileAt(s.b)];
+      if (s.unit.lanes > 1) {
+        each((row, column, i) => {
+          for (let w = 0; w < 16; w++) acc[i] = Math.fround(acc[i]! + a[16 * row + w]! * b[16 * w + column]!);
+        });
+        return [];
+      }
       const per = 4 / bytesOf(s.unit.input);
       const part = (word: number, j: number): number =>
         per === 4 ? ((word >>> (8 * j)) << 24) >> 24 : Number(floatOf(word, j, s.unit.input));

@@ -58,6 +58,18 @@ export const held = (unit: MatrixUnit): MatrixUnit => ({ ...unit, regs: { ...uni
 /** The same with b in rows along n. */
 export const turned = (unit: MatrixUnit): MatrixUnit => ({ ...unit, turned: true });
 
+/** WebGPU's experimental subgroup matrices: the threads of a subgroup hold tiles that only its functions see. */
+export const subgroupMatrix: MatrixUnit = {
+  name: "subgroup matrix",
+  m: 16,
+  n: 16,
+  k: 16,
+  lanes: 32,
+  operands: "registers",
+  input: "f16",
+  regs: { a: 1, b: 1, acc: 0 },
+};
+
 /** Whether a unit's fragments are tiles that only its own instructions see, and how many of them there are: accumulators, and a's and b's. */
 export const isOpaque = (unit: MatrixUnit | undefined): boolean => unit?.regs.acc === 0;
 export const tileCount = 8;

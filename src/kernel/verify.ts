@@ -344,11 +344,13 @@ class Checker {
         return s;
       case "fetch":
         this.ref(x.into, s, x.count);
-        // A tile's rows are 64 bytes.
+        // A tile's rows are 64 bytes, or what a unit of several threads takes.
         this.ref(
           x.from,
           s,
-          x.unit.regs.acc ? 1 : add(mul(x.stride, x.unit.m - 1), 64 / bytesOf(this.buffers.get(x.from.buffer)?.dtype ?? "u32")),
+          x.unit.regs.acc
+            ? 1
+            : add(mul(x.stride, x.unit.m - 1), x.unit.lanes > 1 ? x.unit.n : 64 / bytesOf(this.buffers.get(x.from.buffer)?.dtype ?? "u32")),
         );
         return s;
       case "mma":

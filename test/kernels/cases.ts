@@ -48,6 +48,15 @@ export const sm80: Codegen = cudaCodegen({ sm: 80 });
 export const sm90: Codegen = cudaCodegen({ sm: 90 });
 export const web: Codegen = webgpuCodegen();
 export const webHalves: Codegen = webgpuCodegen({ f16: true });
+export const webMatrices: Codegen = webgpuCodegen({
+  f16: true,
+  matrices: true,
+  subgroup: 32,
+  maxComputeInvocationsPerWorkgroup: 1024,
+  maxComputeWorkgroupStorageSize: 49152,
+});
+/** For subgroup matrices. */
+export const matrices: readonly Case[] = [matmul("matrices-f16", 64, 32, 128, "f16"), matmul("matrices-nk-f16", 128, 48, 64, "f16", "nk")];
 /** Where f16 is the language's own. */
 export const halves: readonly Case[] = [matmul("matmul-f16", 70, 64, 128, "f16"), softmax("softmax-f16", 5, 301, "f16")];
 /** For matrix units: name, device, group. */

@@ -10,7 +10,7 @@ import { findNvrtc, openNvrtc } from "../support/cuda.js";
 import { errorOf, interpretKernels, type Lowered, runCases, tolerance } from "../support/groups.js";
 import { compileKernels, hasCompiler } from "../support/kernels-in-c.js";
 import { compileWgsl, withoutDawn } from "../support/wgsl.js";
-import { everywhere, halves, kernelsOf, lowered, sm80, sm90, units, web, webHalves } from "./cases.js";
+import { everywhere, halves, kernelsOf, lowered, matrices, sm80, sm90, units, web, webHalves, webMatrices } from "./cases.js";
 
 /**
  * Kernels that were lowered for GPUs, as text of both GPU languages: compiled where the compilers are, and the very same kernels
@@ -45,7 +45,10 @@ describe("kernels for CUDA and WebGPU", () => {
     for (const file of readdirSync(folder)) {
       const kernels = (JSON.parse(readFileSync(new URL(file, folder), "utf8")) as string[]).map(readKernel);
       const name = file.replace(/\.json$/, "");
-      const codegen = { cu: name.includes("wgmma") ? sm90 : sm80, wgsl: name.includes("f16") ? webHalves : web }[name.split(".").at(-1)!]!;
+      const codegen = {
+        cu: name.includes("wgmma") ? sm90 : sm80,
+        wgsl: name.includes("matrices") ? webMatrices : name.includes("f16") ? webHalves : web,
+      }[name.split(".").at(-1)!]!;
       await expect(textOf(kernels, codegen)).toMatchFileSnapshot(`./text/${name}`);
     }
   });
@@ -74,7 +77,12 @@ describe("kernels for CUDA and WebGPU", () => {
       webHalves,
     );
     for (const { source } of forHalves) expect(source).toMatch(/^\s*enable f16;[\s\S]*: array<(vec4<)?f16>/);
-    const modules = [...modulesOf(forWeb, web), ...forHalves];
+    const forMatrices = modulesOf(
+      matrices.map((c) => lowered(c, webMatrices)),
+      webMatrices,
+    );
+    for (const { source } of forMatrices) expect(source).toContain("subgroupMatrixMultiplyAccumulate");
+    const modules = [...modulesOf(forWeb, web), ...forHalves, ...forMatrices];
     for (const [i, problem] of compileWgsl(modules).entries()) expect(problem, modules[i]!.name).toBe("");
   });
 
@@ -86,7 +94,9 @@ describe("kernels for CUDA and WebGPU", () => {
   });
   test("the same kernels, thread by thread in the kernel interpreter", { timeout: 120_000 }, () => {
     const some = [...forCuda, ...forWeb].filter((l) => ["softmax-f32", "softmax-symbolic"].includes(l.case.name));
-    for (const r of runCases(some, interpretKernels))
+    const opaque = matrices.map((c) => lowered(c, webMatrices));
+    for (const l of opaque) expect([...statements(l)]).toContain("mma");
+    for (const r of runCases([...some, ...opaque], interpretKernels))
       for (const [i, g] of r.got.entries())
         expect(errorOf(g, r.want[i]!), `${r.name} output ${i}`).toBeLessThanOrEqual(tolerance(r.dtypes[i]!));
   });

@@ -1,7 +1,7 @@
 /** Saves kernels as they are lowered now: `npx tsx test/kernels/save.ts`, then `npx vitest run test/kernels -u` for their text. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { writeKernel } from "../../src/kernel/save.js";
-import { everywhere, halves, kernelsOf, lowered, sm80, units, web, webHalves } from "./cases.js";
+import { everywhere, halves, kernelsOf, lowered, matrices, sm80, units, web, webHalves, webMatrices } from "./cases.js";
 
 const folder = new URL("saved/", import.meta.url);
 mkdirSync(folder, { recursive: true });
@@ -11,5 +11,6 @@ for (const c of everywhere) {
   save(`${c.name}.cu`, lowered(c, sm80));
   save(`${c.name}.wgsl`, lowered(c, web));
 }
+for (const c of matrices) save(`${c.name}.wgsl`, lowered(c, webMatrices));
 for (const c of halves) save(`${c.name}.wgsl`, lowered(c, webHalves));
 for (const [name, codegen, c] of units) save(`${c.name}-${name}.cu`, lowered(c, codegen));

@@ -23,9 +23,9 @@ import { create } from "webgpu";
 const modules = JSON.parse(readFileSync(0, "utf8"));
 const out = [];
 {
-  const gpu = create(["backend=null"]);
+  const gpu = create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]);
   const adapter = await gpu.requestAdapter();
-  const device = await adapter.requestDevice({ requiredFeatures: ["shader-f16", "subgroups"] });
+  const device = await adapter.requestDevice({ requiredFeatures: ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"] });
   for (const { source, entry } of modules) {
     device.pushErrorScope("validation");
     const module = device.createShaderModule({ code: source });

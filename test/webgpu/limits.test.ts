@@ -148,6 +148,7 @@ test("code for more asks for it by name, and devices meet what lies below them",
     maxStorageBufferBindingSize: 2 ** 30,
     subgroup: 32,
     f16: true,
+    matrices: true,
   } as const;
   const code = stepsOf(adapter);
   expect(code).toEqual({ ...adapter, maxComputeWorkgroupStorageSize: 32768, maxStorageBuffersPerShaderStage: 10 });
@@ -155,9 +156,11 @@ test("code for more asks for it by name, and devices meet what lies below them",
   expect(meets(deviceKey(adapter), codeKey(code))).toBe(true);
   expect(meets(deviceKey({ ...adapter, maxComputeInvocationsPerWorkgroup: 512 }), codeKey(code))).toBe(false);
   expect(meets(deviceKey({ ...adapter, subgroup: 64 }), codeKey(code))).toBe(false);
-  const { f16: _, ...without } = adapter;
+  const { f16: _, matrices: __, ...without } = adapter;
   expect(meets(deviceKey(without), codeKey(code))).toBe(false);
   expect(meets(deviceKey(adapter), codeKey(stepsOf(without)))).toBe(true);
   expect([adapter, without].map((a) => webgpuCodegen(a).target.packed?.has("f16"))).toEqual([false, true]);
+  expect([adapter, without].map((a) => webgpuCodegen(a).target.units.length)).toEqual([1, 0]);
+  expect(meets(deviceKey({ ...without, f16: true }), codeKey(code))).toBe(false);
   expect(meets(deviceKey({}), codeKey(stepsOf({ maxComputeInvocationsPerWorkgroup: 256 })))).toBe(true);
 });

@@ -13,6 +13,7 @@ import { chunkNames, readFunction } from "./chunks.js";
 import { type Combine, combineFunction, combineName, partLength, partName } from "./combine.js";
 import { codeKey, stepsOf, type WebGpuLimits } from "./key.js";
 import { Accesses, isPacked, type Layout, plain, type Storage, sharedLength } from "./layout.js";
+import { matrixDirectives, matrixTypes, matrixWords } from "./matrices.js";
 import { atomicStatement, loadedType, loadWord, storageType, storeStatement, wideLane, wideLoad } from "./packed.js";
 import { ownHalves, parts } from "./prelude.js";
 import { isForeign, literal, op, unsupported, valueType, wrap } from "./scalar.js";
@@ -72,6 +73,7 @@ function checkDTypes(k: Kernel): void {
 /** What comes first in a module. Warps take branches as a whole, which the compiler cannot know. */
 const directives = (text: string): readonly string[] => [
   ...(/\bf16\b/.test(text) ? ["enable f16;"] : []),
+  ...(text.includes("subgroupMatrix") ? matrixDirectives : []),
   ...(text.includes("subgroupShuffle") ? ["enable subgroups;", "diagnostic(off, subgroup_uniformity);"] : []),
 ];
 /** Whether a text is a power of two; a signed division by one is a shift only where nothing is negative. */
@@ -92,6 +94,7 @@ function wgsl(k: Kernel, found: Accesses, layout: (b: Buffer) => Layout, target:
       packed: isPacked(b, target.packed),
     };
   };
+  const matrices = matrixTypes(k);
   const combines = new Map<string, Combine>();
   return {
     vectors: "unrolled",
@@ -130,7 +133,7 @@ function wgsl(k: Kernel, found: Accesses, layout: (b: Buffer) => Layout, target:
     declare: (name, dtype, _n, value) => `let ${name}: ${valueType(dtype)} = ${value};`,
     declareIndex: (name, value) => `let ${name}: i32 = ${value};`,
     declareIndices: () => unsupported("vector values"),
-    variable: (name, dtype) => `var ${name}: ${valueType(dtype)};`,
+    variable: (name, dtype) => `var ${name}: ${matrices.get(name.slice(0, name.lastIndexOf("_"))) ?? valueType(dtype)};`,
     array: (name, dtype, size) => `var ${name}: array<${valueType(dtype)}, ${size}>;`,
     assign: (to, value) => `${to} = ${value};`,
     loop: (name, count) => `for (var ${name} = 0; ${name} < ${count}; ${name}++) {`,
@@ -181,10 +184,7 @@ function wgsl(k: Kernel, found: Accesses, layout: (b: Buffer) => Layout, target:
     turn: () => unsupported("turned blocks of words"),
     copyTile: () => unsupported("tile copies in the background"),
     signal: () => unsupported("signals between threads"),
-    fill: () => unsupported("matrix units"),
-    fetch: () => unsupported("matrix units"),
-    mma: () => unsupported("matrix units"),
-    spill: () => unsupported("matrix units"),
+    ...matrixWords(matrices, found, storage),
     issue: () => unsupported("matrix units"),
     settle: () => unsupported("matrix units"),
     finish: (kernel, p) => finish(kernel, p, storage, [...combines.values()], target),

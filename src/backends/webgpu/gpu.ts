@@ -43,7 +43,22 @@ const raised = [
   "maxComputeWorkgroupStorageSize",
   "maxStorageBuffersPerShaderStage",
 ] as const;
-const features = ["shader-f16", "subgroups", "timestamp-query"] as const;
+const features = ["shader-f16", "subgroups", "timestamp-query", "chromium-experimental-subgroup-matrix"] as const;
+/** What an adapter's matrices are, where it has any: experimental, and unknown to the types of the specification. */
+interface MatrixConfigs {
+  readonly subgroupMatrixConfigs?: Iterable<{
+    readonly componentType: string;
+    readonly resultComponentType: string;
+    readonly M: number;
+    readonly N: number;
+    readonly K: number;
+  }>;
+}
+/** Whether subgroups multiply matrices as generated code has them. */
+const multiplies = (info: MatrixConfigs): boolean =>
+  [...(info.subgroupMatrixConfigs ?? [])].some(
+    (c) => c.componentType === "f16" && c.resultComponentType === "f32" && c.M === 16 && c.N === 16 && c.K === 16,
+  );
 
 /** What the device opened last can do: code is made for that; before there is one, for every device. */
 let found: WebGpuLimits = {};
@@ -65,7 +80,10 @@ export async function openGpu(): Promise<OpenedGpu> {
       "WebGPU has no adapter here: no driver of a GPU was found. Install one (for Vulkan also its loader, libvulkan1), or use another device",
     );
   const requiredLimits = Object.fromEntries(raised.map((name) => [name, adapter.limits[name]]));
-  const device = await adapter.requestDevice({ requiredLimits, requiredFeatures: features.filter((f) => adapter.features.has(f)) });
+  const device = await adapter.requestDevice({
+    requiredLimits,
+    requiredFeatures: features.filter((f) => adapter.features.has(f)) as GPUFeatureName[],
+  });
   const { vendor, architecture, description, subgroupMinSize, subgroupMaxSize } = adapter.info;
   const isEven = device.features.has("subgroups") && subgroupMinSize === subgroupMaxSize;
   const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX } = device.limits;
@@ -75,6 +93,7 @@ export async function openGpu(): Promise<OpenedGpu> {
     maxStorageBuffersPerShaderStage: device.limits.maxStorageBuffersPerShaderStage,
     maxStorageBufferBindingSize: device.limits.maxStorageBufferBindingSize,
     ...(isEven && { subgroup: subgroupMinSize }),
+    ...(device.features.has("chromium-experimental-subgroup-matrix") && multiplies(adapter.info as MatrixConfigs) && { matrices: true }),
     ...(device.features.has("shader-f16") && (await convertsHalves(device)) && { f16: true }),
   };
   return {

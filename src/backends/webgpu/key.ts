@@ -11,8 +11,10 @@ export interface WebGpuLimits {
   readonly subgroup?: number;
   /** Whether f16 is an element of memory, and converted as IEEE 754 has it. */
   readonly f16?: true;
+  /** Whether subgroups multiply matrices of 16 by 16, f16 into f32. */
+  readonly matrices?: true;
 }
-type Limit = Exclude<keyof WebGpuLimits, "subgroup" | "f16">;
+type Limit = Exclude<keyof WebGpuLimits, "subgroup" | "f16" | "matrices">;
 
 /** Steps above the minimum that code is made for. */
 const steps: Readonly<Record<Limit, { readonly name: string; readonly values: readonly number[] }>> = {
@@ -30,11 +32,13 @@ export function stepsOf(device: WebGpuLimits): WebGpuLimits {
     ...Object.fromEntries(reached.filter(([, v]) => v !== undefined)),
     ...(device.subgroup && { subgroup: device.subgroup }),
     ...(device.f16 && { f16: true }),
+    ...(device.matrices && { matrices: true }),
   };
 }
-const extensions = ({ subgroup, f16 }: WebGpuLimits): readonly string[] => [
+const extensions = ({ subgroup, f16, matrices }: WebGpuLimits): readonly string[] => [
   ...(subgroup ? [`subgroup${subgroup}`] : []),
   ...(f16 ? ["f16"] : []),
+  ...(matrices ? ["matrices"] : []),
 ];
 
 /** What code for these steps asks for. */

@@ -60,6 +60,10 @@ export class Accesses {
     a.store = Math.min(a.store || 4, words);
     a.loads = Math.max(a.loads, words);
   }
+  /** Tiles of a matrix unit name scalars. */
+  tile(b: Buffer): void {
+    this.#of(b).store = 1;
+  }
   atomic(b: Buffer): void {
     this.#of(b).atomic = true;
   }

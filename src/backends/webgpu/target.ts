@@ -1,6 +1,7 @@
 /** What WGSL is generated for: the limits that every WebGPU device has, or more where a device says so. */
 import type { DType } from "../../core/dtype.js";
 import type { Target } from "../../kernel/codegen.js";
+import { subgroupMatrix } from "../../kernel/units.js";
 import type { WebGpuLimits } from "./key.js";
 
 /** Most types narrower than 32 bits are packed in words, 64-bit integers are two words; f64 does not exist. */
@@ -31,7 +32,7 @@ export function webgpuTarget(limits: WebGpuLimits = {}): Target {
     prefetch: 0,
     sharedBytes: limits.maxComputeWorkgroupStorageSize ?? 16384,
     parallel: threads < 1024 ? 64 : 128,
-    units: [],
+    units: limits.matrices && limits.f16 && limits.subgroup === subgroupMatrix.lanes ? [subgroupMatrix] : [],
     maxBuffers: limits.maxStorageBuffersPerShaderStage ?? 8,
     aliasing: false,
     maxGrid: 65535 * 32767,

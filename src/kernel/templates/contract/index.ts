@@ -19,6 +19,7 @@ import { type Contract, contract, pieces, type State } from "./contract.js";
 import { fed } from "./feed.js";
 import { sweep } from "./leave.js";
 import { micro } from "./micro.js";
+import { isShared, lowerOpaque } from "./opaque.js";
 import { dotShape, operandsOf, orient, productsOf, stridesOf, wholeRows, wordsOf } from "./operands.js";
 import { alone, partsOf } from "./parts.js";
 import { addParts, partBuffers, partsOfK } from "./split.js";
@@ -43,11 +44,11 @@ export const contractTemplate: Template = {
   beside: meet,
   parts(node, target) {
     // Where a matrix unit multiplies, grid points share k out without a product of parts in memory's order.
-    if (target.units.some((u) => takes(u, node))) return 1;
+    if (target.units.some((u) => takes(u, node) && !isShared(u))) return 1;
     const group = alone(node);
     return partsOf([problemOf(group), problemOf(group, true)], node.type.dtype, target, () => tile(group, target));
   },
-  lower: (group, target) => variants(group, target) ?? lowerAll(group, tile(group, target)),
+  lower: (group, target) => variants(group, target) ?? lowerOpaque(group, target) ?? lowerAll(group, tile(group, target)),
 };
 
 const isProduct = (n: Node): boolean => is(n, dotOp) || is(n, wideDotOp);
@@ -108,7 +109,7 @@ export function tile(
   const ends = rowsA && rowsB && (divides(kTile, total.k) || [...rowsA, ...rowsB].every((r) => r.columns === total.k));
   const t = shared.length && ends ? tileShared(shared, problem, target) : undefined;
   if (t) return group.outputs.every((o) => o.type.dtype === problem.input) ? t : { ...t, leave: "direct" };
-  const unit = units.find((u) => u.operands === "registers");
+  const unit = units.find((u) => u.operands === "registers" && !isShared(u));
   return unit && lo(total.k) > 0 ? tileRegisters(unit, problem, target) : tileThreads(problem, target);
 }
 /** What a tiling depends on; `turned`: for the transposed product. */
