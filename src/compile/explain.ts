@@ -1,5 +1,6 @@
 import { type Dim, show } from "../core/expr.js";
 import { showType } from "../core/type.js";
+import { libraryNames } from "../runtime/product.js";
 import type { Program, Step } from "../runtime/program.js";
 import { regionsOf } from "../runtime/steps.js";
 
@@ -19,7 +20,7 @@ export function explain(p: Program): string {
     const { note } = s;
     const what =
       s.kind === "launch"
-        ? `kernel ${p.kernels[s.kernel]!.entry}${s.product ? " or cuBLASLt, whichever is faster" : ""}, grid ${show(s.grid)}`
+        ? `kernel ${p.kernels[s.kernel]!.entry}${s.product ? ` or ${libraryNames[s.product.library]}, whichever is faster` : ""}, grid ${show(s.grid)}`
         : s.kind === "copy"
           ? "copy"
           : `host ${s.call}`;

@@ -3,6 +3,9 @@ import { type Dim, evaluate } from "../core/expr.js";
 import type { Sizes } from "./encode.js";
 import type { Matrix, Product } from "./program.js";
 
+/** What the libraries are called. */
+export const libraryNames: Readonly<Record<Product["library"], string>> = { cublaslt: "cuBLASLt" };
+
 /** A matrix with numbers for sizes. */
 export interface SizedMatrix {
   readonly argument: number;
