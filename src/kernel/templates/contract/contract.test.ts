@@ -4,7 +4,7 @@ import { type Case, interpretKernels, lowerCase, random, runCases } from "../../
 import { compileKernels, hasCompiler } from "../../../../test/support/kernels-in-c.js";
 import { cTarget } from "../../../backends/c/target.js";
 import type { DType } from "../../../core/dtype.js";
-import { type Dim, variable } from "../../../core/expr.js";
+import { type Dim, evaluate, variable } from "../../../core/expr.js";
 import { NdArray } from "../../../core/ndarray.js";
 import type { Node } from "../../../ir/node.js";
 import { add, cast, dot, gelu, input, intMm, mul, permute, reshape, silu } from "../../../ops/index.js";
@@ -48,13 +48,18 @@ function check(cases: readonly Case[], target?: Target, compile?: typeof compile
       l.groups.map((g) => g.group.kind),
       l.case.name,
     ).toContain("claimed");
-  for (const { name, got, want, dtypes } of runCases(lowered, compile))
+  runCases(lowered, compile).forEach(({ name, got, want, dtypes }, at) => {
+    const { inputs, dims = {} } = cases[at]!;
+    // A sum rounded after each term is off by the root of their number.
+    const terms = Math.max(...inputs.flatMap((n) => n.type.shape.map((d) => evaluate(d, dims))));
+    const growth = Math.max(1, Math.sqrt(terms / 2048));
     got.forEach((g, i) => {
       const wanted = Array.from(want[i]!.data, Number);
       const scale = wanted.reduce((s, x) => Math.max(s, Math.abs(x)), 1e-30);
       const worst = Array.from(g.data, Number).reduce((s, x, j) => Math.max(s, Math.abs(x - wanted[j]!)), 0);
-      expect(worst / scale, name).toBeLessThanOrEqual(tolerance[dtypes[i] as DType]!);
+      expect(worst / scale, name).toBeLessThanOrEqual(growth * tolerance[dtypes[i] as DType]!);
     });
+  });
 }
 
 describe.skipIf(!hasCompiler())("matmul template in C", () => {
