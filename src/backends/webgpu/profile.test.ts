@@ -20,7 +20,11 @@ test.skipIf(await withoutWebGpu())("dispatches are timed by timestamps, for TREE
   const step = (label: string): Step => ({ ...launch(0, 1), note: { tier: "generated", label, ops: [], why: [], bytes: 16 } });
   const count: KernelCode = {
     entry: "count",
-    source: "@group(0) @binding(0) var<storage, read_write> s: array<f32>;\n@compute @workgroup_size(1) fn count() { s[0] += 1.0; }",
+    source: [
+      "@group(0) @binding(0) var<storage, read_write> s: array<f32>;",
+      // A step far above what drivers round timestamps to.
+      "@compute @workgroup_size(1) fn count() { s[0] += 1.0; for (var i = 0u; i < 1000000u; i++) { s[1] += 1.0; } }",
+    ].join("\n"),
     threads: 1,
     sharedBytes: 0,
     writes: [true],
