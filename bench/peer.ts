@@ -26,7 +26,8 @@ export const startPeer = (
 export const startScript = (script: string, args: readonly string[] = []): Promise<PeerProcess | string> =>
   startProcess([process.execPath, join(peersFolder, "js", script), ...args]);
 
-async function startProcess(
+/** Starts what speaks as peers do. */
+export async function startProcess(
   [file, script, ...args]: readonly [string, string, ...string[]],
   env: Readonly<Record<string, string>> = {},
 ): Promise<PeerProcess | string> {

@@ -41,8 +41,9 @@ ${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model.trim()} with ${avai
 Ours and the peers do the same work, their results are compared, and then they are timed in turn in one run; each figure is a median.
 A ratio above 1 means that ours is faster. The peer of a plain row is the best variant of PyTorch (eager, \`torch.compile\`, and for inference
 \`torch.compile\` with frozen weights); a row with \`@\` has the JavaScript peer that it names. The limit is what the machine allows for the
-row's work, measured before and after it. The machine is shared: what it allows changes by up to a factor of two from minute to minute,
-ratios change less.
+row's work: the best rate measured before and after it, or, where memory is what binds, the bandwidth of plain reading or copying of as many
+bytes on as many threads, measured in turn with the row, whose fraction is the median of what it reached in each turn. The machine is shared:
+what it allows changes by up to a factor of two within seconds, ratios change less.
 
 | row | ours | peer | peer's name | ratio | of limit | at least | met |
 | --- | --- | --- | --- | --- | --- | --- | --- |

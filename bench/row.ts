@@ -58,6 +58,8 @@ export function row(
     readonly missing?: readonly string[];
     readonly lowerIsBetter?: boolean;
     readonly limit?: number;
+    /** The part of the limit that is reached, where it is not the quotient of the two. */
+    readonly limitFraction?: number;
     readonly note?: string;
     readonly bar?: Bar | undefined;
   } = {},
@@ -72,7 +74,7 @@ export function row(
     ...(sorted.length > 1 ? sorted.map((p) => `${p.name}: ${p.value.toPrecision(4)}`) : []),
   ];
   const ratio = best ? better(ours, best.value) : null;
-  const limitFraction = options.limit ? better(ours, options.limit) : null;
+  const limitFraction = options.limitFraction ?? (options.limit ? better(ours, options.limit) : null);
   const { bar } = options;
   return {
     ...at,

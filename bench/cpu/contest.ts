@@ -7,7 +7,7 @@ import { type Bar, type Case, failedRow, median, type Row, type RowHead, row } f
 import { bars as cpuBars } from "./bars.js";
 import { benchPath } from "./folder.js";
 import type { Input } from "./inputs.js";
-import { better, type Machine, measureMachine } from "./machine.js";
+import { better, type Machine, measureMachine, startTraffic, type Traffic } from "./machine.js";
 
 /** Our side, ready to run. */
 export interface Runner {
@@ -55,6 +55,8 @@ export interface Contest {
   readonly limit?: (m: Machine) => number;
   /** What the limit is. */
   readonly limitNote?: string;
+  /** On the processor: what memory moves for one call, whose plain bandwidth is measured in turn with the call and stands in `limit`. */
+  readonly traffic?: Traffic;
   /** The greatest difference between two results, as a part of the largest magnitude. */
   readonly tolerance: number;
   /** What peers are told to do: see bench/peers. */
@@ -138,6 +140,7 @@ async function hold(c: Contest, wanted: readonly string[]): Promise<readonly Row
   const rows: Row[] = [];
   setDefaultBackend(site.backend);
   await ready();
+  const memory = c.traffic && site === cpu ? await startTraffic(c.traffic) : undefined;
   try {
     const runner = await c.ours(inputs);
     const values = await runner.values();
@@ -157,8 +160,14 @@ async function hold(c: Contest, wanted: readonly string[]): Promise<readonly Row
         else missing.get(of)!.push(x.missing!);
       }
     }
-    await race([ours, ...sides]);
+    const plain = memory && side(c.traffic!.how, "", async (calls) => Number((await memory.process.ask({ calls }))["seconds"]));
+    await race([ours, ...(plain ? [plain] : []), ...sides]);
     const after = better(before, await site.measure());
+    /** What the machine allowed in each turn of ours, and what part of it we reached: what changes in between is no part of either. */
+    const turns = plain?.seconds.slice(0, ours.seconds.length).map((s, i) => {
+      const limit = c.limit!({ ...after, [c.traffic!.how]: memory!.bytes / s });
+      return { limit, fraction: c.work / ours.seconds[i]! / limit };
+    });
     const rate = (s: Side): number => (c.milliseconds ? median(s.seconds) * 1000 : c.work / median(s.seconds));
     for (const name of wanted) {
       const differs = wrong.get(name);
@@ -172,7 +181,9 @@ async function hold(c: Contest, wanted: readonly string[]): Promise<readonly Row
           peers: sides.filter((s) => s.row === name).map((s) => ({ name: s.name, value: rate(s) })),
           missing: missing.get(name)!,
           ...(c.milliseconds && { lowerIsBetter: true }),
-          ...(c.limit && { limit: c.limit(after) }),
+          ...(turns
+            ? { limit: median(turns.map((t) => t.limit)), limitFraction: median(turns.map((t) => t.fraction)) }
+            : c.limit && { limit: c.limit(after) }),
           ...(notes.length && { note: notes.join("; ") }),
           bar: bars[name],
         }),
@@ -181,6 +192,7 @@ async function hold(c: Contest, wanted: readonly string[]): Promise<readonly Row
   } catch (error) {
     for (const name of wanted) if (!rows.some((r) => r.name === name)) rows.push(failedRow(head(name), error, bars[name]));
   } finally {
+    memory?.process.close();
     for (const name of used) {
       const p = await processes.get(name);
       if (p && typeof p !== "string") await p.ask({ close: 1 }).catch(() => drop(name));

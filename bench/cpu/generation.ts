@@ -142,6 +142,7 @@ export function decodeCase(g: Generation): Case {
     work: 1,
     limit: (m) => m.read / (weightBytes(s, dtype) + cached),
     limitNote: "read bandwidth, weights and cache read once a token",
+    traffic: { how: "read", bytes: weightBytes(s, dtype) + cached },
     tolerance: dtype === "f32" ? 1e-3 : 0.05,
     job: {
       kind,

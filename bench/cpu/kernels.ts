@@ -39,6 +39,7 @@ const rowCase = (name: string, metric: string, kind: string, affine: boolean, f:
     work: streamed / 1e9,
     limit: (m: Machine) => m.copy / 1e9,
     limitNote: "copy bandwidth, 64 MiB read and 64 MiB written",
+    traffic: { how: "copy", bytes: streamed },
     tolerance: 1e-5,
     job: {
       kind,

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { peersFolder } from "../peer.js";
+import { type PeerProcess, peersFolder, startProcess } from "../peer.js";
 import { benchPath } from "./folder.js";
 
 /** Bytes and operations in a second, on all cores. */
@@ -18,18 +18,42 @@ export interface Machine {
   readonly bf16Unit: string;
 }
 
-/**
- * Measures for about a second. A shared machine changes by the minute, so every case measures before and after itself and takes the
- * better values.
- */
-export function measureMachine(): Machine {
+/** The program that measures. */
+function limits(): string {
   const source = join(peersFolder, "limits.c");
   const built = benchPath(`limits-${createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 16)}`);
   if (!existsSync(built)) {
     const compiler = process.env["CC"] ?? "cc";
     execFileSync(compiler, ["-O3", "-march=native", "-pthread", "-o", built, source], { stdio: ["ignore", "inherit", "inherit"] });
   }
-  return JSON.parse(execFileSync(built, [String(availableParallelism())], { encoding: "utf8" })) as Machine;
+  return built;
+}
+
+/**
+ * Measures for about a second. A shared machine changes by the minute, so every case measures before and after itself and takes the
+ * better values.
+ */
+export const measureMachine = (): Machine =>
+  JSON.parse(execFileSync(limits(), [String(availableParallelism())], { encoding: "utf8" })) as Machine;
+
+/** Bytes that a row moves, and how. */
+export interface Traffic {
+  readonly how: "read" | "copy";
+  readonly bytes: number;
+}
+/** More than this is no slower than this: no cache holds any of it. */
+const mostBytes = 2 ** 30;
+
+/**
+ * Memory's bandwidth changes by a factor of two within seconds where neighbours share it, so a row that stands or falls with it is
+ * compared with plain reading or copying of as many bytes (what a cache holds of the one, it holds of the other), on as many threads,
+ * in turn with the row itself.
+ */
+export async function startTraffic({ how, bytes }: Traffic): Promise<{ readonly process: PeerProcess; readonly bytes: number }> {
+  const size = Math.min(bytes, mostBytes);
+  const started = await startProcess([limits(), String(availableParallelism()), how, String(size)]);
+  if (typeof started === "string") throw new Error(started);
+  return { process: started, bytes: size };
 }
 
 /** The better value of each. */

@@ -1,7 +1,11 @@
 /* What this machine can do: copy and read bandwidth over 512 MiB, and peak rates of multiply-add in f32 and bf16, on all cores.
-   Prints one JSON line. The best of several runs counts: these are limits, not averages. */
+   Prints one JSON line. The best of several runs counts: these are limits, not averages.
+   With a second and third argument ("read" or "copy", and bytes) it moves so many bytes whenever a line asks for some calls, and answers
+   with the seconds that a call took: a bandwidth that is measured in turn with what it is compared with. */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,17 +20,17 @@
 #include <immintrin.h>
 #endif
 
-#define BYTES (256ll << 20) /* of each of two buffers */
 typedef float vec __attribute__((vector_size(64)));
 typedef void (*work_t)(int part, int parts);
 static char *a, *b;
+static long long size = 256ll << 20; /* bytes of each of two buffers */
 static volatile float sink;
 static long long flops; /* of one part of the last rate */
 
 static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + t.tv_nsec * 1e-9; }
 
 static void copy(int part, int parts) {
-  long long n = BYTES / parts / 4096 * 4096, from = part * n;
+  long long n = size / parts / 4096 * 4096, from = part * n;
 #if defined(__AVX512F__)
   for (long long i = from; i < from + n; i += 64) _mm512_stream_si512((__m512i*)(b + i), _mm512_load_si512((const __m512i*)(a + i)));
   _mm_sfence();
@@ -38,7 +42,7 @@ static void copy(int part, int parts) {
 #endif
 }
 static void read_all(int part, int parts) {
-  long long n = BYTES / parts / 4096 * 4096, from = part * n;
+  long long n = size / parts / 4096 * 4096, from = part * n;
   vec s[8];
   memset(s, 0, sizeof s);
   for (int k = 0; k < 2; k++) {
@@ -131,24 +135,87 @@ static double best(work_t work, int parts, int rounds) {
   pthread_barrier_destroy(&barrier);
   return jobs[0].best;
 }
+
+/* Threads of a served measurement begin together, and meet between calls without going to sleep, as those of a pool do. */
+static struct { work_t work; int parts; pthread_barrier_t begin; _Atomic int calls; _Atomic long long arrived; } served;
+static void meet(long long round) {
+  atomic_fetch_add(&served.arrived, 1);
+  while (atomic_load(&served.arrived) < round * served.parts) { }
+}
+static double together(int part, long long* round) {
+  pthread_barrier_wait(&served.begin);
+  int calls = atomic_load(&served.calls);
+  meet(++*round);
+  double start = now();
+  for (int i = 0; i < calls; i++) {
+    served.work(part, served.parts);
+    meet(++*round);
+  }
+  return (now() - start) / calls;
+}
+#if defined(__linux__)
+static cpu_set_t allowed;
+#endif
+/* Each on its own processor, as a pool's threads are: one that is put behind another would leave half of the machine idle. */
+static void pin(int part) {
+#if defined(__linux__)
+  if (CPU_COUNT(&allowed) != served.parts) return;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  for (int c = 0, k = 0; c < CPU_SETSIZE; c++) if (CPU_ISSET(c, &allowed) && k++ == part) CPU_SET(c, &one);
+  pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+#else
+  (void)part;
+#endif
+}
+static void* helper(void* arg) {
+  int part = (int)(intptr_t)arg;
+  pin(part);
+  for (long long round = 0; served.parts;) together(part, &round);
+  return 0;
+}
+static int serve(work_t work, int parts) {
+  served.work = work;
+  served.parts = parts;
+  pthread_barrier_init(&served.begin, 0, parts);
+#if defined(__linux__)
+  sched_getaffinity(getpid(), sizeof allowed, &allowed);
+#endif
+  pin(0);
+  pthread_t thread;
+  for (int i = 1; i < parts; i++) if (pthread_create(&thread, 0, helper, (void*)(intptr_t)i)) return 1;
+  printf("{\"ready\":1}\n");
+  fflush(stdout);
+  long long round = 0;
+  int calls;
+  while (scanf(" {\"calls\":%d}", &calls) == 1) {
+    atomic_store(&served.calls, calls);
+    printf("{\"seconds\":%.9g}\n", together(0, &round));
+    fflush(stdout);
+  }
+  return 0;
+}
 int main(int argc, char** argv) {
   int cores = argc > 1 ? atoi(argv[1]) : 1;
   if (cores < 1 || cores > 256) return 2;
-  if (posix_memalign((void**)&a, 2 << 20, BYTES) || posix_memalign((void**)&b, 2 << 20, BYTES)) return 1;
+  int reads = argc > 3 && !strcmp(argv[2], "read");
+  if (argc > 3) size = atoll(argv[3]) / 2;
+  if (posix_memalign((void**)&a, 2 << 20, size) || posix_memalign((void**)&b, 2 << 20, size)) return 1;
 #if defined(MADV_HUGEPAGE)
-  madvise(a, BYTES, MADV_HUGEPAGE);
-  madvise(b, BYTES, MADV_HUGEPAGE);
+  madvise(a, size, MADV_HUGEPAGE);
+  madvise(b, size, MADV_HUGEPAGE);
 #endif
-  memset(a, 0, BYTES);
-  memset(b, 0, BYTES);
+  memset(a, 0, size);
+  memset(b, 0, size);
 #if defined(__AMX_BF16__) && defined(__linux__)
   syscall(SYS_arch_prctl, 0x1023, 18); /* asks for the matrix tiles */
 #endif
+  if (argc > 3) return serve(reads ? read_all : copy, cores);
   double c = best(copy, cores, 8), r = best(read_all, cores, 6);
   double f = best(peak_f32, cores, 3);
   double f32 = flops * (double)cores / f;
   double h = best(peak_bf16, cores, 3);
   double bf16 = flops * (double)cores / h;
-  printf("{\"copy\":%.4g,\"read\":%.4g,\"f32\":%.4g,\"bf16\":%.4g,\"bf16Unit\":\"%s\"}\n", 2 * BYTES / c, 2 * BYTES / r, f32, bf16, bf16_unit);
+  printf("{\"copy\":%.4g,\"read\":%.4g,\"f32\":%.4g,\"bf16\":%.4g,\"bf16Unit\":\"%s\"}\n", 2 * size / c, 2 * size / r, f32, bf16, bf16_unit);
   return 0;
 }
