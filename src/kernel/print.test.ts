@@ -7,7 +7,7 @@ import { cudaCodegen } from "../backends/cuda/codegen.js";
 import { jsCodegen } from "../backends/js/codegen.js";
 import { fromBytes, toBytes } from "../core/convert.js";
 import { type HostData, hostData } from "../core/ndarray.js";
-import { interpretKernel } from "./interpret.js";
+import { interpretKernel } from "./interpret/index.js";
 import type { Kernel } from "./kernel.js";
 import { showKernel } from "./show.js";
 import { verifyKernel } from "./verify.js";

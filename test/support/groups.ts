@@ -15,7 +15,7 @@ import type { Node } from "../../src/ir/node.js";
 import { runPasses } from "../../src/ir/rewrite.js";
 import type { Target, Template } from "../../src/kernel/codegen.js";
 import type { Group } from "../../src/kernel/group.js";
-import { interpretKernel } from "../../src/kernel/interpret.js";
+import { interpretKernel } from "../../src/kernel/interpret/index.js";
 import type { Kernel } from "../../src/kernel/kernel.js";
 import { templates } from "../../src/kernel/templates/index.js";
 import { cpu } from "../../src/runtime/cpu.js";

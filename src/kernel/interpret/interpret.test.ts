@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { randomKernel } from "../../test/support/random-kernel.js";
-import { add, indexOn, mul, sub, variable } from "../core/expr.js";
-import { interpretKernel } from "./interpret.js";
-import { apply, axis, type Buffer, below, constant, indexValue, type Kernel, load, loops, ref, store } from "./kernel.js";
-import { kernelText, readKernel, writeKernel } from "./save.js";
-import { serial } from "./serial.js";
-import { showKernel } from "./show.js";
-import { verifyKernel } from "./verify.js";
+import { randomKernel } from "../../../test/support/random-kernel.js";
+import { add, indexOn, mul, sub, variable } from "../../core/expr.js";
+import { apply, axis, type Buffer, below, constant, indexValue, type Kernel, load, loops, ref, store } from "../kernel.js";
+import { kernelText, readKernel, writeKernel } from "../save.js";
+import { serial } from "../serial.js";
+import { showKernel } from "../show.js";
+import { verifyKernel } from "../verify.js";
+import { interpretKernel } from "./index.js";
 
 const threads = 8;
 const x: Buffer = { name: "x", dtype: "f32", space: "global", size: 16 };

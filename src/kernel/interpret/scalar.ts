@@ -1,10 +1,10 @@
 /** What each scalar operation means, on one host value: the oracle of printers. */
-import { fromBf16, fromF16, roundValue, toBf16, toF16 } from "../core/convert.js";
-import { bytesOf, computeDType, type DType, dtypes, isFloat, isWide } from "../core/dtype.js";
-import { InternalError } from "../core/errors.js";
-import { erfcOf, erfOf, lgammaOf } from "../ops/oracle.js";
-import { roundHalfEven } from "../ops/rounding.js";
-import type { ScalarOp } from "../ops/scalar.js";
+import { fromBf16, fromF16, roundValue, toBf16, toF16 } from "../../core/convert.js";
+import { bytesOf, computeDType, type DType, dtypes, isFloat, isWide } from "../../core/dtype.js";
+import { InternalError } from "../../core/errors.js";
+import { erfcOf, erfOf, lgammaOf } from "../../ops/oracle.js";
+import { roundHalfEven } from "../../ops/rounding.js";
+import type { ScalarOp } from "../../ops/scalar.js";
 
 /** A value on the host: 64-bit integers are bigint, bool is 0 or 1. */
 export type Scalar = number | bigint;
@@ -110,54 +110,56 @@ export function definedFor(op: ScalarOp, dtype: DType): boolean {
   return op === "mulhi" ? dtype === "u32" : op in intOps;
 }
 
-/** Applies an operation. `from` are the dtypes of the arguments; a half float rounds, and is an f32 from then on. */
-export function scalarValue(op: ScalarOp, dtype: DType, args: readonly Scalar[], from: readonly DType[]): Scalar {
-  const [a, b, c] = args as [Scalar, Scalar, Scalar];
+/** An operation as a function of up to three arguments, whose dtypes are `from`. A half float rounds, and is an f32 from then on. */
+export function scalarFunction(op: ScalarOp, dtype: DType, from: readonly DType[]): (a: Scalar, b: Scalar, c: Scalar) => Scalar {
   switch (op) {
     case "cast":
-      return cast(a, dtype);
+      return (a) => roundValue(dtype, a);
     case "bitcast":
-      return fromBits(bitsOf(a, from[0]!), dtype);
+      return (a) => fromBits(bitsOf(a, from[0]!), dtype);
     case "where":
-      return a ? b : c;
+      return (a, b, c) => (a ? b : c);
     case "lt":
-      return a < b ? 1 : 0;
+      return (a, b) => (a < b ? 1 : 0);
     case "le":
-      return a <= b ? 1 : 0;
+      return (a, b) => (a <= b ? 1 : 0);
     case "eq":
-      return a === b ? 1 : 0;
+      return (a, b) => (a === b ? 1 : 0);
     case "ne":
-      return a !== b ? 1 : 0;
-    case "dot2": {
-      const half = (x: Scalar, i: number): number => fromBf16((Number(x) >>> (16 * i)) & 0xffff);
-      const sum = Math.fround(Number(c) + half(a, 0) * half(b, 0));
-      return Math.fround(sum + half(a, 1) * half(b, 1));
-    }
+      return (a, b) => (a !== b ? 1 : 0);
+    case "dot2":
+      return (a, b, c) => {
+        const half = (x: Scalar, i: number): number => fromBf16((Number(x) >>> (16 * i)) & 0xffff);
+        const sum = Math.fround(Number(c) + half(a, 0) * half(b, 0));
+        return Math.fround(sum + half(a, 1) * half(b, 1));
+      };
     case "pair":
-      return Number(bitsOf(a, from[0]!) | (bitsOf(b, from[1]!) << 16n));
-    case "dot4": {
-      let sum = Number(c);
-      for (let i = 0; i < 32; i += 8) sum += ((Number(a) >>> i) & 0xff) * (((Number(b) >>> i) << 24) >> 24);
-      return sum | 0;
-    }
+      return (a, b) => Number(bitsOf(a, from[0]!) | (bitsOf(b, from[1]!) << 16n));
+    case "dot4":
+      return (a, b, c) => {
+        let sum = Number(c);
+        for (let i = 0; i < 32; i += 8) sum += ((Number(a) >>> i) & 0xff) * (((Number(b) >>> i) << 24) >> 24);
+        return sum | 0;
+      };
     case "isnan":
-      return Number.isNaN(a) ? 1 : 0;
+      return (a) => (Number.isNaN(a) ? 1 : 0);
     default:
   }
   const { kind } = dtypes[dtype];
   if (kind === "float") {
     const f = floatOps[op];
-    if (f) return roundValue(computeDType(dtype), f(Number(a), Number(b), Number(c)));
+    const rounded = computeDType(dtype);
+    if (f && rounded === "f32") return (a, b, c) => Math.fround(f(Number(a), Number(b), Number(c)));
+    if (f) return (a, b, c) => roundValue(rounded, f(Number(a), Number(b), Number(c)));
   } else if (kind === "bool") {
     const f = boolOps[op];
-    if (f) return f(Number(a), Number(b));
+    if (f) return (a, b) => f(Number(a), Number(b));
   } else {
     const f = intOps[op];
-    if (f) return roundValue(dtype, f(BigInt(a), BigInt(b ?? 0), BigInt(c ?? 0), dtype));
+    if (f) return (a, b, c) => roundValue(dtype, f(BigInt(a), BigInt(b ?? 0), BigInt(c ?? 0), dtype));
   }
   throw new InternalError(`${op} is not defined for ${dtype}`);
 }
-const cast = (a: Scalar, to: DType): Scalar => roundValue(to, a);
 
 const room = new DataView(new ArrayBuffer(8));
 /** The bits of a value, as an unsigned integer. */

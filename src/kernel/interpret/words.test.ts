@@ -1,12 +1,12 @@
 import { expect, it } from "vitest";
-import { compileKernels, hasCompiler } from "../../test/support/kernels-in-c.js";
-import { toBytes } from "../core/convert.js";
-import { add, mul } from "../core/expr.js";
-import { cpu } from "../runtime/cpu.js";
-import { interpretKernel } from "./interpret.js";
-import { apply, at, axis, type Buffer, type Kernel, load, loops, store, wordAt } from "./kernel.js";
-import { readKernel, writeKernel } from "./save.js";
-import { verifyKernel } from "./verify.js";
+import { compileKernels, hasCompiler } from "../../../test/support/kernels-in-c.js";
+import { toBytes } from "../../core/convert.js";
+import { add, mul } from "../../core/expr.js";
+import { cpu } from "../../runtime/cpu.js";
+import { apply, at, axis, type Buffer, type Kernel, load, loops, store, wordAt } from "../kernel.js";
+import { readKernel, writeKernel } from "../save.js";
+import { verifyKernel } from "../verify.js";
+import { interpretKernel } from "./index.js";
 
 const [count, lanes] = [48, 16];
 const buffer = (name: string, dtype: Buffer["dtype"], size: number, writes = false): Buffer => ({
