@@ -17,6 +17,7 @@ import { canonicalize } from "./passes/canonicalize.js";
 import { cse } from "./passes/cse.js";
 import { decompose } from "./passes/decompose.js";
 import { demanded } from "./passes/demand.js";
+import { extremesInParts } from "./passes/extremes.js";
 import { transposedProducts } from "./passes/products.js";
 import { attentionRows } from "./passes/rows.js";
 import { splitProducts } from "./passes/split.js";
@@ -36,6 +37,7 @@ export interface CompileOptions extends Omit<LinkOptions, "onKernel"> {
 export const standardPasses = (codegen: Codegen): readonly Pass[] => [
   cse,
   canonicalize,
+  extremesInParts(codegen.target),
   decompose(codegen),
   cse,
   canonicalize,

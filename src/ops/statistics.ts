@@ -8,28 +8,10 @@ import { cast } from "./cast.js";
 import { dimValue, floating, widen } from "./composite.js";
 import { type Dims, normalizeDim, normalizeDims } from "./dims.js";
 import { domainDTypes } from "./domains.js";
-import {
-  abs,
-  add,
-  div,
-  eq,
-  exp,
-  isInf,
-  isNaN,
-  log,
-  logicalOr,
-  maximum,
-  mul,
-  ne,
-  pow,
-  sign,
-  sqrt,
-  square,
-  sub,
-  where,
-} from "./elementwise.js";
+import { abs, add, div, eq, exp, isInf, isNaN, log, maximum, mul, ne, pow, sign, sqrt, square, sub, where } from "./elementwise.js";
 import { gather } from "./gather.js";
-import { expand, reshape } from "./movement.js";
+import { reshape } from "./movement.js";
+import { alongAxis, firstPlace } from "./positions.js";
 import { computesIn } from "./precision.js";
 import {
   type Axes,
@@ -251,17 +233,8 @@ function arg(name: "argmax" | "argmin", better: (a: number | bigint, b: number |
       const from = x.type.dtype === "bool" ? cast(x, "u8") : x;
       const n = x.type.shape[axis]!;
       const as: DType = hi(n) < 2 ** 31 ? "i32" : "i64";
-      const top = broadcastBack(name === "argmax" ? amax(from, [axis]) : amin(from, [axis]), x, [axis]);
-      const hit = isFloat(from.type.dtype) ? logicalOr(eq(from, top), isNaN(from)) : eq(from, top);
-      const place = expand(
-        reshape(
-          iota(n, as),
-          x.type.shape.map((d, i) => (i === axis ? d : 1)),
-        ),
-        x.type.shape,
-      );
-      const last = expand(dimValue(n, as), x.type.shape);
-      return cast(amin(where(hit, place, last), [axis]), "i64");
+      const top = (name === "argmax" ? amax : amin)(from, [axis]);
+      return cast(firstPlace(from, axis, top, alongAxis(iota(n, as), axis, from), n), "i64");
     },
     samples: [
       { shapes: [[3, 7]], grid: 1 / 8, test: domainDTypes.any, call: (x) => make(self, [x!], { axis: 1 }) },

@@ -17,8 +17,12 @@ import { lowerReduced } from "./reduced.js";
 import { type Plan, planOf } from "./space.js";
 import { lowerWhole } from "./whole.js";
 
-/** Elements that are worth a second kernel. */
+/** Elements that are worth a second kernel, and those of a chunk, at least. */
 const worth = 1 << 17;
+const chunk = 1 << 15;
+/** The same where a row's elements lie one behind the other and threads share it. */
+const worthShared = 1 << 15;
+const sharedChunk = 1 << 12;
 
 /** Whether rows are done with once they are reduced. */
 const splits = (p: Plan): boolean => p.passes === 1 && !p.outputs.some((o) => !o.perRow && o.depth > 0);
@@ -28,12 +32,16 @@ export function chunksOf(p: Plan, target: Target): number {
   if (!splits(p) || p.group.inPlace?.length) return 1;
   const { rows, cols } = sizesOf(p, undefined);
   const total = hi(rows) * hi(cols);
-  if (total < worth) return 1;
-  const few = alongReduced(p) && target.threads > 1 && hi(rows) >= 64;
+  const shared = alongReduced(p) && target.threads > 1;
+  if (total < (shared ? worthShared : worth)) return 1;
+  const few = shared && hi(rows) >= 64;
   const points =
     few || alongReduced(p) ? hi(rows) * (few ? target.parallel : 1) : hi(rows) / (target.threads > 1 ? target.threads : target.lanes);
   if (points >= 2 * target.parallel) return 1;
-  return Math.max(1, Math.min(Math.ceil((4 * target.parallel) / Math.max(1, points)), Math.floor(total / (worth / 4)), hi(cols)));
+  return Math.max(
+    1,
+    Math.min(Math.ceil((4 * target.parallel) / Math.max(1, points)), Math.floor(total / (shared ? sharedChunk : chunk)), hi(cols)),
+  );
 }
 
 /** How a plan's columns are cut where its rows are read whole, by chunks of them; undefined where they are not. */
