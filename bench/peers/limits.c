@@ -205,8 +205,8 @@ int main(int argc, char** argv) {
   madvise(a, size, MADV_HUGEPAGE);
   madvise(b, size, MADV_HUGEPAGE);
 #endif
-  memset(a, 0, size);
-  memset(b, 0, size);
+  /* Values from 1 to 2 that differ: some processors copy zeros a quarter faster, and add denormal numbers slowly. */
+  for (long long i = 0; i < size / 4; i++) ((uint32_t*)a)[i] = ((uint32_t*)b)[i] = ((uint32_t)i * 2654435761u >> 9) | 0x3f800000;
 #if defined(__AMX_BF16__) && defined(__linux__)
   syscall(SYS_arch_prctl, 0x1023, 18); /* asks for the matrix tiles */
 #endif
