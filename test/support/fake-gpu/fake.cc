@@ -181,7 +181,7 @@ api R nvrtcCompileProgram(P p, int, const char**) {
   for (auto& f : spellings) replace(s, f[0], std::string(f[0]) + f[1]);
   const std::string path = temporary("");
   put(path + ".cc", "#include \"" FAKE_HEADER "\"\n#line 1 \"kernels.cu\"\n" + s + wrappers(s, meets));
-  const int failed = system(("g++ -O1 -w -fPIC -shared -ffp-contract=off -fno-strict-aliasing -std=c++17 -o " + path + ".so " + path + ".cc 2>" + path + ".log").c_str());
+  const int failed = system(("g++ -Og -w -fPIC -shared -ffp-contract=off -fno-strict-aliasing -std=c++17 -o " + path + ".so " + path + ".cc 2>" + path + ".log").c_str());
   x->log = get(path + ".log");
   const std::string library = get(path + ".so");
   uint64_t n = library.size();
@@ -252,14 +252,20 @@ api R cublasLtMatmul(P, P desc, const float* alpha, D a, P la, D b, P lb, const 
   if ((x.epilogue & 4) && !x.bias) return 7;
   auto run = [=] {
     if (bytes) memset((P)workspace, 1, bytes);
-    for (int z = 0; z < O.batch; z++) for (int64_t j = 0; j < O.columns; j++) for (int64_t i = 0; i < O.rows; i++) {
-      float s = 0;
-      for (int64_t l = 0; l < k; l++) s += element(a, A.type, z * A.each + (x.turnA ? i * A.row + l : l * A.row + i)) * element(b, B.type, z * B.each + (x.turnB ? l * B.row + j : j * B.row + l));
-      s *= by;
-      if (add) s += add * element(c, C.type, z * C.each + j * C.row + i);
-      if (x.epilogue & 4) s += element(x.bias, O.type, i);
-      if (x.epilogue & 32) s = 0.5f * s * (1 + tanhf(0.7978845608f * (s + 0.044715f * s * s * s)));
-      set_element(d, O.type, z * O.each + j * O.row + i, s);
+    const int64_t m = O.rows, n = O.columns;
+    std::vector<float> left(m * k), right(n * k);
+    for (int z = 0; z < O.batch; z++) {
+      for (int64_t i = 0; i < m; i++) for (int64_t l = 0; l < k; l++) left[i * k + l] = element(a, A.type, z * A.each + (x.turnA ? i * A.row + l : l * A.row + i));
+      for (int64_t j = 0; j < n; j++) for (int64_t l = 0; l < k; l++) right[j * k + l] = element(b, B.type, z * B.each + (x.turnB ? l * B.row + j : j * B.row + l));
+      for (int64_t j = 0; j < n; j++) for (int64_t i = 0; i < m; i++) {
+        float s = 0;
+        for (int64_t l = 0; l < k; l++) s += left[i * k + l] * right[j * k + l];
+        s *= by;
+        if (add) s += add * element(c, C.type, z * C.each + j * C.row + i);
+        if (x.epilogue & 4) s += element(x.bias, O.type, i);
+        if (x.epilogue & 32) s = 0.5f * s * (1 + tanhf(0.7978845608f * (s + 0.044715f * s * s * s)));
+        set_element(d, O.type, z * O.each + j * O.row + i, s);
+      }
     }
   };
   if (!recording) { run(); return 0; }

@@ -1,5 +1,6 @@
 // What CUDA text needs to run as C++ on a CPU: one block at a time, its threads as fibers that change at barriers.
 #include <math.h>
+#include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +31,11 @@ template<class T> static inline T atomicAdd(T* p, T x) { T old = *p; *p = old + 
 template<class T> static inline T atomicCAS(T* p, T seen, T now) { T old = *p; if (old == seen) *p = now; return old; }
 
 namespace fake {
-struct Fiber { ucontext_t context; bool done; char* stack; };
+// A fiber begins in a context; from then on it changes places by jumps, which ask the system for nothing.
+struct Fiber { ucontext_t context; jmp_buf at; bool begun, done; char* stack; };
 static Fiber fibers[1024];
-static ucontext_t home;
+static ucontext_t origin;
+static jmp_buf home;
 static int threads = 1, me;
 static void (*body)(void**);
 static void** arguments;
@@ -42,10 +45,19 @@ static uint64_t lanes[1024];
 static void meet(Barrier& b, int count) {
   const int turn = b.turn;
   if (++b.arrived == count) { b.arrived = 0; b.turn++; return; }
-  while (b.turn == turn) { const int m = me; swapcontext(&fibers[m].context, &home); me = m; threadIdx.x = m; }
+  while (b.turn == turn) if (!_setjmp(fibers[me].at)) _longjmp(home, 1);
 }
 static int warpSize() { const int first = me / 32 * 32; return threads - first < 32 ? threads - first : 32; }
-static void enter() { body(arguments); fibers[me].done = true; swapcontext(&fibers[me].context, &home); }
+static void enter() { body(arguments); fibers[me].done = true; _longjmp(home, 1); }
+/** Lets a thread go on until it waits or ends. */
+static void go(int t) {
+  threadIdx.x = me = t;
+  Fiber& x = fibers[t];
+  if (_setjmp(home)) return;
+  if (x.begun) _longjmp(x.at, 1);
+  x.begun = true;
+  swapcontext(&origin, &x.context);
+}
 static void run(void (*f)(void**), void** args, int grid, int count, bool meets) {
   body = f, arguments = args, threads = count;
   for (int p = 0; p < grid; p++) {
@@ -57,12 +69,12 @@ static void run(void (*f)(void**), void** args, int grid, int count, bool meets)
       Fiber& x = fibers[t];
       if (!x.stack) x.stack = (char*)malloc(size);
       getcontext(&x.context);
-      x.context.uc_stack.ss_sp = x.stack, x.context.uc_stack.ss_size = size, x.context.uc_link = 0, x.done = false;
+      x.context.uc_stack.ss_sp = x.stack, x.context.uc_stack.ss_size = size, x.context.uc_link = 0, x.begun = x.done = false;
       makecontext(&x.context, enter, 0);
     }
     for (int left = count; left;) {
       left = 0;
-      for (int t = 0; t < count; t++) if (!fibers[t].done) { threadIdx.x = me = t; swapcontext(&home, &fibers[t].context); left += !fibers[t].done; }
+      for (int t = 0; t < count; t++) if (!fibers[t].done) { go(t); left += !fibers[t].done; }
     }
   }
 }
@@ -83,7 +95,7 @@ static inline float widen_f16(unsigned short x) { _Float16 h; memcpy(&h, &x, 2);
 static inline unsigned short narrow_f16(float x) { _Float16 h = x; unsigned short r; memcpy(&r, &h, 2); return r; }
 // Matrix units: what each lane of a warp holds is put on a table, and each takes what it needs (PTX ISA, mma.m16n8k16 and ldmatrix).
 static unsigned table[32][32][8];
-static inline void mma(float* c, const unsigned* a, const unsigned* b, float (*widen)(unsigned short)) {
+static __attribute__((noinline)) void mma(float* c, const unsigned* a, const unsigned* b, float (*widen)(unsigned short)) {
   const int lane = me % 32;
   auto& t = table[me / 32];
   memcpy(t[lane], a, 16); memcpy(t[lane] + 4, b, 8);
@@ -101,7 +113,7 @@ static inline void mma(float* c, const unsigned* a, const unsigned* b, float (*w
   __syncwarp();
 }
 static const void* rows[32][32];
-static inline void fetch(unsigned* to, const void* p, bool turned) {
+static __attribute__((noinline)) void fetch(unsigned* to, const void* p, bool turned) {
   const int lane = me % 32;
   auto& r = rows[me / 32];
   r[lane] = p;
