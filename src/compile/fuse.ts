@@ -1,12 +1,13 @@
 import { bytesOf } from "../core/dtype.js";
 import { type Dim, hi, mul } from "../core/expr.js";
-import { numel, type Shape, showType } from "../core/type.js";
+import { numel, showType } from "../core/type.js";
 import type { Graph } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
 import { bindings } from "../kernel/bindings.js";
-import type { Codegen, Target, Template } from "../kernel/codegen.js";
-import type { Group, Space } from "../kernel/group.js";
+import type { Codegen, Target } from "../kernel/codegen.js";
+import type { Group } from "../kernel/group.js";
 import { type Atom, type Atoms, findAtoms } from "./atoms.js";
+import { type Draft, groupOf, labelOf, nested, newDraft, sweepsOf } from "./draft.js";
 import { storageOf } from "./views.js";
 
 /** How many levels apart two sums may be that are computed together, which keeps what the earlier one reads alive. */
@@ -18,31 +19,6 @@ const mostNodes = 640;
 const mostSweeps = 4;
 /** Most reductions of one group: each has accumulators. */
 const mostReductions = 12;
-
-/** A group while it grows. */
-interface Draft {
-  readonly id: number;
-  readonly atoms: Atom[];
-  kind: Atom["kind"];
-  /** Elements of the iteration space. */
-  size: Dim;
-  /** reduce: what is kept and what is reduced, and how many rows. */
-  pattern?: string;
-  rows?: Dim;
-  readonly template?: Template;
-  /** Drafts whose values this one reads, and those that read its values. */
-  readonly deps: Set<Draft>;
-  readonly users: Set<Draft>;
-  /** More than the level of every dep. */
-  level: number;
-  nodes: number;
-  /** Where the iteration space is cut into axes. */
-  cuts: ReadonlySet<Dim>;
-  /** Reductions, and the longest chain of them. */
-  reductions: number;
-  sweeps: number;
-  readonly why: string[];
-}
 
 /** What fusion hands to the planner: groups in an order that respects their reads, and the value that each storage node stands for. */
 export interface Fusion {
@@ -78,22 +54,7 @@ class Forest {
     this.target = target;
     this.replaces = replaces;
     atoms.list.forEach((a, id) => {
-      const d: Draft = {
-        id,
-        atoms: [a],
-        kind: a.kind,
-        size: a.size,
-        ...(a.pattern !== undefined && { pattern: a.pattern, rows: numel(a.node.type.shape) }),
-        ...(a.template && { template: a.template }),
-        deps: new Set(),
-        users: new Set(),
-        level: 0,
-        nodes: a.nodes.length,
-        cuts: cutsOf((a.kind === "reduce" ? a.node.inputs[0]! : a.node).type.shape),
-        reductions: a.kind === "reduce" ? 1 : 0,
-        sweeps: a.kind === "reduce" ? 1 : 0,
-        why: [...a.why],
-      };
+      const d = newDraft(a, id);
       for (const r of a.reads.keys()) {
         const from = atoms.of.get(r);
         if (!from) continue;
@@ -239,7 +200,7 @@ class Forest {
         return `${showSize(b.size)} elements instead of the template's ${showSize(numel(root.node.type.shape))}`;
       const meet = b.kind === "template" ? this.meet(a, b) : true;
       if (meet !== true) return meet;
-      const answer = a.template!.epilogue(root.node, this.target, () => this.groupOf({ ...a, atoms: [...a.atoms, ...b.atoms] }));
+      const answer = a.template!.epilogue(root.node, this.target, () => groupOf({ ...a, atoms: [...a.atoms, ...b.atoms] }, this.atoms));
       if (answer !== true) return answer;
       space = { kind: "template", size: b.size };
     } else if (a.kind === "reduce") {
@@ -348,77 +309,14 @@ class Forest {
     const drafts = [...new Set(this.draftOf.values())].sort((a, b) => a.level - b.level || a.id - b.id);
     const atomsOf = new Map<Group, readonly Atom[]>();
     const groups = drafts.map((d) => {
-      const group = this.groupOf(d);
+      const group = groupOf(d, this.atoms);
       atomsOf.set(group, d.atoms);
       return group;
     });
     return { groups, atoms: this.atoms, atomsOf };
   }
-
-  private groupOf(d: Draft): Group {
-    const { position, readers, roots, of } = this.atoms;
-    const mine = new Set(d.atoms);
-    const nodes = new Set<Node>();
-    const inputs = new Set<Node>();
-    const outputs: Node[] = [];
-    for (const a of d.atoms.sort((x, y) => x.order - y.order)) {
-      for (const n of a.nodes) nodes.add(n);
-      if (a.node.tuple) for (const v of a.values) nodes.add(v);
-      for (const v of a.values) if (a.node.tuple || roots.has(v) || (readers.get(v) ?? []).some((r) => !mine.has(r))) outputs.push(v);
-    }
-    for (const a of d.atoms)
-      for (const r of a.reads.keys()) {
-        const from = of.get(r);
-        if (!from || !mine.has(from)) inputs.add(r);
-      }
-    const list = [...nodes].sort((x, y) => (position.get(x) ?? 1e9) - (position.get(y) ?? 1e9));
-    const [main, ...beside] = d.atoms.filter((a) => a.template);
-    return {
-      name: labelOf(d),
-      kind: d.kind === "host" ? "host" : d.kind === "template" ? "claimed" : "kernel",
-      nodes: list,
-      inputs: [...inputs],
-      outputs,
-      ...((d.kind === "map" || d.kind === "reduce") && { space: spaceOf(d) }),
-      ...(main && { root: main.node, template: main.template! }),
-      ...(beside.length && { beside: beside.map((a) => a.node) }),
-      why: d.why,
-    };
-  }
 }
 
-/** Reductions that wait for each other in both together, at most. */
-const sweepsOf = (a: Draft, b: Draft): number => (a.deps.has(b) || b.deps.has(a) ? a.sweeps + b.sweeps : Math.max(a.sweeps, b.sweeps));
-
-/** Sizes of the blocks that a shape's axes cut its elements into, in row-major order. */
-function cutsOf(shape: Shape): Set<Dim> {
-  const cuts = new Set<Dim>();
-  let block: Dim = 1;
-  for (const d of shape.toReversed()) {
-    block = mul(block, d);
-    if (block !== 1) cuts.add(block);
-  }
-  return cuts;
-}
-/** One shape splits axes of the other: positions in both are products and sums of the same loops. */
-const nested = (a: ReadonlySet<Dim>, b: ReadonlySet<Dim>): boolean => {
-  const [small, large] = a.size <= b.size ? [a, b] : [b, a];
-  return [...small].every((x) => large.has(x));
-};
-
-function spaceOf(d: Draft): Space {
-  const first = d.atoms.find((a) => a.kind === "reduce");
-  if (first) return { shape: first.node.inputs[0]!.type.shape, axes: first.node.attrs.axes as readonly number[] };
-  return { shape: d.atoms[0]!.node.type.shape, axes: [] };
-}
 const bytesOfValue = (n: Node): Dim => mul(numel(n.type.shape), bytesOf(n.type.dtype));
 const isLarge = (n: Node, d: Draft): boolean => 2 * hi(numel(n.type.shape)) > hi(d.size);
 const showSize = (d: Dim): string => (typeof d === "number" ? `${d}` : d.key);
-
-/** The ops that say most about a group. */
-function labelOf(d: Draft): string {
-  const ops = d.atoms.map((a) => a.node.op.name);
-  const main = d.atoms.filter((a) => a.kind !== "map").map((a) => a.node.op.name);
-  const names = [...new Set(main.length ? [...main, ops.at(-1)!] : ops)];
-  return names.length > 4 ? `${names.slice(0, 3).join("_")}_and_${names.length - 3}_more` : names.join("_");
-}

@@ -4,28 +4,12 @@
  */
 import { bytesOf, computeDType, type DType, isHalf, isInt } from "../core/dtype.js";
 import { InternalError } from "../core/errors.js";
-import {
-  type Atom,
-  add,
-  type Dim,
-  divides,
-  evaluate,
-  type Fact,
-  hi,
-  less,
-  lo,
-  mul,
-  narrow,
-  nonNegative,
-  show,
-  sub,
-  substitute,
-  variable,
-} from "../core/expr.js";
+import { add, type Dim, divides, type Fact, hi, less, lo, mul, nonNegative, show, sub } from "../core/expr.js";
 import { scalarOps } from "../ops/scalar.js";
 import { bindingsOf } from "./bindings.js";
 import type { Target } from "./codegen.js";
 import { type Axis, type Buffer, type Kernel, perWord, type Ref, type Stmt, type Test, type Value } from "./kernel.js";
+import { belowOf, occurrences, positive, prover } from "./prove.js";
 import { showValue } from "./show.js";
 
 interface Scope {
@@ -65,21 +49,6 @@ export function verifyKernel(k: Kernel, target?: Target): Kernel {
   if (problems.length) throw new InternalError(`kernel ${k.name} is malformed:\n  ${problems.slice(0, 20).join("\n  ")}`);
   return k;
 }
-
-/** What follows from an integer being more than 0: so are the factors of a product, both sides of a minimum, and what it is a fraction of. */
-function positive(size: Dim): Fact[] {
-  if (typeof size === "number") return [];
-  const facts: Fact[] = [{ a: 0, op: "<", b: size }];
-  const [term] = size.terms;
-  if (size.terms.length !== 1 || term!.by !== 1) return facts;
-  const { atom } = term!;
-  const { offset } = size;
-  if (atom.kind === "prod" && offset === 0) return [...facts, ...atom.factors.flatMap((f) => positive(factorOf(f)))];
-  if (atom.kind === "min") return [...facts, ...positive(add(atom.a, offset)), ...positive(add(atom.b, offset))];
-  if (atom.kind === "div" && typeof atom.b === "number") return [...facts, ...positive(sub(atom.a, atom.b * (1 - offset) - 1))];
-  return facts;
-}
-const factorOf = (atom: Atom): Dim => (atom.kind === "var" ? variable(atom.name, atom.min, atom.max) : 1);
 
 function checkTarget(k: Kernel, t: Target, problems: string[]): void {
   const bound = bindingsOf(k, t);
@@ -144,24 +113,8 @@ class Checker {
     const facts = [...s.facts, ...this.declared(index, s)];
     const beyond = add(index, sub(count, 1));
     if (nonNegative(index, facts) && less(beyond, b.size, facts)) return b;
-    // The tests around it may leave so little that divisions vanish; where they contradict each other nothing runs.
-    const tight = narrow(facts);
-    if (!tight) return b;
-    const under = (all: readonly Fact[], names: ReadonlyMap<string, Dim>): Fact[] =>
-      all.map((f) => ({ a: substitute(f.a, names), op: f.op, b: substitute(f.b, names) }));
-    const left = under(facts, tight);
-    // Where divisions have vanished, what is left says more.
-    const tighter = narrow(left);
-    if (!tighter) return b;
-    const last = under(left, tighter);
-    const digits = digitsOf(facts, s);
-    const apart = digits.size ? under(facts, digits) : [];
-    const holds = (d: Dim): boolean =>
-      nonNegative(substitute(d, tight), left) ||
-      nonNegative(d, [...facts, ...this.running]) ||
-      (digits.size > 0 && nonNegative(substitute(d, digits), apart)) ||
-      everywhere(d, facts) ||
-      everywhere(substitute(substitute(d, tight), tighter), last);
+    const holds = prover(facts, this.running, s.indices);
+    if (!holds) return b;
     if (!holds(index)) this.say(`${name}[${show(index)}] may be below 0 (${bounds(index)})${given(s)}`);
     if (!holds(sub(sub(b.size, beyond), 1)))
       this.say(`${name}[${show(index)}] may be beyond ${show(b.size)} (${bounds(index)})${given(s)}`);
@@ -382,73 +335,3 @@ const given = (s: Scope): string =>
   s.facts.length ? `, given ${s.facts.map((f) => `${show(f.a)} ${f.op} ${show(f.b)}`).join(" and ")}` : "";
 /** The scope where a test does not hold. */
 const without = (s: Scope, t: Test): Scope => (t.op === "<" ? { ...s, facts: [...s.facts, { a: t.b, op: "<", b: add(t.a, 1) }] } : s);
-
-/** Every variable that occurs in an expression, with each of the bounds that it is given. */
-function occurrences(d: Dim, into: Map<string, readonly [string, Dim]> = new Map()): Map<string, readonly [string, Dim]> {
-  const atom = (a: Atom): void => {
-    if (a.kind === "var") {
-      if (!into.has(a.key)) into.set(a.key, [a.name, variable(a.name, a.min, a.max, a.below)]);
-    } else if (a.kind === "prod") a.factors.forEach(atom);
-    else {
-      occurrences(a.a, into);
-      occurrences(a.b, into);
-    }
-  };
-  if (typeof d !== "number") for (const t of d.terms) atom(t.atom);
-  return into;
-}
-/** The last resort for few values: tries all of them. Facts about too many other variables are left out. */
-function everywhere(d: Dim, facts: readonly Fact[]): boolean {
-  const names = new Map<string, Dim>();
-  for (const [name, v] of occurrences(d).values()) {
-    if (names.has(name)) return false;
-    names.set(name, v);
-  }
-  const count = (): number => [...names.values()].reduce<number>((n, v) => n * (hi(v) - lo(v) + 1), 1);
-  if (!(count() <= most)) return false;
-  const known: Fact[] = [];
-  for (const f of facts) {
-    const vars = [...occurrences(f.a).values(), ...occurrences(f.b).values()];
-    const [old, others] = [vars.filter(([n]) => names.has(n)), vars.filter(([n]) => !names.has(n))];
-    if (!old.length || others.some(([n, v]) => others.some(([m, w]) => n === m && v !== w))) continue;
-    for (const [n, v] of others) names.set(n, v);
-    if (count() <= most) known.push(f);
-    else for (const [n] of others) names.delete(n);
-  }
-  const axes = [...names];
-  const at: Record<string, number> = {};
-  const all = (i: number): boolean => {
-    const axis = axes[i];
-    if (!axis)
-      return (
-        !known.every((f) => (f.op === "<" ? evaluate(f.a, at) < evaluate(f.b, at) : evaluate(f.a, at) === evaluate(f.b, at))) ||
-        evaluate(d, at) >= 0
-      );
-    for (let x = lo(axis[1]); x <= hi(axis[1]); x++) {
-      at[axis[0]] = x;
-      if (!all(i + 1)) return false;
-    }
-    return true;
-  };
-  return all(0);
-}
-/** Variables of whose digits facts speak, as sums of these digits: they may have merged in an index, and bounds of one say nothing of the sum. */
-function digitsOf(facts: readonly Fact[], s: Scope): ReadonlyMap<string, Dim> {
-  const found = new Map<string, Dim>();
-  for (const { a, b } of facts)
-    for (const side of [a, b])
-      for (const { atom } of typeof side === "number" ? [] : side.terms) {
-        if (atom.kind !== "mod" || typeof atom.b !== "number" || typeof atom.a === "number") continue;
-        const [only] = atom.a.terms;
-        if (atom.a.terms.length !== 1 || atom.a.offset || only!.by !== 1 || only!.atom.kind !== "var" || lo(atom.a) < 0) continue;
-        const { name } = only!.atom;
-        const most = hi(atom.a);
-        const [high, low] = [`${name}_high`, `${name}_low`];
-        if (Number.isFinite(most) && most >= atom.b && !s.indices.has(high) && !s.indices.has(low))
-          found.set(name, add(mul(variable(high, 0, Math.floor(most / atom.b)), atom.b), variable(low, 0, atom.b - 1)));
-      }
-  return found;
-}
-/** Combinations of values that are tried. */
-const most = 1 << 16;
-const belowOf = (v: Dim): Dim | undefined => (typeof v !== "number" && v.terms[0]?.atom.kind === "var" ? v.terms[0].atom.below : undefined);

@@ -2,46 +2,20 @@
  * One device with what runs on it: programs by the structure of their graphs, and work in the order it was asked for. Work that
  * can start starts at once; the rest waits for the device to open or for kernels to be built, in order.
  */
-import { bytesOf } from "../core/dtype.js";
 import { DeviceError, OutOfMemoryError, UnsupportedError } from "../core/errors.js";
-import { type Dim, evaluate as valueOf } from "../core/expr.js";
-import type { TensorType } from "../core/type.js";
 import type { Graph } from "../ir/graph.js";
 import { graphKey, intern } from "../ir/intern.js";
 import type { Backend, Codegen } from "../kernel/codegen.js";
-import type { Call, Device, DeviceOptions, Loaded } from "../runtime/device.js";
+import type { Call, Device, DeviceOptions } from "../runtime/device.js";
 import type { HostFunctions, Program } from "../runtime/program.js";
 import { adopt, collect, collectIfNeeded, memoryText } from "./collect.js";
+import { allocate, bind, hand, isFresh, keepHostBelow, retake, take } from "./holding.js";
 import { brokenBy, type Job, pendingOf, type Queued, stateAfter } from "./job.js";
-import { type Block, release, Storage, Ticket } from "./storage.js";
-
-/** A graph on its way to being run: compiled and loaded once for each structure. */
-export interface Prepared {
-  readonly graph: Graph;
-  program: Program | undefined;
-  loaded: Loaded | undefined;
-  loading: Promise<void> | undefined;
-  /** Bytes of each output, where no size is symbolic. */
-  outputBytes: readonly number[] | undefined;
-  /** Memory for small inputs that come from the host with each call, by input. */
-  readonly lent: (Storage | undefined)[];
-}
+import { bindDims, keepLoaded, outputBytes, type Prepared } from "./prepared.js";
+import { type Block, release, type Storage, Ticket } from "./storage.js";
 
 /** Programs that an engine remembers; older ones live on where a compiled function or a queued run holds them. */
 const mostPrograms = 1024;
-/** Unloads a program that nobody can run any more. */
-const forgotten = new FinalizationRegistry<Loaded>((loaded) => {
-  try {
-    loaded.unload();
-  } catch {
-    // The device was closed in the meantime, and took its programs with it.
-  }
-});
-function keepLoaded(p: Prepared, loaded: Loaded): void {
-  p.loaded = loaded;
-  forgotten.register(p, loaded);
-}
-
 /** Counts that tests read. */
 export const engineCounters: { compiles: number; submissions: number } = { compiles: 0, submissions: 0 };
 
@@ -55,9 +29,6 @@ export interface Opener {
 }
 
 const inFlightLimit = 64;
-const keepHostBelow = 4096;
-const uploadOnceBelow = 16 << 20;
-const handedBelow = 64 << 10;
 
 /** A device, its programs and its queue. */
 export class Engine {
@@ -229,13 +200,13 @@ export class Engine {
       const dims = bindDims(program, job);
       for (let i = 0; i < job.inputs.length; i++) {
         const s = job.inputs[i]!;
-        const block = device.ordered && isFresh(s) ? this.hand(s, prepared, i) : this.bind(s, transient);
+        const block = device.ordered && isFresh(s) ? hand(this, s, prepared, i) : bind(this, s, transient);
         buffers[program.inputs[i]!.buffer] = block.allocation!;
       }
       for (let i = 0; i < job.states.length; i++) {
         const before = job.states[i]!;
         const after = job.becomes[i]!;
-        const block = after === before ? this.retake(before) : (after.block ?? this.take(before));
+        const block = after === before ? retake(this, before) : (after.block ?? take(this, before));
         if (!after.block) {
           after.block = block;
           adopt(after, block);
@@ -244,7 +215,7 @@ export class Engine {
       }
       for (let i = 0; i < job.outputs.length; i++) {
         const { buffer } = program.outputs[i]!;
-        buffers[buffer] = this.allocate(job.outputs[i]!, outputBytes(prepared, program, i, dims)).allocation!;
+        buffers[buffer] = allocate(this, job.outputs[i]!, outputBytes(prepared, program, i, dims)).allocation!;
       }
       engineCounters.submissions++;
       const call: Call = { buffers, dims };
@@ -313,92 +284,12 @@ export class Engine {
         const [before, after] = [job.states[i]!, job.becomes[i]!];
         if (after === before || after.block || after.host) continue;
         if (before.host && !before.block && !before.job?.failed) after.host = before.host;
-        else adopt(after, (after.block = this.take(before)));
+        else adopt(after, (after.block = take(this, before)));
       }
       return true;
     } catch {
       return false;
     }
-  }
-
-  /** Fresh device memory for a storage. */
-  allocate(s: Storage, bytes: number = s.bytes): Block {
-    const block = this.lend(s, bytes);
-    adopt(s, block);
-    return block;
-  }
-  /** The same, for a storage that whoever asks releases. */
-  private lend(s: Storage, bytes: number = s.bytes): Block {
-    const block: Block = { engine: this, allocation: this.opened().alloc(Math.max(bytes, 1)), adopted: false };
-    s.block = block;
-    return block;
-  }
-  /** The device memory that holds a storage, uploaded where it is only on the host. `transient` takes those that are released after the call. */
-  private bind(s: Storage, transient?: Storage[]): Block {
-    if (s.job?.failed) throw s.job.hear();
-    if (s.arriving) throw new DeviceError("a value is still on its way from another device; await it first");
-    if (s.gone) throw new DeviceError(`a value that was ${s.gone} is needed again`);
-    s.uses++;
-    if (s.block) {
-      if (s.block.engine !== this)
-        throw new DeviceError(
-          `a value on device ${s.block.engine.name} is used on ${this.name}; move it with \`.to("${this.name}")\` first`,
-        );
-      return s.block;
-    }
-    if (!s.host) throw new DeviceError("a value has neither host bytes nor device memory");
-    // Most host values (batches, numbers) are read by one program only; those that come back stay on the device.
-    const once = transient !== undefined && s.uses === 1 && s.bytes <= uploadOnceBelow;
-    const block = once ? this.lend(s) : this.allocate(s);
-    if (s.bytes) this.device!.write(block.allocation!, 0, s.host);
-    if (once) transient.push(s);
-    else if (s.bytes > keepHostBelow) s.host = undefined;
-    return block;
-  }
-  /** A value of the host in memory that the program keeps for this input, so that a call moves nothing. */
-  private hand(s: Storage, prepared: Prepared, input: number): Block {
-    let lent = prepared.lent[input];
-    if (!lent || lent.bytes < s.bytes) {
-      prepared.lent[input] = lent = new Storage(s.type);
-      this.allocate(lent);
-    }
-    s.uses++;
-    if (s.bytes) this.device!.write(lent.block!.allocation!, 0, s.host!);
-    return lent.block!;
-  }
-  /** Memory that may be overwritten: the storage's own, or a copy where a recorded node still needs the old value. */
-  private take(s: Storage): Block {
-    const own = this.bind(s);
-    if (s.pinned) return this.copyOf(s, own);
-    if (own.allocation!.readOnly) {
-      const copy = this.copyOf(s, own);
-      release(s);
-      s.gone = "overwritten by an update";
-      return copy;
-    }
-    s.block = undefined;
-    s.host = undefined;
-    s.gone = "overwritten by an update";
-    return own;
-  }
-
-  /** Memory that is written over while its storage stays. */
-  private retake(s: Storage): Block {
-    let own = this.bind(s);
-    if (own.allocation!.readOnly) {
-      const copy = this.copyOf(s, own);
-      release(s);
-      s.block = own = copy;
-      adopt(s, copy);
-    }
-    s.host = undefined;
-    s.version++;
-    return own;
-  }
-  private copyOf(s: Storage, own: Block): Block {
-    const copy: Block = { engine: this, allocation: this.opened().alloc(Math.max(s.bytes, 1)), adopted: false };
-    if (s.bytes) this.device!.copy(own.allocation!, copy.allocation!, s.bytes);
-    return copy;
   }
 
   /** Bytes of a storage as they are after all that was asked for so far. */
@@ -455,39 +346,4 @@ export class Engine {
   }
 }
 
-/** A small value that is on the host only, and that no program has read: most of them (numbers, positions) no other will. */
-const isFresh = (s: Storage): boolean => s.uses === 0 && !s.block && s.host !== undefined && s.bytes <= handedBelow && !s.job && !s.gone;
 const onItsWay = (s: Storage): boolean => s.arriving !== undefined;
-
-/** Bytes of an output in a call of these dims; remembered where no size is symbolic. */
-function outputBytes(prepared: Prepared, program: Program, output: number, dims: readonly number[]): number {
-  const known = prepared.outputBytes?.[output];
-  if (known !== undefined) return known;
-  const of = (buffer: number): number => {
-    const plan = program.buffers[buffer]!;
-    return valueOf(plan.size, Object.fromEntries(program.dims.map((d, k) => [d.name, dims[k]!]))) * bytesOf(plan.dtype);
-  };
-  if (program.dims.length === 0) prepared.outputBytes = program.outputs.map((o) => of(o.buffer));
-  return of(program.outputs[output]!.buffer);
-}
-
-/** Values of the program's symbolic dims, read off the shapes that are bound. */
-function bindDims(program: Program, job: Job): number[] {
-  if (program.dims.length === 0) return [];
-  const values = new Map<string, number>();
-  const bind = (d: Dim, size: number): void => {
-    if (typeof d === "number") return;
-    const t = d.terms[0];
-    if (d.terms.length === 1 && d.offset === 0 && t!.by === 1 && t!.atom.kind === "var") values.set(t!.atom.name, size);
-  };
-  const bindAll = (type: TensorType, s: Storage): void => {
-    for (const [k, d] of type.shape.entries()) bind(d, s.type.shape[k] as number);
-  };
-  for (const [i, p] of program.inputs.entries()) bindAll(p.type, job.inputs[i]!);
-  for (const [i, p] of program.state.entries()) bindAll(p.type, job.states[i]!);
-  return program.dims.map((d) => {
-    const v = values.get(d.name);
-    if (v === undefined) throw new DeviceError(`${program.name}: nothing that is passed has the size ${d.name}`);
-    return v;
-  });
-}

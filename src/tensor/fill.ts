@@ -12,7 +12,8 @@ import { add, mul } from "../ops/elementwise.js";
 import { expand, expandOp, reshape, reshapeOp, slice } from "../ops/movement.js";
 import * as draw from "../ops/random.js";
 import { constantOp, input } from "../ops/source.js";
-import type { Engine, Prepared } from "./engine.js";
+import type { Engine } from "./engine.js";
+import type { Prepared } from "./prepared.js";
 import { literalOf, Storage } from "./storage.js";
 
 /** How a value is made: the numbers that its program takes. */

@@ -1,6 +1,6 @@
 /** What a device is asked to run, and what becomes of it where earlier work failed. */
 import { OutOfMemoryError } from "../core/errors.js";
-import type { Prepared } from "./engine.js";
+import type { Prepared } from "./prepared.js";
 import type { Storage, Ticket } from "./storage.js";
 
 /** One run: where inputs come from, and which storages it fills. */

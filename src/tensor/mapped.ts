@@ -5,6 +5,7 @@ import type { FileMapping, Read } from "../runtime/device.js";
 import type { ByteSource } from "../runtime/file.js";
 import { adopt, free } from "./collect.js";
 import { currentDevice, engineOf } from "./device.js";
+import { allocate } from "./holding.js";
 import { newTensor } from "./record.js";
 import { type Block, Storage, setStorage } from "./storage.js";
 import type { Tensor } from "./tensor.js";
@@ -32,7 +33,7 @@ export async function readOnto(
   const opened = engine.opened();
   const storage = new Storage({ shape, dtype });
   if (!opened.fill || !storage.bytes) return undefined;
-  const block = engine.allocate(storage);
+  const block = allocate(engine, storage);
   try {
     await opened.fill(block.allocation!, storage.bytes, read);
   } catch (error) {
