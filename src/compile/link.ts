@@ -11,7 +11,7 @@ import type { Codegen, Target } from "../kernel/codegen.js";
 import type { Group } from "../kernel/group.js";
 import type { Kernel } from "../kernel/kernel.js";
 import { kernelText } from "../kernel/save.js";
-import type { BufferPlan, DimRange, KernelCode, Port, Program, Step, StepNote } from "../runtime/program.js";
+import type { BufferPlan, DimRange, KernelCode, Port, Product, Program, Step, StepNote } from "../runtime/program.js";
 import { askAhead, type Launch, streamsOf } from "./ahead.js";
 import { planMemory } from "./memory.js";
 import { type Plan, type Slot, slotBytes, type Task } from "./plan.js";
@@ -119,9 +119,10 @@ export function link(
     const { runs, ...kernel } = made;
     // A kernel that does the work for some sizes does all of it.
     const [grid, note] = runs === undefined ? [kernel.grid, noteOf(group, part)] : [mul(kernel.grid, runs), noteOf(group, 0)];
-    const product = group.template?.product?.(placed(group), kernel);
+    // A library computes a step as a whole.
+    const product = lowered.get(t)!.length === 1 ? group.template?.product?.(placed(group), kernel, codegen.target) : undefined;
     const streams = part || runs !== undefined ? [] : streamsOf(group, kernel, slot);
-    return { kind: "kernel", group, kernel, grid, streams, slotOf: (name) => slotIn(t, name), ...(product && { product }), note };
+    return { kind: "kernel", group, kernel, grid, streams, slotOf: (name) => slotIn(t, name), ...asProduct(product, note) };
   };
   const turns = regions.flatMap((region) => {
     const count = Math.max(1, ...region.map((t) => lowered.get(t)?.length ?? 1));
@@ -324,6 +325,10 @@ function noteOf(group: Group, part: number): StepNote {
     bytes: part ? 0 : bytes,
   };
 }
+
+/** A library's call, or why there is none. */
+const asProduct = (found: Product | string | undefined, note: StepNote): Pick<Launch, "product" | "note"> =>
+  typeof found === "string" ? { note: { ...note, why: [...note.why, found] } } : { note, ...(found && { product: found }) };
 
 /** Of steps that became one. */
 const together = (notes: readonly StepNote[]): StepNote => ({

@@ -104,8 +104,14 @@ export interface Target {
 
 /** What a library of products can do. */
 export interface ProductLibrary {
-  readonly name: string;
+  /** What programs call it. */
+  readonly library: Product["library"];
+  /** Dtypes of operands. */
   readonly dtypes: ReadonlySet<DType>;
+  /** Bytes that the place of every matrix is a multiple of. */
+  readonly alignment: number;
+  /** It has gelu by tanh behind a product. */
+  readonly gelu?: true;
 }
 
 /** A way to compute a node that builds Kernels itself: matmul, scan, sort, scatter. Prologue and epilogue are ordinary nodes of the group. */
@@ -129,6 +135,6 @@ export interface Template {
   overwrites?(node: Node, input: number): boolean;
   /** The group's kernels, in order. Several share `scratch` buffers that the group declares. */
   lower(group: Group, target: Target): readonly Kernel[];
-  /** The group's one kernel as the call of a library, which a device may make in its place. */
-  product?(group: Group, kernel: Kernel): Product;
+  /** The group's one kernel as the call of a library, which a device may make in its place; a string is the reason why not. */
+  product?(group: Group, kernel: Kernel, target: Target): Product | string;
 }

@@ -2,6 +2,7 @@
 import { FormatError } from "../core/errors.js";
 import { type Dim, show } from "../core/expr.js";
 import { asInteger, asObject, type Json, onlyNames } from "./json.js";
+import { libraryNames } from "./product.js";
 import type { Matrix, Product } from "./program.js";
 
 const names = {
@@ -26,8 +27,8 @@ export function writeProduct(p: Product): Json {
 export function readProduct(x: unknown, dim: (x: unknown) => Dim, what: string): Product {
   const o = asObject(x, what);
   onlyNames(o, names.product, what);
-  if (o["library"] !== "cublaslt")
-    throw new FormatError(`${what} is a product of the library ${JSON.stringify(o["library"])?.slice(0, 40)}`);
+  const library = Object.keys(libraryNames).find((name) => name === o["library"]) as Product["library"] | undefined;
+  if (!library) throw new FormatError(`${what} is a product of the library ${JSON.stringify(o["library"])?.slice(0, 40)}`);
   const mark = <K extends string>(object: Json, name: K): Partial<Record<K, true>> => {
     const value = object[name];
     if (value !== undefined && value !== true) throw new FormatError(`${what} has a wrong mark ${name}`);
@@ -50,7 +51,7 @@ export function readProduct(x: unknown, dim: (x: unknown) => Dim, what: string):
     return { argument: asInteger(p["argument"], what), offset: dim(p["offset"]) };
   };
   return {
-    library: "cublaslt",
+    library,
     ...{ batch: dim(o["batch"]), m: dim(o["m"]), n: dim(o["n"]), k: dim(o["k"]) },
     ...{ a: matrix(o["a"]), b: matrix(o["b"]), d: matrix(o["d"]) },
     ...(o["c"] !== undefined && { c: matrix(o["c"]) }),

@@ -1,10 +1,17 @@
 /** A library's product: its sizes in one call, and whether it stays inside its buffers. */
+import type { DType } from "../core/dtype.js";
 import { type Dim, evaluate } from "../core/expr.js";
 import type { Sizes } from "./encode.js";
 import type { Matrix, Product } from "./program.js";
 
 /** What the libraries are called. */
-export const libraryNames: Readonly<Record<Product["library"], string>> = { cublaslt: "cuBLASLt" };
+export const libraryNames: Readonly<Record<Product["library"], string>> = { cublaslt: "cuBLASLt", blas: "BLAS" };
+
+/** dtypes of a product's matrices. */
+export interface ProductTypes {
+  readonly input: DType;
+  readonly output: DType;
+}
 
 /** A matrix with numbers for sizes. */
 export interface SizedMatrix {

@@ -103,7 +103,8 @@ export type Step =
     };
 /** d = a b + c + bias, through gelu: [batch, m, k] x [batch, k, n] in the memory of a step's buffers. */
 export interface Product {
-  readonly library: "cublaslt";
+  /** cuBLASLt, or whichever library of Fortran's BLAS the machine has. */
+  readonly library: "cublaslt" | "blas";
   readonly batch: Dim;
   readonly m: Dim;
   readonly n: Dim;

@@ -2,11 +2,11 @@
 import { bytesOf } from "../../core/dtype.js";
 import { InternalError } from "../../core/errors.js";
 import { clamp, roundUp } from "../../core/numbers.js";
+import { type Choice, Choices, type Chosen, type Measure } from "../../runtime/choices.js";
 import type { Allocation, Call, Counters } from "../../runtime/device.js";
 import type { Memory } from "../../runtime/memory.js";
 import type { Program } from "../../runtime/program.js";
 import { type BuiltAll, build, buildSync } from "./build.js";
-import { type Choice, Choices, type Measure } from "./choices.js";
 import { copyUnit } from "./copy.js";
 import type { Driver, Gpu } from "./driver.js";
 import type { Fences } from "./fences.js";
@@ -14,7 +14,7 @@ import { nvrtcFlags } from "./key.js";
 import type { LibraryCall, Places } from "./launch.js";
 import { Launches } from "./launches.js";
 import { findLibrary, productLibrary } from "./libraries.js";
-import { Lt } from "./lt.js";
+import { type Algorithm, Lt, ltMultiplier } from "./lt.js";
 import type { Modules } from "./modules.js";
 import type { Staging } from "./staging.js";
 
@@ -54,7 +54,7 @@ export class Loader {
   readonly #site: Site;
   readonly #flags: readonly string[];
   #lt: Lt | undefined;
-  readonly #found = new Map<string, Choice>();
+  readonly #found = new Map<string, Choice<Algorithm>>();
   copy = 0n;
 
   constructor(site: Site) {
@@ -80,16 +80,16 @@ export class Loader {
   /** The kernel that copies, where a program is the first to need it. */
   #extra = (program: Program) => (!this.copy && program.steps.some((s) => s.kind === "copy") ? [copyUnit] : []);
 
-  #choices(program: Program): Choices | undefined {
+  #choices(program: Program): Choices<Algorithm> | undefined {
     if (!program.steps.some((s) => s.kind === "launch" && s.product)) return undefined;
     const { enter, gpu } = this.#site;
     enter();
     const path = this.#lt ? undefined : findLibrary(productLibrary);
     if (path) this.#lt = new Lt(path);
-    return this.#lt && new Choices(program, this.#lt, gpu.name, this.#found);
+    return this.#lt && new Choices(program, ltMultiplier(this.#lt, gpu.name), this.#found);
   }
   /** Kernels that run whatever is chosen, and those of products, where one of them may run: apart, so that each part is cached as it is. */
-  #parts(program: Program, choices: Choices | undefined): readonly Program[] {
+  #parts(program: Program, choices: Choices<Algorithm> | undefined): readonly Program[] {
     const spare = choices?.spare;
     if (!spare?.kernels.size) return [program];
     const others = { ...program, kernels: program.kernels.filter((_, i) => !spare.kernels.has(i)) };
@@ -97,7 +97,7 @@ export class Loader {
     return spare.needed ? [others, products] : [others];
   }
 
-  #ready(program: Program, built: readonly BuiltAll[], choices: Choices | undefined): Ready {
+  #ready(program: Program, built: readonly BuiltAll[], choices: Choices<Algorithm> | undefined): Ready {
     const { driver, memory, staging, fences, modules, counters, empty, enter } = this.#site;
     enter();
     const constants: { address: bigint; bytes: number }[] = [];
@@ -141,12 +141,18 @@ export class Loader {
         staging.upload(address, data);
         return address;
       });
-      launches = new Launches(program, driver, functions, at, choices && ((step, sizes) => choices.choose(step, sizes)));
+      launches = new Launches(program, driver, functions, at, choices && ((step, sizes) => this.#call(choices.choose(step, sizes))));
       return { launches, give };
     } catch (error) {
       give();
       throw error;
     }
+  }
+  #call(chosen: Chosen<Algorithm> | undefined): LibraryCall | undefined {
+    if (!chosen) return undefined;
+    const { way, sized, types } = chosen;
+    const described = this.#lt!.describe(sized, types);
+    return { workspace: way.workspace, enqueue: (addresses, workspace, stream) => described.enqueue(way, addresses, workspace, stream) };
   }
   /** The copy kernel outlives the program that brought it. */
   #keepCopy(key: string, code: Uint8Array, f: bigint): void {
@@ -162,7 +168,7 @@ export class Loader {
   }
 
   /** Times a step of fixed sizes by itself, on memory of its own. */
-  #measure(program: Program, number: number, functions: readonly bigint[]): { readonly by: Measure; close(): void } {
+  #measure(program: Program, number: number, functions: readonly bigint[]): { readonly by: Measure<Algorithm>; close(): void } {
     const { driver, stream, places, alloc, free } = this.#site;
     const step = program.steps[number] as Extract<Program["steps"][number], { kind: "launch" }>;
     const { beside: _, ...alone } = step;
@@ -199,7 +205,8 @@ export class Loader {
     const turns = single.steps.length;
     const call: Call = { buffers: at, dims: program.dims.map((d) => d.min) };
     const here: Places = { ...places, of: (a) => (a as (typeof at)[number]).place };
-    const by = (library: LibraryCall | undefined): number => {
+    const by = (chosen: Chosen<Algorithm> | undefined): number => {
+      const library = this.#call(chosen);
       const launches = new Launches(single, driver, functions, [], () => library, true);
       const events = [driver.made("cuEventCreate", 0), driver.made("cuEventCreate", 0)] as const;
       try {

@@ -1,8 +1,10 @@
 /** cuBLASLt: descriptions of products, the algorithms that it proposes for them, and calls on a stream. */
 import { bytesOf, type DType } from "../../core/dtype.js";
 import { DeviceError } from "../../core/errors.js";
+import type { Multiplier } from "../../runtime/choices.js";
 import { ffi, type NativeArg, type NativeType } from "../../runtime/ffi.js";
-import type { SizedMatrix, SizedProduct } from "../../runtime/product.js";
+import { asInteger, asString } from "../../runtime/json.js";
+import type { ProductTypes, SizedMatrix, SizedProduct } from "../../runtime/product.js";
 
 /** Numbers of the library's header. */
 const types: Readonly<Partial<Record<DType, number>>> = { f32: 0, f16: 2, bf16: 14 };
@@ -23,11 +25,6 @@ const mostWorkspace = 8 << 20;
 export interface Algorithm {
   readonly code: Uint8Array;
   readonly workspace: number;
-}
-/** dtypes of the matrices. */
-export interface ProductTypes {
-  readonly input: DType;
-  readonly output: DType;
 }
 /** A product that the library knows. */
 export interface Described {
@@ -127,6 +124,21 @@ export class Lt {
     };
   }
 }
+
+/** The library as choices see it. */
+export const ltMultiplier = (lt: Lt, gpu: string): Multiplier<Algorithm> => ({
+  library: "cublaslt",
+  identity: [lt.version, gpu],
+  // A kernel is taken where it is faster by more than what measurements differ by.
+  margin: 1.03,
+  guesses: true,
+  ways: (p, t, most) => lt.describe(p, t).proposals(most),
+  write: ({ code, workspace }) => ({ code: Buffer.from(code).toString("base64"), workspace }),
+  read: (x) => ({
+    code: Uint8Array.from(Buffer.from(asString(x["code"], "an algorithm"), "base64")),
+    workspace: asInteger(x["workspace"], "an algorithm's workspace", 0, mostWorkspace),
+  }),
+});
 
 const made = (make: (out: BigInt64Array) => void): bigint => {
   const out = new BigInt64Array(1);

@@ -49,6 +49,6 @@ export function cudaTarget(gpu: CudaTarget): Target {
     maxBinding: Number.MAX_SAFE_INTEGER,
     atomics: new Set<DType>(["u32", "i32", "u64", "i64", "f32", "f64"]),
     ieee: true,
-    ...(gpu.products && { products: { name: "cuBLASLt", dtypes: new Set<DType>(["bf16", "f16", "f32"]) } }),
+    ...(gpu.products && { products: { library: "cublaslt", dtypes: new Set<DType>(["bf16", "f16", "f32"]), alignment: 16, gelu: true } }),
   };
 }

@@ -7,16 +7,18 @@ import { InternalError } from "../../../core/errors.js";
 import { divides, hi } from "../../../core/expr.js";
 import { numel } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
-import type { Template } from "../../../kernel/codegen.js";
+import type { ProductLibrary, Target, Template } from "../../../kernel/codegen.js";
 import type { Group } from "../../../kernel/group.js";
 import type { Kernel } from "../../../kernel/kernel.js";
+import { callOf, operandAt } from "../../../kernel/library/call.js";
+import { productOf } from "../../../kernel/library/product.js";
 import { lowerContract, tile } from "../../../kernel/templates/contract/index.js";
 import { dotShape } from "../../../kernel/templates/contract/operands.js";
 import { alone } from "../../../kernel/templates/contract/parts.js";
 import { dotOp } from "../../../ops/matmul.js";
 import { wideDotOp } from "../../../ops/wide-dot.js";
-import type { Matrix, Product } from "../../../runtime/program.js";
-import { callOf, operandAt } from "./call.js";
+import { libraryNames } from "../../../runtime/product.js";
+import type { Product } from "../../../runtime/program.js";
 
 /** Rows up to which a product waits for its weights, and generated kernels do as well as the library. */
 const fewRows = 64;
@@ -37,17 +39,17 @@ export const libraryProducts: Template = {
     const library = target.products;
     if (!library) return "no library multiplies here";
     const { dtype } = node.inputs[0]!.type;
-    if (!library.dtypes.has(dtype)) return `${library.name} does not multiply ${dtype} here`;
-    return known(node, () => gain(node) ?? true);
+    if (!library.dtypes.has(dtype)) return `${libraryNames[library.library]} does not multiply ${dtype} here`;
+    return known(node, () => gain(node, library) ?? true);
   },
   prologue: () => "a library reads matrices",
-  views: (node, input) => operandAt(alone(node), input as 0 | 1) !== undefined,
-  epilogue(_, __, whole) {
-    const call = callOf(whole());
-    return typeof call === "string" ? call : true;
+  views: (node, input, target) => operandAt(alone(node), input as 0 | 1, target.products!) !== undefined,
+  epilogue(_, target, whole) {
+    const made = callOf(whole(), target.products!);
+    return typeof made === "string" ? made : true;
   },
   lower: (group, target) => [lowerContract(group, tile(group, target, { whole: true }))],
-  product: productOf,
+  product: call,
 };
 
 const answers = new WeakMap<Node, true | string>();
@@ -58,7 +60,7 @@ function known(node: Node, ask: () => true | string): true | string {
 }
 
 /** Why a call would not be faster than a generated kernel with everything around it. */
-function gain(node: Node): string | undefined {
+function gain(node: Node, library: ProductLibrary): string | undefined {
   const { batch, total } = dotShape(node);
   const [m, n, k] = [hi(total.m), hi(total.n), hi(total.k)];
   if (m <= fewRows) return "few rows wait for memory, whoever multiplies them";
@@ -67,7 +69,7 @@ function gain(node: Node): string | undefined {
   if (group.inputs.some((x) => x.op.kind === "leaf" && x.op.reference)) return "an operand is computed from positions alone";
   const { dtype } = node.inputs[0]!.type;
   const operations = 2 * hi(numel(batch)) * m * n * k;
-  const places = [operandAt(group, 0), operandAt(group, 1)];
+  const places = [operandAt(group, 0, library), operandAt(group, 1, library)];
   const uneven = places.some((p) => p && !divides(16 / bytesOf(dtype), p.row));
   const copies = places.reduce(
     (sum, p, i) => sum + (p ? 0 : launch + (2 * bytesOf(dtype) * hi(numel(node.inputs[i]!.type.shape))) / memory),
@@ -85,23 +87,9 @@ function gain(node: Node): string | undefined {
 }
 
 /** The call, with the buffers of the group's kernel. */
-function productOf(group: Group, kernel: Kernel): Product {
-  const call = callOf(group);
-  if (typeof call === "string") throw new InternalError(`${group.name}: ${call}`);
-  const names = kernel.buffers.filter((b) => b.space === "global").map((b) => b.name);
-  const argument = (x: { readonly buffer: string }): number => names.indexOf(x.buffer);
-  const matrix = (x: NonNullable<typeof call.c>): Matrix => {
-    const { offset, row, each, turned } = x;
-    return { argument: argument(x), offset, row, each, ...(turned && { turned }) };
-  };
-  const { a, b, c, d, bias, ...rest } = call;
-  return {
-    library: "cublaslt",
-    ...rest,
-    a: matrix(a),
-    b: matrix(b),
-    d: matrix(d),
-    ...(c && { c: matrix(c) }),
-    ...(bias && { bias: { argument: argument(bias), offset: bias.offset } }),
-  };
+function call(group: Group, kernel: Kernel, target: Target): Product {
+  const { products } = target;
+  const made = callOf(group, products!);
+  if (typeof made === "string") throw new InternalError(`${group.name}: ${made}`);
+  return productOf(products!.library, made, kernel);
 }

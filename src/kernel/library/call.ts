@@ -1,14 +1,15 @@
-/** A product, and what is done with its result, as one call of cuBLASLt; or why it is none. */
-import { bytesOf, type DType, isFloat } from "../../../core/dtype.js";
-import { add, type Dim, divides, mul, stride, substitute } from "../../../core/expr.js";
-import { numel } from "../../../core/type.js";
-import { make, type Node } from "../../../ir/node.js";
-import { type Group, groupBuffers } from "../../../kernel/group.js";
-import { at, axis } from "../../../kernel/kernel.js";
-import { dotShape, plainView } from "../../../kernel/templates/contract/operands.js";
-import { castOp } from "../../../ops/cast.js";
-import { reshapeOp, unflatten } from "../../../ops/movement.js";
-import type { Matrix, Product } from "../../../runtime/program.js";
+/** A product, and what is done with its result, as one call of a library; or why it is none. */
+import { bytesOf, type DType, isFloat } from "../../core/dtype.js";
+import { add, type Dim, divides, mul, stride, substitute } from "../../core/expr.js";
+import { numel } from "../../core/type.js";
+import { make, type Node } from "../../ir/node.js";
+import { castOp } from "../../ops/cast.js";
+import { reshapeOp, unflatten } from "../../ops/movement.js";
+import type { Matrix, Product } from "../../runtime/program.js";
+import type { ProductLibrary } from "../codegen.js";
+import { type Group, groupBuffers } from "../group.js";
+import { at, axis } from "../kernel.js";
+import { dotShape, plainView } from "../templates/contract/operands.js";
 import { geluOf } from "./gelu.js";
 
 /** A matrix in a buffer of the group. */
@@ -21,11 +22,8 @@ export interface Call extends Pick<Product, "batch" | "m" | "n" | "k" | "gelu" |
   readonly bias?: Pick<Place, "buffer" | "offset">;
 }
 
-/** Bytes that the library's vector loads are aligned to. */
-const alignment = 16;
-
 /** Where the elements of `node` lie at `index` over z, i and j: a plain matrix, or a vector along j where `i` does not matter. */
-function placeOf(group: Group, node: Node, index: readonly Dim[]): Place | undefined {
+function placeOf(group: Group, node: Node, index: readonly Dim[], { alignment }: ProductLibrary): Place | undefined {
   const buffers = groupBuffers(group);
   const view = plainView(group, buffers, node, index);
   if (!view) return undefined;
@@ -33,7 +31,7 @@ function placeOf(group: Group, node: Node, index: readonly Dim[]): Place | undef
   const offset = substitute(view.index, zero);
   const [each, i, j] = ["z", "i", "j"].map((name) => stride(view.index, name)) as [Dim?, Dim?, Dim?];
   const dtype = [...buffers.values()].find((b) => b.name === view.buffer)!.dtype;
-  const aligned = alignment / bytesOf(dtype);
+  const aligned = Math.max(1, alignment / bytesOf(dtype));
   if (each === undefined || i === undefined || j === undefined || !divides(aligned, offset) || !divides(aligned, each)) return undefined;
   const common = { buffer: view.buffer, dtype, offset, each };
   if (j === 1) return { ...common, row: i };
@@ -41,26 +39,27 @@ function placeOf(group: Group, node: Node, index: readonly Dim[]): Place | undef
 }
 
 /** Where operand 0 or 1 of a product lies, if it is a plain matrix in memory. */
-export function operandAt(group: Group, input: 0 | 1): Place | undefined {
+export function operandAt(group: Group, input: 0 | 1, library: ProductLibrary): Place | undefined {
   const { batch, total } = dotShape(group.root!);
   const [rows, columns] = input ? [total.k, total.n] : [total.m, total.k];
-  const place = placeOf(group, group.root!.inputs[input]!, [
+  const index = [
     ...unflatten(at(axis("z", numel(batch), "loop")), batch).slice(0, batch.length),
     at(axis("i", rows, "loop")),
     at(axis("j", columns, "loop")),
-  ]);
+  ];
+  const place = placeOf(group, group.root!.inputs[input]!, index, library);
   return place?.row === 0 ? undefined : place;
 }
 
 /** The group as a call. */
-export function callOf(group: Group): Call | string {
+export function callOf(group: Group, library: ProductLibrary): Call | string {
   const root = group.root!;
   const { batch, total } = dotShape(root);
   const [out, ...more] = group.outputs;
   if (!out || more.length) return "a library's call has one result";
-  const [a, b] = [operandAt(group, 0), operandAt(group, 1)];
+  const [a, b] = [operandAt(group, 0, library), operandAt(group, 1, library)];
   if (!a || !b) return "an operand is no matrix in memory";
-  const behind = epilogueOf(group, root, out);
+  const behind = epilogueOf(group, root, out, library);
   if (typeof behind === "string") return behind;
   const dtype = out.type.dtype;
   // Whoever reads the result widens it for nothing.
@@ -84,7 +83,7 @@ export function callOf(group: Group): Call | string {
   };
   for (const added of behind.added) {
     const x = unrounded(added);
-    const place = placeOf(group, x, unflatten(flat, x.type.shape));
+    const place = placeOf(group, x, unflatten(flat, x.type.shape), library);
     if (!place || place.dtype !== dtype || place.turned) return `${x.op.name} is added, which is no matrix in memory of the result's dtype`;
     if (place.row === 0) {
       if (made.bias || place.each !== 0) return "two vectors are added";
@@ -106,7 +105,12 @@ function unrounded(x: Node): Node {
 }
 
 /** What stands between a product and the result: sums, and gelu at the end. */
-function epilogueOf(group: Group, root: Node, out: Node): { readonly gelu: boolean; readonly added: readonly Node[] } | string {
+function epilogueOf(
+  group: Group,
+  root: Node,
+  out: Node,
+  library: ProductLibrary,
+): { readonly gelu: boolean; readonly added: readonly Node[] } | string {
   const after = new Set<Node>([root]);
   for (const n of group.nodes) if (n.inputs.some((i) => after.has(i))) after.add(n);
   const added: Node[] = [];
@@ -114,7 +118,7 @@ function epilogueOf(group: Group, root: Node, out: Node): { readonly gelu: boole
   let x = out;
   while (x !== root) {
     const behind: readonly Node[] = x.inputs.filter((i) => after.has(i));
-    const inner: Node | undefined = gelu || added.length ? undefined : geluOf(x, after);
+    const inner: Node | undefined = !library.gelu || gelu || added.length ? undefined : geluOf(x, after);
     if (inner) {
       gelu = true;
       x = inner;

@@ -1,9 +1,9 @@
 /** Finds gelu by tanh among scalar operations: equal formulas are equal sums and products, in whatever order they stand. */
-import { isFloat } from "../../../core/dtype.js";
-import type { Node } from "../../../ir/node.js";
-import { gelu } from "../../../ops/activation.js";
-import { castOp } from "../../../ops/cast.js";
-import { constantOp, input } from "../../../ops/source.js";
+import { isFloat } from "../../core/dtype.js";
+import type { Node } from "../../ir/node.js";
+import { gelu } from "../../ops/activation.js";
+import { castOp } from "../../ops/cast.js";
+import { constantOp, input } from "../../ops/source.js";
 
 /** Most operations of a formula that is looked at. */
 const most = 64;
