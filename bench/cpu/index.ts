@@ -1,5 +1,6 @@
 /** `--suite cpu`: the c backend against PyTorch, JavaScript peers and the machine's limits. */
 import { type Case, row } from "../row.js";
+import { blas } from "./blas.js";
 import { generation, llamaRows } from "./generation.js";
 import { kernels } from "./kernels.js";
 import { measureMachine } from "./machine.js";
@@ -33,6 +34,7 @@ const machine: Case = {
 export const cases: readonly Case[] = [
   machine,
   ...kernels,
+  ...blas,
   mlpTrain,
   resnetInfer,
   ...generation,

@@ -17,7 +17,7 @@ interface Report {
   readonly memory: number;
   readonly compiler: string | null;
   readonly gpus: readonly string[];
-  /** Libraries that GPUs need. */
+  /** Libraries that devices need or may use. */
   readonly libraries: readonly { readonly name: string; readonly path: string | null; readonly without: string }[];
   readonly backends: readonly { readonly name: string; readonly works: boolean; readonly why: string | null }[];
   readonly default: string | null;
@@ -48,6 +48,14 @@ export async function doctor(options: { readonly json?: boolean }): Promise<void
 
 async function report(): Promise<Report> {
   const { findCompiler } = await import("../backends/c/cc.js");
+  const { findBlas, openBlas, withoutBlas } = await import("../backends/c/blas.js");
+  const blas = (): { readonly path: string | null; readonly without: string } => {
+    const file = findBlas();
+    const opened = file && openBlas(file);
+    return typeof opened === "string"
+      ? { path: null, without: `${opened}: ${withoutBlas}` }
+      : { path: file?.path ?? null, without: withoutBlas };
+  };
   const { findLibrary, wantedLibraries } = await import("../backends/cuda/libraries.js");
   const compiler = findCompiler();
   const found = await Promise.all(Object.entries(backends).map(async ([name, load]) => ({ name, why: await reasonAgainst(load) })));
@@ -60,7 +68,10 @@ async function report(): Promise<Report> {
     memory: totalmem(),
     compiler: typeof compiler === "string" ? null : compiler.version,
     gpus: await gpus(),
-    libraries: wantedLibraries.map((w) => ({ name: w.name, path: findLibrary(w) ?? null, without: w.effect })),
+    libraries: [
+      ...wantedLibraries.map((w) => ({ name: w.name, path: findLibrary(w) ?? null, without: w.effect })),
+      { name: "BLAS, for products on the c device", ...blas() },
+    ],
     backends: found.map(({ name, why }) => ({ name, works: why === null, why })),
     default: preference.find((name) => working.has(name)) ?? null,
   };

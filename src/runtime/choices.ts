@@ -19,6 +19,8 @@ export interface Multiplier<W> {
   readonly identity: readonly unknown[];
   /** The library is taken where it takes at most so many times as long as the kernel. */
   readonly margin: number;
+  /** In how many more rounds everything is measured again, after a first one of so many seconds, which then only warms up. */
+  rounds(seconds: number): number;
   /** Whether sizes that only a call knows take the library's first way. */
   readonly guesses: boolean;
   /** Its ways to compute a product, what it believes to be the best one first; none where it does not take the product. */
@@ -39,6 +41,16 @@ export type Choice<W> = { readonly way: W } | "kernel";
 export type Measure<W> = (by: Chosen<W> | undefined) => number;
 /** Makes a step ready to be timed by itself. */
 export type Measuring<W> = (step: number) => { readonly by: Measure<W>; close(): void };
+
+/** The least time of several, and the one in their middle: whoever is faster is so in both. */
+interface Seconds {
+  readonly least: number;
+  readonly middle: number;
+}
+function seconds(times: readonly number[]): Seconds {
+  const sorted = [...times].sort((a, b) => a - b);
+  return { least: sorted[0]!, middle: sorted[sorted.length >> 1]! };
+}
 
 /** Ways that are measured. */
 const tried = 8;
@@ -107,11 +119,16 @@ export class Choices<W> {
     try {
       const { by, close } = measure(i);
       try {
-        const kernel = by(undefined);
-        const timed = ways.map((way) => ({ way, seconds: by({ way, sized, types }) }));
-        const best = timed.reduce((x, y) => (y.seconds < x.seconds ? y : x));
-        const choice = best.seconds <= kernel * this.#multiplier.margin ? { way: best.way } : "kernel";
-        return this.#write(i, choice, { kernel, library: best.seconds });
+        const { margin, rounds } = this.#multiplier;
+        const sides = [undefined, ...ways.map((way) => ({ way, sized, types }))];
+        let all = [sides.map(by)];
+        const more = rounds(all[0]!.reduce((sum, s) => sum + s, 0));
+        if (more) all = Array.from({ length: more }, () => sides.map(by));
+        const [kernel, ...timed] = sides.map((_, side) => seconds(all.map((round) => round[side]!)));
+        const best = timed.reduce((x, y, way) => (y.least < timed[x]!.least ? way : x), 0);
+        const library = timed[best]!;
+        const faster = library.least <= kernel!.least * margin && library.middle <= kernel!.middle * margin;
+        return this.#write(i, faster ? { way: ways[best]! } : "kernel", { kernel: kernel!, library });
       } finally {
         close();
       }
@@ -177,9 +194,9 @@ export class Choices<W> {
       return undefined;
     }
   }
-  #write(i: number, choice: Choice<W>, seconds?: { readonly kernel: number; readonly library: number }): Choice<W> {
+  #write(i: number, choice: Choice<W>, took?: { readonly kernel: Seconds; readonly library: Seconds }): Choice<W> {
     const way = choice === "kernel" ? undefined : this.#multiplier.write(choice.way);
-    const text = { way, seconds, product: this.#sized(i, {}), types: this.#types(i) };
+    const text = { way, seconds: took, product: this.#sized(i, {}), types: this.#types(i) };
     const key = this.#key(i);
     this.#found.set(key, choice);
     try {

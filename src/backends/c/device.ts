@@ -1,6 +1,7 @@
 /** The CPU device for compiled C: one native call runs a whole program on a persistent pool of threads. */
 import { ArgumentError, DeviceError, InternalError, OutOfMemoryError } from "../../core/errors.js";
 import { Arena, Blocks } from "../../runtime/blocks.js";
+import { Choices } from "../../runtime/choices.js";
 import { cpu } from "../../runtime/cpu.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, FileMapping, Loaded, LoadOptions } from "../../runtime/device.js";
 import { checkAlive, type HostStep, hostSteps, sameNumbers } from "../../runtime/encode.js";
@@ -9,14 +10,17 @@ import { Memory, noCounters } from "../../runtime/memory.js";
 import { profile } from "../../runtime/profile.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, breathe, inTurn, type Job, Queue, runBlocking } from "../../runtime/queue.js";
+import { type BlasFile, findBlas } from "./blas.js";
 import { type Built, build, buildSync, unitsOf } from "./build.js";
 import { findCompiler } from "./cc.js";
 import { cKey } from "./key.js";
 import { LateDevice } from "./late.js";
 import { Mapping, type NativeBlock } from "./mapping.js";
+import { type Bench, measureStep } from "./measure.js";
+import { BlasMultiplier, clearly } from "./multiply.js";
 import { type Native, native } from "./native.js";
 import { copyEntry } from "./pool.js";
-import { type Places, type Segment, Table, type Words } from "./table.js";
+import { type Chooser, type Places, type Segment, Table, type Words } from "./table.js";
 
 class CLoaded implements Loaded {
   readonly program: Program;
@@ -25,6 +29,7 @@ class CLoaded implements Loaded {
   readonly #table: () => Table;
   readonly #tables: Table[] = [];
   readonly #give: (tables: readonly Table[]) => void;
+  #measure: (() => void) | undefined;
   unloaded = false;
   /** Expected run time in nanoseconds at the dims of the last call. */
   expected = Number.POSITIVE_INFINITY;
@@ -35,12 +40,22 @@ class CLoaded implements Loaded {
     table: () => Table,
     host: ReadonlyMap<string, HostFunction>,
     give: (tables: readonly Table[]) => void,
+    measure: (() => void) | undefined,
   ) {
     this.device = device;
     this.program = program;
     this.#table = table;
     this.host = host;
     this.#give = give;
+    this.#measure = measure;
+  }
+  /** Whether it has products of which nobody knows what computes them faster. */
+  get unmeasured(): boolean {
+    return this.#measure !== undefined;
+  }
+  measure(): void {
+    this.#measure?.();
+    this.#measure = undefined;
   }
   /** A table that is not the one in use: a call may begin while the last one runs. */
   table(inUse?: Table): Table {
@@ -73,12 +88,19 @@ interface Running {
 const shortNs = 200_000;
 const profiled = profile();
 
+/** A library of products, and what makes a kernel slower than it: default, a clear margin. */
+export type Library = BlasFile & { readonly margin?: number };
+
 /** Opens the device. Compiles its native half on first use; without a compiler that comes with the first program. */
-export async function openC(key: TargetKey = cKey(), options: DeviceOptions = {}): Promise<Device> {
+export async function openC(
+  key: TargetKey = cKey(),
+  options: DeviceOptions = {},
+  library: Library | undefined = findBlas(),
+): Promise<Device> {
   const threads = options.threads ?? cpu().cores;
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024)
     throw new ArgumentError(`a pool of ${threads} threads cannot be made; threads is a whole number from 1 to 1024`);
-  const open = async (library?: Uint8Array): Promise<Device> => new CDevice(await native(library), key, threads, options.guard ?? false);
+  const open = async (half?: Uint8Array): Promise<Device> => new CDevice(await native(half), key, threads, options.guard ?? false, library);
   const compiler = findCompiler();
   return typeof compiler === "string" ? new LateDevice(key, compiler, copyEntry, open) : open();
 }
@@ -99,12 +121,13 @@ class CDevice implements Device {
   readonly #arena: Arena<bigint>;
   readonly #places: Places;
   readonly #mappings = new Set<Mapping>();
+  readonly #multiplier: BlasMultiplier | undefined;
   #scratch = 0;
   #ticket = 0;
   #running: Running | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(n: Native, key: TargetKey, threads: number, guard: boolean) {
+  constructor(n: Native, key: TargetKey, threads: number, guard: boolean, library: Library | undefined) {
     this.#native = n;
     this.key = key;
     this.#memory = new Memory<bigint>(
@@ -129,12 +152,14 @@ class CDevice implements Device {
       later: (work: () => void) => this.later(work, true),
     };
     this.#blocks = new Blocks(ground, guard);
+    this.#multiplier = library && new BlasMultiplier(library, cpu().model, this.#threads, library.margin ?? clearly);
     this.#places = {
       of: (a) => (a as NativeBlock).place,
       arena: (bytes) => this.#arena.atLeast(bytes, 0n),
       within: (base, offset) => base + BigInt(offset),
       words: (words, old) => this.#words(words, old),
       copy: n.copy,
+      product: n.product,
     };
   }
 
@@ -184,18 +209,20 @@ class CDevice implements Device {
 
   async load(program: Program, options: LoadOptions = {}): Promise<Loaded> {
     const host = this.#check(program, options);
-    return this.#loaded(
-      program,
-      host,
-      await build(
-        unitsOf(program).map((u) => u.source),
-        options.signal,
-      ),
-    );
+    const sources = unitsOf(program).map((u) => u.source);
+    const loaded = this.#loaded(program, host, await build(sources, options.signal));
+    if (loaded.unmeasured) await inTurn(this.#queue, () => this.#measure(loaded));
+    return loaded;
   }
   loadSync(program: Program, options: LoadOptions = {}): Loaded {
     const host = this.#check(program, options);
-    return this.#loaded(program, host, buildSync(unitsOf(program).map((u) => u.source)));
+    const sources = unitsOf(program).map((u) => u.source);
+    const loaded = this.#loaded(program, host, buildSync(sources));
+    if (loaded.unmeasured) {
+      this.#queue.drain();
+      this.#measure(loaded);
+    }
+    return loaded;
   }
 
   submit(loaded: Loaded, call: Call, signal?: AbortSignal): Promise<void> {
@@ -245,7 +272,7 @@ class CDevice implements Device {
     options.signal?.throwIfAborted();
     return hostSteps(program, options.host);
   }
-  #loaded(program: Program, host: ReadonlyMap<string, HostFunction>, built: Built): Loaded {
+  #loaded(program: Program, host: ReadonlyMap<string, HostFunction>, built: Built): CLoaded {
     this.#blocks.open();
     this.counters.builds += built.compiled;
     const constants: { address: bigint; bytes: number }[] = [];
@@ -272,11 +299,42 @@ class CDevice implements Device {
         return address;
       });
       const functions = program.kernels.map((k) => where.get(k.entry)!);
-      return new CLoaded(this, program, () => new Table(program, functions, places, profiled !== undefined), host, give);
+      const choices = this.#multiplier && new Choices(program, this.#multiplier, this.#multiplier.found);
+      const choose: Chooser = (step, sizes) => {
+        const chosen = choices?.choose(step, sizes);
+        return chosen && this.#multiplier!.record(chosen);
+      };
+      const table = (): Table => new Table(program, functions, places, profiled !== undefined, choose);
+      const measure = choices?.unknown ? () => choices.measure((i) => measureStep(this.#bench(), program, i, functions)) : undefined;
+      return new CLoaded(this, program, table, host, give, measure);
     } catch (error) {
       give([]);
       throw error;
     }
+  }
+
+  /** Measures a program's products, while nothing else runs. */
+  #measure(loaded: CLoaded): void {
+    try {
+      this.#blocks.open();
+      loaded.measure();
+    } catch (error) {
+      loaded.unload();
+      throw error;
+    }
+  }
+  #bench(): Bench {
+    const record: Bench["record"] = (chosen) => this.#multiplier!.record(chosen);
+    const run = (table: Table): number => {
+      const [segment] = table.segments;
+      if (segment?.kind !== "native") return 0;
+      this.#control.flag[0] = 0;
+      const ticket = ++this.#ticket;
+      const result = this.#native.run(this.#pool, table.words!.address, segment.words, table.scratchBytes, ticket, 0);
+      if (result !== 0) throw new OutOfMemoryError(`no memory for the scratch of a product of ${table.program.name}`);
+      return this.#control.numbers[2 + 3 * (ticket & 1)]! / 1e9;
+    };
+    return { native: this.#native, places: this.#places, run, record };
   }
 
   #job(loaded: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {

@@ -1,8 +1,10 @@
 import type { Backend } from "../../kernel/codegen.js";
 import { templates } from "../../kernel/templates/index.js";
 import { cpu } from "../../runtime/cpu.js";
+import { findBlas } from "./blas.js";
 import { toBinary } from "./build.js";
 import { findCompiler, here } from "./cc.js";
+import { withBlas } from "./claims/products.js";
 import { cCodegen } from "./codegen.js";
 import { openC } from "./device.js";
 import { cKey, compilerFeature } from "./key.js";
@@ -15,7 +17,14 @@ export const c: Backend = {
     return typeof compiler === "string" ? compiler : undefined;
   },
   codegen(options) {
-    const made = cCodegen({ ...here(), parallel: options?.threads ?? cpu().cores, caches: cpu().caches }, templates);
+    const library = findBlas() !== undefined;
+    const target = {
+      ...here(),
+      parallel: options?.threads ?? cpu().cores,
+      caches: cpu().caches,
+      ...(library && { products: true as const }),
+    };
+    const made = cCodegen(target, library ? withBlas : templates);
     return { ...made, key: { ...made.key, features: [...made.key.features, compilerFeature] }, binary: toBinary };
   },
   open: (options) => openC(cKey(), options),

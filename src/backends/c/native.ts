@@ -2,6 +2,7 @@
 import { DeviceError } from "../../core/errors.js";
 import { type Ffi, ffi, type NativeFunction, type NativeLibrary } from "../../runtime/ffi.js";
 import { build, type Held } from "./build.js";
+import { productEntry } from "./multiply.js";
 import { copyEntry, poolSource } from "./pool.js";
 
 export interface Native {
@@ -23,6 +24,8 @@ export interface Native {
   differs(address: bigint, byte: number, bytes: number): number;
   /** Address of the kernel that copies. */
   readonly copy: bigint;
+  /** Address of the kernel that asks a library for products. */
+  readonly product: bigint;
   open(threads: number, control: bigint): bigint;
   threads(pool: bigint): number;
   close(pool: bigint): void;
@@ -61,6 +64,7 @@ export async function native(library: Uint8Array | string = poolSource): Promise
     fill: (to, byte, bytes) => void fill(to, byte, bytes),
     differs: (address, byte, bytes) => Number(differs(address, byte, bytes)),
     copy: lib.symbol(copyEntry),
+    product: lib.symbol(productEntry),
     open(count, control) {
       const pool = open(count, control) as bigint | null;
       if (!pool) throw new DeviceError(`no thread pool of ${count} threads could be made`);

@@ -1,3 +1,5 @@
+import { productSource } from "./multiply.js";
+
 /**
  * The native half of the device, as C text: memory, the thread pool, and the loop that walks a program's steps. It is compiled once
  * and cached like the kernels.
@@ -8,7 +10,7 @@
  * share of the tickets that are left, never less than one, so tails balance and the next launch fills them. A thread that sleeps or was
  * never scheduled takes nothing and is not waited for.
  */
-export const poolSource = `#define _GNU_SOURCE
+export const poolSource: string = `#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
@@ -282,8 +284,8 @@ int32_t tp_run(pool_t* p, const int64_t* table, int64_t words, int64_t scratch, 
 }
 /* Waits on this thread until the program with that ticket has ended. */
 void tp_wait(pool_t* p, int64_t ticket) { wait_for(p, ticket); }
-`;
+${productSource}`;
 /** The kernel that copies. A binary program lists it, and its library is the whole native half. */
 export const copyEntry = "tp_copy";
 /** Changes when the way that kernels are called changes. Part of every cache key. */
-export const abiVersion = 3;
+export const abiVersion = 4;

@@ -1,14 +1,19 @@
 /** A program's steps as the table of words that the native loop walks, kept between calls and patched where buffers moved. */
-import { type HostStep, scratchOf, valueOf } from "../../runtime/encode.js";
+import { type HostStep, type Sizes, scratchOf, valueOf } from "../../runtime/encode.js";
 import { type Addresses, Prepared } from "../../runtime/prepared.js";
 import type { Program } from "../../runtime/program.js";
+import type { Record } from "./multiply.js";
 
 /** What the table needs of the device. */
 export interface Places extends Addresses {
   /** Native memory for `words` words, instead of what `old` had. */
   words(words: number, old: Words | undefined): Words;
   readonly copy: bigint;
+  /** The kernel that asks a library for products. */
+  readonly product: bigint;
 }
+/** What stands for a step that a library computes; undefined: its kernel runs. */
+export type Chooser = (step: number, sizes: Sizes) => Record | undefined;
 export interface Words {
   readonly address: bigint;
   readonly view: BigInt64Array;
@@ -24,16 +29,18 @@ export class Table extends Prepared<Places> {
   readonly #functions: readonly bigint[];
   /** A segment for each step, whose times are wanted. */
   readonly #apart: boolean;
+  readonly #choose: Chooser;
   /** Where each buffer's address stands. */
   #uses: number[][] = [];
   words: Words | undefined;
   segments: readonly Segment[] = [];
   scratchBytes = 0;
 
-  constructor(program: Program, functions: readonly bigint[], constants: readonly (bigint | undefined)[], apart: boolean) {
+  constructor(program: Program, functions: readonly bigint[], constants: readonly (bigint | undefined)[], apart: boolean, choose: Chooser) {
     super(program, constants);
     this.#functions = functions;
     this.#apart = apart;
+    this.#choose = choose;
   }
 
   protected override move(buffer: number, address: () => bigint): void {
@@ -59,7 +66,7 @@ export class Table extends Prepared<Places> {
     };
     // A launch without points has no record: the next one of its region begins it.
     let begun = false;
-    const record = (f: bigint, grid: number, dims: readonly number[], buffers: readonly number[]): void => {
+    const record = (f: bigint, grid: number, dims: readonly (number | bigint)[], buffers: readonly number[]): void => {
       words.push(5 + dims.length + buffers.length, f, grid, begun ? 1 : 0, dims.length, ...dims);
       begun = true;
       for (const b of buffers) {
@@ -72,8 +79,10 @@ export class Table extends Prepared<Places> {
       if (step.kind === "host" || !step.beside) begun = false;
       switch (step.kind) {
         case "launch": {
+          const library = step.product && this.#choose(i, this.sizes);
           const grid = valueOf(step.grid, this.sizes, `the grid of ${p.kernels[step.kernel]!.entry}`);
-          if (grid > 0)
+          if (library) record(places.product, library.grid, library.dims, step.buffers);
+          else if (grid > 0)
             record(
               this.#functions[step.kernel]!,
               grid,

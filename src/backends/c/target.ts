@@ -11,6 +11,8 @@ export interface CpuTarget {
   readonly parallel?: number;
   /** L1 and L2 of one core in bytes. */
   readonly caches?: readonly number[];
+  /** A library of BLAS may multiply. */
+  readonly products?: true;
 }
 
 /** Intel's tile registers: 16 rows of 64 bytes, opaque to everything but its own instructions. */
@@ -52,6 +54,7 @@ export function cTarget(cpu: CpuTarget): Target {
     maxBinding: Number.MAX_SAFE_INTEGER,
     atomics: new Set([...realDTypes].filter((t) => !isHalf(t))),
     ieee: true,
+    ...(cpu.products && { products: { library: "blas", dtypes: new Set<DType>(["f32", "f64"]), alignment: 1 } }),
   };
 }
 

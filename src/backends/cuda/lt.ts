@@ -131,6 +131,7 @@ export const ltMultiplier = (lt: Lt, gpu: string): Multiplier<Algorithm> => ({
   identity: [lt.version, gpu],
   // A kernel is taken where it is faster by more than what measurements differ by.
   margin: 1.03,
+  rounds: () => 0,
   guesses: true,
   ways: (p, t, most) => lt.describe(p, t).proposals(most),
   write: ({ code, workspace }) => ({ code: Buffer.from(code).toString("base64"), workspace }),
