@@ -1,5 +1,4 @@
 /** A fixed set of small programs, and the text of every kernel that each kind of device gets for them. */
-import { createHash } from "node:crypto";
 import { cCodegen } from "../../src/backends/c/codegen.js";
 import { cudaCodegen } from "../../src/backends/cuda/codegen.js";
 import { jsCodegen } from "../../src/backends/js/codegen.js";
@@ -90,5 +89,3 @@ export function replay(): Map<string, string> {
     }
   return out;
 }
-/** What is kept of a text. */
-export const digest = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16);

@@ -1,28 +1,26 @@
 /**
- * Shows which generated kernels a change alters: `npx tsx test/replay/replay.ts` compares with the saved digests and ends with 1
- * where any differ, `--update` saves the new ones, `--texts DIR` writes every text there (do it before and after, then diff).
+ * Shows which generated kernels a change alters: `npx tsx test/replay/replay.ts save DIR` before it writes every text, and
+ * `npx tsx test/replay/replay.ts compare DIR` after it names those that differ and ends with 1 where any do. `diff` shows how.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { digest, replay } from "./programs.js";
+import { replay } from "./programs.js";
 
-const file = new URL("digests.json", import.meta.url);
-const texts = replay();
-const at = process.argv.indexOf("--texts");
-if (at > 0) {
-  const folder = process.argv[at + 1]!;
-  mkdirSync(folder, { recursive: true });
-  for (const [name, text] of texts) writeFileSync(join(folder, name.replaceAll("/", ".")), text);
+const [what, folder] = process.argv.slice(2);
+if ((what !== "save" && what !== "compare") || !folder) {
+  console.error("usage: npx tsx test/replay/replay.ts save|compare DIR");
+  process.exit(2);
 }
-const now = Object.fromEntries([...texts].map(([name, text]) => [name, digest(text)]));
-if (process.argv.includes("--update")) {
-  writeFileSync(file, `${JSON.stringify(now, null, 2)}\n`);
-  console.log(`${texts.size} texts saved`);
+const now = new Map([...replay()].map(([name, text]) => [name.replaceAll("/", "."), text]));
+if (what === "save") {
+  mkdirSync(folder, { recursive: true });
+  for (const [name, text] of now) writeFileSync(join(folder, name), text);
+  console.log(`${now.size} texts saved`);
 } else {
-  const before = JSON.parse(readFileSync(file, "utf8")) as Record<string, string>;
-  const names = [...new Set([...Object.keys(before), ...Object.keys(now)])].sort();
-  const changed = names.filter((name) => before[name] !== now[name]);
-  for (const name of changed) console.log(`${before[name] === undefined ? "new" : now[name] === undefined ? "gone" : "changed"}  ${name}`);
+  const before = new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), "utf8")]));
+  const names = [...new Set([...before.keys(), ...now.keys()])].sort();
+  const changed = names.filter((name) => before.get(name) !== now.get(name));
+  for (const name of changed) console.log(`${!before.has(name) ? "new" : !now.has(name) ? "gone" : "changed"}  ${name}`);
   console.log(`${changed.length} of ${names.length} texts differ`);
   process.exitCode = changed.length ? 1 : 0;
 }
