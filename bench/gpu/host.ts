@@ -1,5 +1,6 @@
 /** `host-per-step`: what one call of a compiled training step costs the host in steady state. */
-import { closeDevices, compile, manualSeed, nn, optim, randn, ready, setDefaultBackend, synchronize, type Tensor } from "#treepie/index.js";
+import { closeDevices, ready, setDefaultBackend, synchronize } from "#treepie/index.js";
+import { smallStep, stepMetric } from "../mlp.js";
 import { type Case, median, row } from "../row.js";
 
 const calls = 40;
@@ -13,21 +14,11 @@ export const hostPerStep: Case = {
     setDefaultBackend("cuda");
     await ready();
     try {
-      manualSeed(1);
-      const model = new nn.Sequential(new nn.Linear(64, 64), new nn.ReLU(), new nn.Linear(64, 64), new nn.ReLU(), new nn.Linear(64, 10));
-      const optimizer = new optim.AdamW(model.parameters());
-      const step = compile((x: Tensor): Tensor => {
-        const loss = model.forward(x).square().mean();
-        optimizer.zeroGrad();
-        loss.backward();
-        optimizer.step();
-        return loss;
-      });
-      const x = randn([32, 64]);
+      const step = smallStep();
       const [host, whole]: [number[], number[]] = [[], []];
       for (let r = 0; r < warmUp + rounds; r++) {
         const start = performance.now();
-        for (let i = 0; i < calls; i++) step(x);
+        for (let i = 0; i < calls; i++) step();
         const called = performance.now();
         await synchronize();
         if (r < warmUp) continue;
@@ -35,7 +26,7 @@ export const hostPerStep: Case = {
         whole.push(((performance.now() - start) / calls) * 1000);
       }
       return [
-        row({ suite: "gpu", name: "host-per-step", metric: "host time of a call, 6 parameters with AdamW", unit: "us" }, median(host), {
+        row({ suite: "gpu", name: "host-per-step", metric: stepMetric, unit: "us" }, median(host), {
           lowerIsBetter: true,
           limit: 15,
           note: `limit is the bound of 15 us; with the GPU's work ${median(whole).toFixed(1)} us a step`,

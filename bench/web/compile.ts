@@ -1,11 +1,9 @@
 /** `wasm-compile-gpt12`: the bytes of all kernels of a 12-layer GPT's training step, made from kernels and instantiated. */
 import { wasm } from "#treepie/backends/wasm/index.js";
 import { compile } from "#treepie/compile/index.js";
-import { type Tensor, tensor, traceFunction } from "#treepie/index.js";
 import type { Kernel } from "#treepie/kernel/kernel.js";
-import { GPT } from "#treepie/models/gpt/index.js";
-import { AdamW, clipGradNorm_ } from "#treepie/optim/index.js";
 import type { KernelCode } from "#treepie/runtime/program.js";
+import { gpt12 } from "../gpt12.js";
 import { type Case, row } from "../row.js";
 import { bars } from "./bars.js";
 
@@ -13,18 +11,7 @@ const name = "wasm-compile-gpt12";
 export const compileGpt: Case = {
   name,
   async run() {
-    const model = new GPT({ vocabulary: 50257, width: 768, heads: 12, layers: 12, context: 1024 });
-    const optimizer = new AdamW(model.parameters(), { lr: 1e-3 });
-    const params = model.parameters();
-    const tokens = tensor(new Uint8Array(4 * 128), [4, 128], { dtype: "i64" });
-    const step = (x: Tensor, y: Tensor): Tensor => {
-      const loss = model.loss(x, y);
-      optimizer.zeroGrad();
-      loss.backward();
-      clipGradNorm_(params, 1);
-      optimizer.step();
-      return loss.detach();
-    };
+    const record = gpt12();
     const codegen = wasm.codegen();
     const device = await wasm.open();
     let rendering = 0;
@@ -35,8 +22,7 @@ export const compileGpt: Case = {
       return code;
     };
     const begun = performance.now();
-    const { recording } = traceFunction(step, [tokens, tokens]);
-    const program = compile(recording.graph, { ...codegen, render });
+    const program = compile(record(), { ...codegen, render });
     const compiled = performance.now();
     const loaded = await device.load(program);
     const end = performance.now();

@@ -120,6 +120,12 @@ export class Blocks<B, P> {
   inspect(): void {
     for (const block of this.#guarded ?? []) this.#fault ??= this.#overrun(block);
   }
+  /** Throws the first failure since the last time, once everything is over that could have written outside a buffer. */
+  settled(): void {
+    this.inspect();
+    const fault = this.fault();
+    if (fault) throw fault;
+  }
   /** The first failure since the last time. */
   fault(): Error | undefined {
     const fault = this.#fault;

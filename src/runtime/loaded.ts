@@ -4,7 +4,7 @@ import type { Loaded } from "./device.js";
 import type { HostFunction, Program } from "./program.js";
 
 /** What a loaded program needs of its device. */
-interface Owner {
+export interface Owner {
   /** Does something once everything submitted so far is over. */
   later(work: () => void): void;
 }

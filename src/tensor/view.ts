@@ -6,7 +6,7 @@ import { ArgumentError, InternalError } from "../core/errors.js";
 import { type Shape, sameShape, showShape } from "../core/type.js";
 import { make, type Node } from "../ir/node.js";
 import { where } from "../ops/comparison.js";
-import { expandOp, permute, permuteOp, reshape, reshapeOp, slice, sliceOp, unslice } from "../ops/movement.js";
+import { expandOp, permute, permuteOp, reshape, reshapeOp, sliceOp, unslice } from "../ops/movement.js";
 import { full } from "../ops/source.js";
 
 /** One movement node of a chain, without its input. */
@@ -153,5 +153,3 @@ export function isDense(strides: Strides, shape: Shape): boolean {
   }
   return true;
 }
-/** The view that a slice gives; a whole one gives the node itself. */
-export const sliced: typeof slice = slice;

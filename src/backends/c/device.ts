@@ -6,6 +6,7 @@ import { cpu } from "../../runtime/cpu.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, FileMapping, Loaded, LoadOptions } from "../../runtime/device.js";
 import { checkAlive, type HostStep, hostSteps, sameNumbers } from "../../runtime/encode.js";
 import { runHost } from "../../runtime/host-step.js";
+import { ownLoaded } from "../../runtime/loaded.js";
 import { Memory, noCounters } from "../../runtime/memory.js";
 import { profile } from "../../runtime/profile.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
@@ -15,6 +16,7 @@ import { type Built, build, buildSync, unitsOf } from "./build.js";
 import { findCompiler } from "./cc.js";
 import { cKey } from "./key.js";
 import { LateDevice } from "./late.js";
+import { CLoaded } from "./loaded.js";
 import { Mapping, type NativeBlock } from "./mapping.js";
 import { type Bench, measureStep } from "./measure.js";
 import { BlasMultiplier, clearly } from "./multiply.js";
@@ -22,60 +24,6 @@ import { type Native, native } from "./native.js";
 import { copyEntry } from "./pool.js";
 import { type Chooser, type Places, type Segment, Table, type Words } from "./table.js";
 
-class CLoaded implements Loaded {
-  readonly program: Program;
-  readonly host: ReadonlyMap<string, HostFunction>;
-  readonly device: CDevice;
-  readonly #table: () => Table;
-  readonly #tables: Table[] = [];
-  readonly #give: (tables: readonly Table[]) => void;
-  #measure: (() => void) | undefined;
-  unloaded = false;
-  /** Expected run time in nanoseconds at the dims of the last call. */
-  expected = Number.POSITIVE_INFINITY;
-  dims: readonly number[] | undefined;
-  constructor(
-    device: CDevice,
-    program: Program,
-    table: () => Table,
-    host: ReadonlyMap<string, HostFunction>,
-    give: (tables: readonly Table[]) => void,
-    measure: (() => void) | undefined,
-  ) {
-    this.device = device;
-    this.program = program;
-    this.#table = table;
-    this.host = host;
-    this.#give = give;
-    this.#measure = measure;
-  }
-  /** Whether it has products of which nobody knows what computes them faster. */
-  get unmeasured(): boolean {
-    return this.#measure !== undefined;
-  }
-  measure(): void {
-    this.#measure?.();
-    this.#measure = undefined;
-  }
-  /** A table that is not the one in use: a call may begin while the last one runs. */
-  table(inUse?: Table): Table {
-    const free = this.#tables.find((t) => t !== inUse);
-    if (free) return free;
-    const made = this.#table();
-    this.#tables.push(made);
-    return made;
-  }
-  /** True if a call writes one of these buffers. */
-  writes(call: Call, some: readonly unknown[]): boolean {
-    const { buffers } = this.program;
-    return some.length > 0 && buffers.some(({ role }, i) => (role === "output" || role === "state") && some.includes(call.buffers[i]));
-  }
-  unload(): void {
-    if (this.unloaded) return;
-    this.unloaded = true;
-    this.device.later(() => this.#give(this.#tables), true);
-  }
-}
 /** A native run that has not ended. */
 interface Running {
   readonly ticket: number;
@@ -149,7 +97,7 @@ class CDevice implements Device {
       place: (base: bigint, offset: number) => base + BigInt(offset),
       mark: n.fill,
       differs: n.differs,
-      later: (work: () => void) => this.later(work, true),
+      later: (work: () => void) => this.later(work),
     };
     this.#blocks = new Blocks(ground, guard);
     this.#multiplier = library && new BlasMultiplier(library, cpu().model, this.#threads, library.margin ?? clearly);
@@ -187,13 +135,13 @@ class CDevice implements Device {
     const copy = now ? data : data.slice();
     const write = (): void => this.#native.move(block.place + BigInt(offset), copy, copy.length);
     if (now) write();
-    else this.later(write);
+    else this.#after(write, false);
   }
 
   copy(from: Allocation, to: Allocation, bytes: number): void {
     const [a, b] = [this.#blocks.alive(from, 0, bytes), this.#blocks.writable(to, 0, bytes)];
     a.used = b.used = true;
-    this.later(() => this.#native.move(b.place, a.place, bytes));
+    this.#after(() => this.#native.move(b.place, a.place, bytes), false);
   }
 
   async read(from: Allocation, offset: number, bytes: number): Promise<Uint8Array> {
@@ -237,11 +185,7 @@ class CDevice implements Device {
   }
 
   sync(): Promise<void> {
-    return inTurn(this.#queue, () => {
-      this.#blocks.inspect();
-      const fault = this.#blocks.fault();
-      if (fault) throw fault;
-    });
+    return inTurn(this.#queue, () => this.#blocks.settled());
   }
 
   close(): Promise<void> {
@@ -262,8 +206,11 @@ class CDevice implements Device {
     });
   }
 
-  /** Does something once everything submitted so far has run; `overtaken`: programs submitted later do not wait for it. */
-  later(work: () => void, overtaken: boolean = false): void {
+  /** Does something once everything submitted so far has run; programs submitted later do not wait for it. */
+  later(work: () => void): void {
+    this.#after(work, true);
+  }
+  #after(work: () => void, overtaken: boolean): void {
     afterwards(this.#queue, work, (error) => this.#blocks.blame(error), overtaken);
   }
 
@@ -276,7 +223,8 @@ class CDevice implements Device {
     this.#blocks.open();
     this.counters.builds += built.compiled;
     const constants: { address: bigint; bytes: number }[] = [];
-    const give = (tables: readonly Table[]): void => {
+    const tables: Table[] = [];
+    const give = (): void => {
       for (const c of constants) this.#memory.give(c.address, c.bytes);
       for (const { words } of tables) if (words) this.#memory.give(words.address, words.view.byteLength);
       for (const l of built.libraries) l.release();
@@ -306,9 +254,9 @@ class CDevice implements Device {
       };
       const table = (): Table => new Table(program, functions, places, profiled !== undefined, choose);
       const measure = choices?.unknown ? () => choices.measure((i) => measureStep(this.#bench(), program, i, functions)) : undefined;
-      return new CLoaded(this, program, table, host, give, measure);
+      return new CLoaded({ device: this, program, host, give }, tables, table, measure);
     } catch (error) {
-      give([]);
+      give();
       throw error;
     }
   }
@@ -337,10 +285,9 @@ class CDevice implements Device {
     return { native: this.#native, places: this.#places, run, record };
   }
 
-  #job(loaded: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
+  #job(which: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
     this.#blocks.open();
-    if (!(loaded instanceof CLoaded) || loaded.device !== this || loaded.unloaded)
-      throw new DeviceError("the program is not loaded on this device");
+    const loaded = ownLoaded(which, CLoaded, this);
     checkAlive(loaded.program, call);
     for (const a of call.buffers) if (a) (a as NativeBlock).used = true;
     let at = 0;

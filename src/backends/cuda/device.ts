@@ -2,12 +2,13 @@
  * An NVIDIA GPU. Everything happens in the order of one stream: a program is enqueued at once, and whoever waits for it waits for a
  * point of the stream, so memory may be used again as soon as what used it is enqueued.
  */
-import { ArgumentError, DeviceError } from "../../core/errors.js";
+import { ArgumentError } from "../../core/errors.js";
 import { Arena, type Block, Blocks } from "../../runtime/blocks.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions, Read } from "../../runtime/device.js";
 import { checkAlive, type HostStep, hostSteps } from "../../runtime/encode.js";
 import { ffi } from "../../runtime/ffi.js";
 import { runHost } from "../../runtime/host-step.js";
+import { type Kept, LoadedProgram, ownLoaded } from "../../runtime/loaded.js";
 import { Memory, memoryLimit, noCounters } from "../../runtime/memory.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, inTurn, type Job, Queue, runBlocking } from "../../runtime/queue.js";
@@ -22,25 +23,15 @@ import { type Ground, Run } from "./run.js";
 import { Slabs } from "./slabs.js";
 import { Staging } from "./staging.js";
 
-class CudaLoaded implements Loaded {
-  readonly program: Program;
+class CudaLoaded extends LoadedProgram<CudaDevice> {
   readonly launches: Launches;
-  readonly host: ReadonlyMap<string, HostFunction>;
-  readonly device: CudaDevice;
-  /** Gives back what loading took. */
-  readonly give: () => void;
-  unloaded = false;
-  constructor(device: CudaDevice, program: Program, launches: Launches, host: ReadonlyMap<string, HostFunction>, give: () => void) {
-    this.device = device;
-    this.program = program;
+  constructor(kept: Kept<CudaDevice>, launches: Launches) {
+    super(kept);
     this.launches = launches;
-    this.host = host;
-    this.give = give;
   }
-  unload(): void {
-    if (this.unloaded) return;
-    this.unloaded = true;
-    this.device.unload(this);
+  /** A device that closes takes its programs with it: calls for their graphs and events would reach a stream that is gone. */
+  override unload(): void {
+    if (!this.device.closed) super.unload();
   }
 }
 
@@ -80,7 +71,8 @@ class CudaDevice implements Device {
   readonly #places: Places;
   readonly #ground: Ground;
   readonly #loader: Loader;
-  readonly #programs = new Set<CudaLoaded>();
+  /** What gives back each program that is loaded. */
+  readonly #programs = new Set<() => void>();
   #closed: Promise<void> | undefined;
 
   constructor(d: Driver, gpu: Gpu, options: DeviceOptions) {
@@ -277,8 +269,7 @@ class CudaDevice implements Device {
   close(): Promise<void> {
     this.#closed ??= inTurn(this.#queue, () => {
       this.#enter();
-      for (const loaded of this.#programs) loaded.give();
-      this.#programs.clear();
+      for (const give of this.#programs) give();
       this.#fences.drain();
       this.#arena.release();
       this.#memory.trim(0);
@@ -297,11 +288,8 @@ class CudaDevice implements Device {
     return this.#closed;
   }
 
-  /** A device that closes takes its programs with it: calls for their graphs and events would reach a stream that is gone. */
-  unload(loaded: CudaLoaded): void {
-    if (this.#closed) return;
-    this.#programs.delete(loaded);
-    this.later(loaded.give);
+  get closed(): boolean {
+    return this.#closed !== undefined;
   }
 
   /** Does something once everything submitted so far has been enqueued. */
@@ -320,15 +308,16 @@ class CudaDevice implements Device {
   }
   #loaded(program: Program, host: ReadonlyMap<string, HostFunction>, { launches, give }: Ready): Loaded {
     this.#blocks.open();
-    const loaded = new CudaLoaded(this, program, launches, host, give);
-    this.#programs.add(loaded);
-    return loaded;
+    const once = (): void => {
+      if (this.#programs.delete(once)) give();
+    };
+    this.#programs.add(once);
+    return new CudaLoaded({ device: this, program, host, give: once }, launches);
   }
 
-  #job(loaded: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
+  #job(which: Loaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal): Job {
     this.#blocks.open();
-    if (!(loaded instanceof CudaLoaded) || loaded.device !== this || loaded.unloaded)
-      throw new DeviceError("the program is not loaded on this device");
+    const loaded = ownLoaded(which, CudaLoaded, this);
     checkAlive(loaded.program, call);
     return new Run(this.#ground, loaded, call, resolve, reject, signal);
   }

@@ -168,11 +168,7 @@ class WasmDevice implements Device {
     runBlocking(this.#queue, (done, fail) => this.#job(loaded, call, done, fail));
   }
   sync(): Promise<void> {
-    return inTurn(this.#queue, () => {
-      this.#blocks.inspect();
-      const fault = this.#blocks.fault();
-      if (fault) throw fault;
-    });
+    return inTurn(this.#queue, () => this.#blocks.settled());
   }
   close(): Promise<void> {
     this.#closed ??= inTurn(this.#queue, () => {

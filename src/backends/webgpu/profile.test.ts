@@ -1,23 +1,18 @@
-import { expect, test, vi } from "vitest";
-import { floatsOf, launch, onState } from "../../../test/support/device-contract.js";
+import { expect, test } from "vitest";
+import { floatsOf, onState } from "../../../test/support/device-contract.js";
+import { namedSteps, profiling } from "../../../test/support/profiled.js";
 import { withoutWebGpu } from "../../../test/support/webgpu.js";
-import type { KernelCode, Step } from "../../runtime/program.js";
+import type { KernelCode } from "../../runtime/program.js";
 import { StepTimes, timed } from "../../runtime/timed.js";
 import { webgpuKey } from "./key.js";
 
 test.skipIf(await withoutWebGpu())("dispatches are timed by timestamps, for TREEPIE_PROFILE and for whoever listens", async (context) => {
-  vi.stubEnv("TREEPIE_PROFILE", "1");
-  vi.resetModules();
-  const before = process.listeners("exit");
-  const { openWebGpu } = await import("./device.js");
-  const print = process.listeners("exit").find((l) => !before.includes(l))!;
-  process.off("exit", print);
+  const { module, printed } = await profiling(() => import("./device.js"));
   const { openGpu } = await import("./gpu.js");
   const { device: gpu } = await openGpu();
   const stamped = gpu.features.has("timestamp-query");
   gpu.destroy();
   if (!stamped) return context.skip("the adapter has no timestamps");
-  const step = (label: string): Step => ({ ...launch(0, 1), note: { tier: "generated", label, ops: [], why: [], bytes: 16 } });
   const count: KernelCode = {
     entry: "count",
     source: [
@@ -29,15 +24,15 @@ test.skipIf(await withoutWebGpu())("dispatches are timed by timestamps, for TREE
     sharedBytes: 0,
     writes: [true],
   };
-  const device = await openWebGpu();
+  const device = await module.openWebGpu();
   const state = device.alloc(16);
   device.write(state, 0, new Uint8Array(16));
-  const loaded = await device.load(onState(webgpuKey, "profiled", [count], [step("first"), step("second")]));
+  const loaded = await device.load(onState(webgpuKey, "profiled", [count], namedSteps(1)));
   for (let i = 0; i < 3; i++) await device.submit(loaded, { dims: [], buffers: [state] });
   expect(floatsOf(await device.read(state, 0, 4))[0]).toBe(6);
   const times = new StepTimes();
   const listening = timed(device, times);
-  const again = await listening.load(onState(webgpuKey, "timed", [count], [step("first"), step("second")]));
+  const again = await listening.load(onState(webgpuKey, "timed", [count], namedSteps(1)));
   const { submissions } = device.counters;
   for (let i = 0; i < 3; i++) await listening.submit(again, { dims: [], buffers: [state] });
   expect(device.counters.submissions - submissions).toBe(3);
@@ -47,11 +42,7 @@ test.skipIf(await withoutWebGpu())("dispatches are timed by timestamps, for TREE
   );
   expect(times.steps.every((s) => s.milliseconds > 0)).toBe(true);
   await device.close();
-  const written = vi.spyOn(process.stderr, "write").mockReturnValue(true);
-  (print as () => void)();
-  const text = String(written.mock.calls[0]![0]);
-  written.mockRestore();
-  vi.unstubAllEnvs();
+  const text = printed();
   expect(text).toMatch(/^profile of profiled: 3 calls, [\d.]+ ms each, in 2 steps\n/);
   expect(text).toMatch(/ 3 +[\d.]+ +[\d.]+ +0 {2}first/);
 });
