@@ -13,6 +13,7 @@ import { inlineRows } from "./inlined.js";
 import { type LinkOptions, link } from "./link.js";
 import { lowerGroup } from "./lower/index.js";
 import { orderTasks } from "./order.js";
+import { cachedAttention } from "./passes/cached.js";
 import { canonicalize } from "./passes/canonicalize.js";
 import { cse } from "./passes/cse.js";
 import { decompose } from "./passes/decompose.js";
@@ -45,6 +46,7 @@ export const standardPasses = (codegen: Codegen): readonly Pass[] => [
   decompose(codegen),
   cse,
   canonicalize,
+  cachedAttention(codegen),
   attentionRows(codegen),
   transposedProducts,
   splitProducts(codegen),

@@ -8,9 +8,12 @@ import type { Group } from "../kernel/group.js";
 import type { Fusion } from "./fuse.js";
 import { takesRows } from "./lower/inlined.js";
 
-/** Elements of a row, and readers, that are not too many. */
+/** Elements of a row, what columns of a few others are summed up to, and readers, that are not too many. */
 const longest = 1 << 13;
+const mostSummed = 1 << 14;
 const mostReaders = 4;
+/** Rows whose columns are summed. */
+const mostRows = 8;
 
 /** Moves single rows into the kernels that read them, where threads of a grid point share memory. */
 export function inlineRows(fusion: Fusion, target: Target): Fusion {
@@ -38,12 +41,14 @@ export function inlineRows(fusion: Fusion, target: Target): Fusion {
   return { ...fusion, groups, atomsOf };
 }
 
-/** One row of few elements, with one sum that others wait for, and nothing of another size that is not read piece by piece. */
+/** One row of few elements, with one sum that others wait for, and nothing of another size that is not read piece by piece; or sums of a few rows. */
 function isRow(g: Group): boolean {
   if (g.kind !== "kernel" || !g.space?.axes.length || g.rows?.length) return false;
   const { shape, axes } = g.space;
-  if (numel(shape.filter((_, i) => !axes.includes(i))) !== 1) return false;
   const size = numel(shape);
-  if (typeof size !== "number" || size > longest) return false;
-  return g.outputs.every((o) => numel(o.type.shape) === size && hi(size) * bytesOf(o.type.dtype) <= 1 << 15);
+  if (typeof size !== "number") return false;
+  const kept = numel(shape.filter((_, i) => !axes.includes(i)));
+  const few = kept === 1 ? size <= longest : size <= mostSummed && size <= mostRows * (kept as number);
+  const length = kept === 1 ? size : kept;
+  return few && g.outputs.every((o) => numel(o.type.shape) === length && hi(length) * bytesOf(o.type.dtype) <= 1 << 15);
 }

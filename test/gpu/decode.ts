@@ -14,17 +14,17 @@ const llama = {
   intermediate_size: 192,
   num_attention_heads: 4,
   num_key_value_heads: 2,
-  max_position_embeddings: 64,
+  max_position_embeddings: 256,
   num_hidden_layers: 2,
   tie_word_embeddings: true,
 };
 const gpt2 = { model_type: "gpt2", vocab_size: 131, n_embd: 128, n_layer: 2, n_head: 2, n_positions: 64 };
 
-function decodeCase(name: string, make: () => Llama | GPT2, dtype: DType, time: number): Case {
+function decodeCase(name: string, make: () => Llama | GPT2, dtype: DType, time: number, length = 64): Case {
   const model = noGrad(() => make().to(dtype)) as Llama | GPT2;
   model.eval();
   const run = noGrad(() => {
-    const cache = model.makeCache(64);
+    const cache = model.makeCache(length);
     return time > 1
       ? (tokens: Tensor): Tensor => noGrad(() => model.prefill(tokens, cache))
       : (token: Tensor, at: Tensor): Tensor => noGrad(() => model.decode(token, at, cache));
@@ -36,16 +36,21 @@ function decodeCase(name: string, make: () => Llama | GPT2, dtype: DType, time: 
   for (const x of [...graph.inputs, ...graph.state]) {
     const shape = x.type.shape as number[];
     const whole = x.type.dtype === "i64";
-    feeds.set(x, whole ? NdArray.of("i64", shape, () => BigInt(37 + shape.length)) : draw(next, x.type.dtype, shape, [-0.5, 0.5]));
+    feeds.set(
+      x,
+      whole ? NdArray.of("i64", shape, () => BigInt(shape.length ? 38 : length - 27)) : draw(next, x.type.dtype, shape, [-0.5, 0.5]),
+    );
   }
   return { name, op: "decode", roots: [...graph.outputs], feeds, updates: graph.updates };
 }
 
 /** The cases. */
 export const decodeCases = (): Case[] =>
-  (["f32", "bf16"] as const).flatMap((dtype) =>
-    [1, 20].flatMap((time) => [
+  (["f32", "bf16"] as const).flatMap((dtype) => [
+    ...[1, 20].flatMap((time) => [
       decodeCase(`decode llama ${dtype} ${time}`, () => new Llama(llamaConfig(llama)), dtype, time),
       decodeCase(`decode gpt2 ${dtype} ${time}`, () => new GPT2(gpt2Config(gpt2)), dtype, time),
     ]),
-  );
+    // A cache so long that attention is shared out, and put together in the product behind it.
+    decodeCase(`decode llama ${dtype} 1 of 256`, () => new Llama(llamaConfig(llama)), dtype, 1, 256),
+  ]);

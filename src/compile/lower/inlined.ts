@@ -3,10 +3,11 @@ import { numel } from "../../core/type.js";
 import type { Node } from "../../ir/node.js";
 import type { Target } from "../../kernel/codegen.js";
 import { type Group, groupBuffers } from "../../kernel/group.js";
-import type { Buffer, Kernel, Stmt } from "../../kernel/kernel.js";
-import { lanesFor, type SpaceTiling } from "../../kernel/tiling.js";
-import { finishKernel, renamed } from "../../kernel/walk.js";
+import { at, axis, type Buffer, type Kernel, loops, type Stmt } from "../../kernel/kernel.js";
+import { lanesFor, type SpaceTiling, tileKept } from "../../kernel/tiling.js";
+import { finishKernel, renamed, substituteStmts } from "../../kernel/walk.js";
 import { tileColumns } from "./columns.js";
+import { lowerKept } from "./kept.js";
 import { alongReduced, bestLane, sizesOf } from "./lanes.js";
 import { lowerReduced } from "./reduced.js";
 import { type Plan, planOf } from "./space.js";
@@ -51,6 +52,7 @@ export function withRows(p: Plan, kernel: Kernel, target: Target): Kernel {
   const own: Buffer[] = [];
   const before = rows.map((row, i): Stmt => {
     const plan = planOf(row, p.buffers);
+    if (sizesOf(plan, undefined).rows !== 1) return summed(plan, kernel.threads, target, `r${i}`, own);
     const lane = plan.merged.filter((m) => m.reduced).at(-1);
     const sizes = sizesOf(plan, lane);
     const cols = sizes.cols as number;
@@ -77,4 +79,16 @@ export function withRows(p: Plan, kernel: Kernel, target: Target): Kernel {
   });
   const body: readonly Stmt[] = [...before, { kind: "barrier" }, ...kernel.body];
   return finishKernel(kernel.name, [...kernel.buffers, ...own], kernel.grid, kernel.threads, body);
+}
+
+/** Sums over a few rows, with lanes along what is kept: blocks of columns one after the other. */
+function summed(plan: Plan, threads: number, target: Target, suffix: string, own: Buffer[]): Stmt {
+  const lane = bestLane(plan)!;
+  const sizes = sizesOf(plan, lane);
+  const vector = lanesFor(target, sizes.lane, sizes.large);
+  const made = lowerKept(plan, { ...tileKept(target, sizes), vector, threads }, lane, plan.group.name);
+  const apart = renamed(made, suffix);
+  own.push(...apart.buffers);
+  const turn = axis(`turn${suffix}`, made.grid, "loop");
+  return loops([turn], substituteStmts(apart.body, new Map([["pid", at(turn)]])))[0]!;
 }

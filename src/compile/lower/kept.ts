@@ -69,7 +69,7 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
     const lanes = (pass: Pass): readonly Stmt[] => {
       const start = pass.sums.map((s) => store(s.result, slot, s.start));
       const body = nest(pass.body);
-      const swept = body.length ? sweep([...streams(body, ua, va), ...body]) : [];
+      const swept = pass.body.length ? sweep([...streams(body, ua, va), ...body]) : [];
       return [...nest(pass.before), ...loops(cells, substituteStmts(start, new Map(), how)), ...swept];
     };
     // Without reductions there is one nest, and names stay in it.
@@ -83,7 +83,7 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
     const axes = [...loopOf.values()];
     const last = axes.at(-1);
     const size = last?.size;
-    const rows = t.threads > 1 && typeof size === "number" ? [8, 4, 2].find((n) => size % n === 0 && size >= 4 * n) : undefined;
+    const rows = t.threads > 1 && typeof size === "number" ? abreast(size) : undefined;
     if (!last || !rows) return loops(axes, body);
     const [turn, row] = [axis(p.fresh("q"), (size as number) / rows, "loop"), axis(p.fresh("r"), rows, "unroll")];
     const here = substituteStmts(body, new Map([[last.name, add(mul(at(turn), rows), at(row))]]));
@@ -205,6 +205,9 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
   }
 }
 
+/** How many rows a thread of a GPU has under way: all of a few, or a part of many. */
+const abreast = (size: number): number | undefined =>
+  size > 1 && size <= 8 ? size : [8, 4, 2].find((n) => size % n === 0 && size >= 4 * n);
 const suffix = (lanes: number): string => (lanes > 1 ? "m" : "t");
 /** Sums are collected where their results are. Registers of a block of another width than the main one are other registers. */
 function registersOf(e: Evaluated, other: string): (b: string) => string {

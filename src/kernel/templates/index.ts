@@ -1,5 +1,5 @@
 import type { Template } from "../codegen.js";
-import { attentionBackwardTemplate, attentionTemplate } from "./attention/index.js";
+import { attentionBackwardTemplate, attentionTemplate, cachedAttentionTemplate } from "./attention/index.js";
 import { contractTemplate } from "./contract/index.js";
 import { convTemplate, winogradTemplate } from "./conv/index.js";
 import { scanTemplate } from "./scan.js";
@@ -10,6 +10,7 @@ import { sortTemplate } from "./sort.js";
 export const templates: readonly Template[] = [
   attentionTemplate,
   attentionBackwardTemplate,
+  cachedAttentionTemplate,
   contractTemplate,
   convTemplate,
   winogradTemplate,

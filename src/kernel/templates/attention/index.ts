@@ -4,6 +4,7 @@ import { type Dim, div, hi } from "../../../core/expr.js";
 import { numel } from "../../../core/type.js";
 import { is, type Node } from "../../../ir/node.js";
 import { attentionBackwardOp, attentionOp } from "../../../ops/attention.js";
+import { cachedAttentionOp } from "../../../ops/cached-attention.js";
 import type { Target, Template } from "../../codegen.js";
 import { fitsScratch, lowerBackward } from "./backward.js";
 import { isDecoding, lowerDecode } from "./decode.js";
@@ -39,6 +40,22 @@ const isFew = (node: Node, target: Target): boolean =>
   computeDType(node.inputs[0]!.type.dtype) === "f32" && tileFew(node, target) !== undefined;
 /** Whether each key and value is read once. */
 const isOnce = (node: Node, target: Target): boolean => (isCpu(target) ? isDecoding(node) : isFew(node, target));
+
+/** A step of decoding on a GPU: caches are written and read in one kernel. */
+export const cachedAttentionTemplate: Template = {
+  name: "cachedAttention",
+  match(node, target) {
+    if (!is(node, cachedAttentionOp)) return "not a step of decoding";
+    if (isCpu(target) || !isFew(node, target)) return "its sizes do not suit few queries on a GPU";
+    const missing = node.inputs.find((x) => !target.dtypes.has(x.type.dtype));
+    return missing === undefined || `the target has no ${missing.type.dtype}`;
+  },
+  ...common,
+  prologue: (_, input) => input === 0 || input > 2 || "it is a cache",
+  readsOnce: (_, input) => input === 0 || input > 2,
+  overwrites: (_, input) => input === 1 || input === 2,
+  lower: lowerFew,
+};
 
 /** Backward: probabilities are computed again, tile by tile. */
 export const attentionBackwardTemplate: Template = {

@@ -25,6 +25,7 @@ import {
 } from "../../../kernel.js";
 import { emptyKernel, finishKernel } from "../../../walk.js";
 import { type Attention, given, named, seen, setUp, standing } from "../setup.js";
+import { copiedCaches, freshOf, isCached, ofOld, putFresh, stageFresh, takeFresh } from "./cached.js";
 import { type FewTiling, tileFew } from "./tiling.js";
 
 const log2e = Math.LOG2E;
@@ -34,6 +35,9 @@ interface Found {
   readonly sums: Buffer;
   readonly tops: Buffer;
   readonly totals: Buffer;
+  /** Where tops and totals begin, if not in arrays of their own. */
+  readonly tops0?: Dim;
+  readonly totals0?: Dim;
   /** The number of group `g`. */
   at(g: Dim): Dim;
 }
@@ -58,6 +62,7 @@ export function lowerFew(group: Group, target: Target): readonly Kernel[] {
     at: (g) => g,
   };
   const queries = shared("queries", rows * x.depth);
+  if (isCached(group)) return lowerCached(x, t, { heads, rows, pid, tid, queries, own, grid });
   const body = sweep(x, t, { heads, rows, pid, tid, queries, own });
   const make = (name: string, points: Dim, stmts: readonly Stmt[], between: readonly Buffer[] = []): Kernel =>
     finishKernel(name, [...x.buffers.values(), ...between, queries, own.sums, own.tops, own.totals, ...x.made()], points, t.threads, stmts);
@@ -80,19 +85,33 @@ export function lowerFew(group: Group, target: Target): readonly Kernel[] {
   ];
 }
 
+interface Sweep {
+  readonly heads: readonly Dim[];
+  readonly rows: number;
+  readonly pid: Dim;
+  readonly tid: Dim;
+  readonly queries: Buffer;
+  readonly own: Found;
+}
+
+/** A step of decoding: its shares of keys leave as they are, and are put together where they are read. */
+function lowerCached(x: Attention, t: FewTiling, o: Sweep & { readonly grid: Dim }): readonly Kernel[] {
+  const { rows, tid, own } = o;
+  const result = x.group.outputs.find((n) => n.attrs.index === 2)!;
+  const parts = x.buffers.get(result)!;
+  const all = mul(o.grid, rows);
+  // Share after share, heads inside.
+  const order = (): Dim => add(mul(mod(o.pid, t.splits), numel(o.heads)), div(o.pid, t.splits));
+  const tops0 = mul(all, x.depth);
+  const to: Found = { count: t.splits, sums: parts, tops: parts, totals: parts, tops0, totals0: add(tops0, all), at: order };
+  const merged = merge(x, t, { heads: o.heads, rows, number: o.pid, tid, found: own, to: t.splits === 1 ? undefined : to });
+  const body = [...sweep(x, t, o), ...merged];
+  const buffers = [...x.buffers.values(), o.queries, own.sums, own.tops, own.totals, ...x.made()];
+  return [...copiedCaches(x, t), finishKernel(x.group.name, buffers, o.grid, t.threads, body)];
+}
+
 /** Everything up to what each group of threads found. */
-function sweep(
-  x: Attention,
-  t: FewTiling,
-  o: {
-    readonly heads: readonly Dim[];
-    readonly rows: number;
-    readonly pid: Dim;
-    readonly tid: Dim;
-    readonly queries: Buffer;
-    readonly own: Found;
-  },
-): readonly Stmt[] {
+function sweep(x: Attention, t: FewTiling, o: Sweep): readonly Stmt[] {
   const { rows, tid } = o;
   const [q, k, v] = x.group.root!.inputs as readonly [(typeof x.group.nodes)[0], (typeof x.group.nodes)[0], (typeof x.group.nodes)[0]];
   const count = x.queries as number;
@@ -100,7 +119,8 @@ function sweep(
   const [part, mine] = [mod(tid, t.across), div(tid, t.across)];
   const head: Stmt[] = [];
   const from = unflatten(named(x, "head", div(o.pid, t.splits), sub(numel(o.heads), 1), head), o.heads);
-  const start = standing(x, from, head);
+  const fresh = isCached(x.group) ? freshOf(x, head) : undefined;
+  const start = fresh ? fresh.place : standing(x, from, head);
   const limit = named(x, "limit", seen(x, start, count), x.keys, head);
   const each = ceilDiv(limit, t.splits);
   const first = t.splits === 1 ? 0 : named(x, "first", min(limit, mul(mod(o.pid, t.splits), each)), x.keys, head);
@@ -143,9 +163,17 @@ function sweep(
   const near = min(key, sub(x.keys, 1));
   const operand = (node: typeof q, into: Buffer, turn: Dim): readonly Stmt[] => {
     const before: Stmt[] = [];
-    const value = x.read(node, [...from, min(keyOf(turn), sub(x.keys, 1)), column(at(V))], before);
+    const value = x.read(node, [...from, min(keyOf(turn), fresh ? fresh.old : sub(x.keys, 1)), column(at(V))], before);
     return loops([U, I, V], [...before, store(into, cell(at(U), at(V)), value)]);
   };
+  const zeros = [kr, vr].flatMap((b) => loops([U, I, V], [store(b, cell(at(U), at(V)), x.number(0))]));
+  const operands = (turn: Dim): readonly Stmt[] => {
+    const loads = [...operand(k, kr, turn), ...operand(v, vr, turn)];
+    return fresh ? ofOld(fresh, loads, zeros) : loads;
+  };
+  const taken = fresh
+    ? takeFresh(fresh, key, U, (b, which) => loops([I, V], [store(which ? vr : kr, cell(at(U), at(V)), load(b, column(at(V))))]))
+    : [];
   const cellOf = add(mul(at(U), rows), at(R));
   const last = x.causal ? min(add(start, mod(at(R), count)), sub(end, 1)) : sub(end, 1);
   const masking: Stmt[] = [];
@@ -160,6 +188,7 @@ function sweep(
   const power = exponential(x, bytesOf(k.type.dtype) < 4);
   const bottom = x.op("where", apply("eq", "bool", load(base, at(R)), none), x.number(0), load(base, at(R)));
   const tile: readonly Stmt[] = [
+    ...taken,
     ...loops(
       [U, R],
       [
@@ -202,16 +231,23 @@ function sweep(
   const place = add(mul(at(P), t.threads), tid);
   const read: Stmt[] = [];
   const value = x.read(q, [...headOf(x, from, div(place, x.depth)), mod(div(place, x.depth), count), mod(place, x.depth)], read);
-  const put = [...read, store(o.queries, place, x.op("mul", value, x.number(x.scale * log2e)))];
-  staged.push(...loops([P], whole % t.threads ? [{ kind: "if", test: below(place, whole), body: put }] : put), { kind: "barrier" });
+  const scaled = x.op("mul", value, x.number(x.scale * log2e));
+  const put = [...read, store(o.queries, place, scaled)];
+  const guarded = (body: readonly Stmt[]): readonly Stmt[] =>
+    whole % t.threads ? [{ kind: "if", test: below(place, whole), body }] : body;
+  if (fresh) {
+    const held = registers("qh", P.size as number);
+    const U = axis(P.name, P.size, "unroll");
+    const beside = {
+      read: loops([U], guarded([...read, store(held, at(P), scaled)])),
+      put: loops([U], guarded([store(o.queries, place, load(held, at(P)))])),
+    };
+    staged.push(...stageFresh(x, t, fresh, from, tid, beside), { kind: "barrier" }, ...putFresh(x, t, fresh, from, tid, o.pid));
+  } else staged.push(...loops([P], guarded(put)), { kind: "barrier" });
 
   // The first keys and values are on their way while queries are made ready.
-  const early = given(0, x.keys, [...operand(k, kr, 0), ...operand(v, vr, 0)]);
-  const later: Stmt = {
-    kind: "if",
-    test: below(add(at(B), 1), B.size),
-    body: [...operand(k, kr, add(at(B), 1)), ...operand(v, vr, add(at(B), 1))],
-  };
+  const early = given(0, x.keys, operands(0));
+  const later: Stmt = { kind: "if", test: below(add(at(B), 1), B.size), body: operands(add(at(B), 1)) };
   const row = add(mul(mine, rows), at(R));
   return [
     ...head,
@@ -298,13 +334,13 @@ function merge(
   if (to) {
     const r = add(mul(to.at(0), rows), row);
     leaving.push(
-      once([store(to.tops, r, load(most, 0)), store(to.totals, r, load(all, 0))]),
+      once([store(to.tops, add(to.tops0 ?? 0, r), load(most, 0)), store(to.totals, add(to.totals0 ?? 0, r), load(all, 0))]),
       store(to.sums, add(mul(r, x.depth), column), load(sum, 0)),
     );
   } else {
     const root = x.group.root!;
     const blind = root.attrs.mask === true || root.attrs.offset === true || lo(x.keys) === 0;
-    const [out, logs] = [0, 1].map((i) => x.group.outputs.find((n) => n.attrs.index === i));
+    const [out, logs] = (isCached(x.group) ? [2] : [0, 1]).map((i) => x.group.outputs.find((n) => n.attrs.index === i));
     const from = unflatten(o.number, o.heads);
     const query = [...headOf(x, from, row), mod(row, x.queries)];
     const shape = [...x.batch, x.queries];

@@ -128,6 +128,16 @@ const mostShared = 72 << 10;
 /** Keys that one grid point reads faster than a second kernel is launched. */
 const worthShares = 2048;
 
+/** Most shares that readers put together for themselves, and keys of one at least. */
+const mostJoined = 8;
+const leastShare = 64;
+/** How many shares of `keys` keys fill a device that has `points` heads of them; few, unless a cache is so long that a kernel of its own joins them. */
+export function sharesOf(target: Target, points: number, keys: number): number {
+  const wanted = Math.ceil(target.parallel / Math.max(1, points));
+  const long = Math.ceil(keys / 512);
+  return Math.max(1, Math.min(wanted, long > mostJoined ? Math.min(long, 64) : Math.min(Math.floor(keys / leastShare), mostJoined)));
+}
+
 /** Rows of queries that meet each head of keys; undefined where their number is not fixed. */
 export function rowsOfFew(node: Node): number | undefined {
   const { queries, heads, keyHeads } = sizesOf(node);
@@ -149,9 +159,11 @@ export function tileFew(node: Node, target: Target): FewTiling | undefined {
   const pieces = depth / (piece * across);
   if (pieces * piece * rows > 64) return undefined;
   const points = hi(mul(numel(batch.slice(0, -1)), heads === keyHeads ? heads : div(heads, (heads as number) / (keyHeads as number))));
-  const most = hi(keys);
+  const given = node.attrs.shares as number | undefined;
   const splits =
-    most > worthShares && points < target.parallel ? Math.min(Math.ceil(target.parallel / points), Math.ceil(most / 512), 64) : 1;
+    given ??
+    (hi(keys) > worthShares && points < target.parallel ? Math.min(Math.ceil(target.parallel / points), Math.ceil(hi(keys) / 512), 64) : 1);
+  const most = given === undefined ? hi(keys) : Math.ceil(hi(keys) / given);
   let threads = Math.min(target.threads, points * splits >= 2 * target.parallel || most <= 64 ? 128 : most <= 1024 ? 256 : 512);
   while (threads > 64 && ((threads / across) * (depth + 2) + depth) * rows * 4 > Math.min(mostShared, target.sharedBytes)) threads /= 2;
   return {
