@@ -62,7 +62,7 @@ const cheap = 4;
 /** The same for what reads no large buffer: positions, constants, the first rounds of a random generator. */
 const cheapGenerated = 32;
 /** Elements from which on a narrower copy is worth a kernel. */
-const worthWriting = 1 << 14;
+export const worthWriting: number = 1 << 14;
 /** Longest expression at all. */
 const longest = 600;
 /** Rank-0 values are computed in front of the loops. */

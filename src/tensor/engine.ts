@@ -10,9 +10,9 @@ import type { Call, Device, DeviceOptions } from "../runtime/device.js";
 import type { HostFunctions, Program } from "../runtime/program.js";
 import { adopt, collect, collectIfNeeded, memoryText } from "./collect.js";
 import { allocate, bind, hand, isFresh, keepHostBelow, retake, take } from "./holding.js";
-import { brokenBy, type Job, pendingOf, type Queued, stateAfter } from "./job.js";
+import { brokenBy, changing, hadValue, type Job, pendingOf, type Queued, stateAfter } from "./job.js";
 import { bindDims, keepLoaded, outputBytes, type Prepared } from "./prepared.js";
-import { type Block, release, type Storage, Ticket } from "./storage.js";
+import { type Block, release, renew, type Storage, Ticket } from "./storage.js";
 
 /** Programs that an engine remembers; older ones live on where a compiled function or a queued run holds them. */
 const mostPrograms = 1024;
@@ -116,9 +116,13 @@ export class Engine {
   /** Puts a job behind all earlier ones, and starts what can start. */
   enqueue(job: Job): Ticket {
     const ticket = new Ticket();
-    const queued = { job, ticket, needs: pendingOf(job.inputs), follows: pendingOf(job.states), starved: 0 };
+    const queued = { job, ticket, needs: pendingOf(job.inputs), follows: changing(job.states), starved: 0 };
     for (const s of job.outputs) s.job = ticket;
-    for (const s of job.becomes) s.job = ticket;
+    for (let i = 0; i < job.becomes.length; i++) {
+      const s = job.becomes[i]!;
+      s.job = ticket;
+      if (s === job.states[i]) renew(s);
+    }
     this.queue.push(queued);
     this.startReady();
     if (this.queue.length) this.drain();
@@ -264,7 +268,7 @@ export class Engine {
     const before = brokenBy(queued);
     if (before) {
       // State that an earlier step left as it was is sound; what was made of values that never were is not.
-      if (!queued.needs.includes(before)) ticket.kept = job.becomes;
+      if (!queued.needs.includes(before)) ticket.kept = job.becomes.filter((_, i) => hadValue(queued, i));
       ticket.settle(before.hear());
       return;
     }
@@ -273,19 +277,17 @@ export class Engine {
     ticket.settle();
   }
   /** Tells of a failure. What failed before it began has changed no state: that can be used again by those who know. */
-  private fail({ job, ticket }: Queued, e: unknown, state: "kept" | "lost"): void {
-    if (state === "kept" && this.restore(job)) ticket.kept = job.becomes;
+  private fail(queued: Queued, e: unknown, state: "kept" | "lost"): void {
+    const { job, ticket } = queued;
+    if (state === "kept") ticket.kept = job.becomes.filter((_, i) => hadValue(queued, i) && this.restore(job.states[i]!, job.becomes[i]!));
     ticket.settle(e ?? new DeviceError(`${job.name} failed`));
   }
   /** Gives state that was to change its old value; false where there is no memory even for that. */
-  private restore(job: Job): boolean {
+  private restore(before: Storage, after: Storage): boolean {
+    if (after === before || after.block || after.host) return true;
     try {
-      for (let i = 0; i < job.states.length; i++) {
-        const [before, after] = [job.states[i]!, job.becomes[i]!];
-        if (after === before || after.block || after.host) continue;
-        if (before.host && !before.block && !before.job?.failed) after.host = before.host;
-        else adopt(after, (after.block = take(this, before)));
-      }
+      if (before.host && !before.block && !before.job?.failed) after.host = before.host;
+      else adopt(after, (after.block = take(this, before)));
       return true;
     } catch {
       return false;
@@ -301,10 +303,10 @@ export class Engine {
       await ticket.done;
       if (s.host) return s.host;
     }
-    const { version } = s;
+    const { stamp } = s;
     const bytes = await this.opened().read(this.block(s), 0, s.bytes);
     if (ticket) await ticket.done;
-    return s.version === version ? this.keep(s, bytes) : bytes;
+    return s.stamp === stamp ? this.keep(s, bytes) : bytes;
   }
   readSync(s: Storage): Uint8Array {
     if (s.host) return s.host;

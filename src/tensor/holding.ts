@@ -83,7 +83,6 @@ export function retake(engine: Engine, s: Storage): Block {
     adopt(s, copy);
   }
   s.host = undefined;
-  s.version++;
   return own;
 }
 function copyOf(engine: Engine, s: Storage, own: Block): Block {

@@ -19,9 +19,9 @@ export interface Job {
 export interface Queued {
   readonly job: Job;
   readonly ticket: Ticket;
-  /** Earlier work that fills what it reads, and that which changes its state. */
+  /** Earlier work that fills what it reads, and for each of its states, that which changes it. */
   readonly needs: readonly Ticket[];
-  readonly follows: readonly Ticket[];
+  readonly follows: readonly (Ticket | undefined)[];
   /** How often there was no memory to start it. */
   starved: number;
 }
@@ -33,8 +33,18 @@ export function pendingOf(storages: readonly Storage[]): readonly Ticket[] {
   for (const { job } of storages) if (job && found?.at(-1) !== job) (found ??= []).push(job);
   return found ?? none;
 }
-const failedIn = (tickets: readonly Ticket[]): Ticket | undefined => tickets.find((t) => t.failed !== undefined);
+/** For each storage, work under way that changes it. */
+export const changing = (storages: readonly Storage[]): readonly (Ticket | undefined)[] => {
+  for (const { job } of storages) if (job) return storages.map((s) => s.job);
+  return none;
+};
+const failedIn = (tickets: readonly (Ticket | undefined)[]): Ticket | undefined => tickets.find((t) => t?.failed !== undefined);
 /** Failed work that a job stands on. */
 export const brokenBy = ({ needs, follows }: Queued): Ticket | undefined => failedIn(needs) ?? failedIn(follows);
+/** Whether a state of a job had a value when the job's turn came: work that failed may have left it as it was. */
+export function hadValue({ job, follows }: Queued, state: number): boolean {
+  const before = follows[state];
+  return before?.failed === undefined || before.kept?.includes(job.states[state]!) === true;
+}
 /** What a failure of submitted work leaves of its state: memory is asked for before anything runs. */
 export const stateAfter = (e: unknown): "kept" | "lost" => (e instanceof OutOfMemoryError ? "kept" : "lost");

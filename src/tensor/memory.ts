@@ -1,6 +1,7 @@
 /** Who holds device memory. */
 import { showType } from "../core/type.js";
 import { collectAll, liveStorages, setMemoryText } from "./collect.js";
+import { derivedFrom } from "./derived.js";
 import { allEngines, synchronize } from "./device.js";
 import { knownModules } from "./fields.js";
 import { pendingCount } from "./pending.js";
@@ -11,7 +12,7 @@ import { Tensor } from "./tensor.js";
 export interface HeldValue {
   readonly type: string;
   readonly bytes: number;
-  /** Module fields that hold it, as `Linear.weight`; empty where other code does. */
+  /** Module fields that hold it, as `Linear.weight`, or `bf16 of Linear.weight` for a copy that compiled steps keep; empty where other code does. */
   readonly holders: readonly string[];
   /** A recorded operation may still read it. */
   readonly pinned: boolean;
@@ -41,15 +42,18 @@ export interface MemoryReport {
 
 function holders(): Map<Storage, string[]> {
   const out = new Map<Storage, string[]>();
+  const add = (s: Storage | undefined, name: string): void => {
+    if (!s) return;
+    const list = out.get(s);
+    if (list) list.push(name);
+    else out.set(s, [name]);
+  };
   for (const m of knownModules())
     for (const [field, t] of Object.entries(m)) {
       if (!(t instanceof Tensor)) continue;
-      const s = storageOf(t.cell.value);
-      if (!s) continue;
-      const list = out.get(s);
       const name = `${m.constructor.name}.${field}`;
-      if (list) list.push(name);
-      else out.set(s, [name]);
+      add(storageOf(t.cell.value), name);
+      for (const d of derivedFrom(t.cell)) add(d.storage, `${d.dtype} of ${name}`);
     }
   return out;
 }

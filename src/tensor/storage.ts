@@ -51,11 +51,11 @@ export class Ticket {
   /** The failure, for somebody who passes it on: once it is known, the state that was kept may be used again. */
   hear(): unknown {
     for (const s of this.kept ?? []) if (s.job === this) s.job = undefined;
-    this.kept = undefined;
     return this.failed;
   }
 }
 
+let stamps = 0;
 /** A realised value: bytes on the host, memory on a device, or both. */
 export class Storage {
   readonly type: TensorType;
@@ -64,8 +64,8 @@ export class Storage {
   block: Block | undefined;
   /** Set while the work that fills this storage waits or runs. */
   job: Ticket | undefined;
-  /** How often a program has written over the value. */
-  version = 0;
+  /** Names the value that it holds, among all of the process: a new one with each program that is to write over it. */
+  stamp: number = ++stamps;
   /** A recorded node may still read this value: it must not be overwritten in place. */
   pinned = false;
   /** How many programs have read it. */
@@ -84,6 +84,11 @@ export class Storage {
     this.bytes = byteLength(type.dtype, type.shape as readonly number[]);
     this.host = host;
   }
+}
+
+/** Says that a program, asked for now, will write over the value. */
+export function renew(s: Storage): void {
+  s.stamp = ++stamps;
 }
 
 const storages = new WeakMap<Node, Storage>();

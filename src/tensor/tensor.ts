@@ -6,6 +6,7 @@ import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
 import { numel, showShape, showType, type TensorType } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import { type Cell, readCell, writeCell } from "./cell.js";
+import { derivedFrom } from "./derived.js";
 import { engineOf } from "./device.js";
 import type { Engine } from "./engine.js";
 import type { InPlaceMethods, OpMethods } from "./methods.js";
@@ -332,6 +333,7 @@ export class Tensor {
     this.cell.disposed = true;
     const s = storageOf(this.cell.value);
     if (s) giveBack(s);
+    for (const d of derivedFrom(this.cell)) d.drop();
   }
   [Symbol.dispose](): void {
     this.dispose();

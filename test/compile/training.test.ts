@@ -1,14 +1,17 @@
 /** What training steps keep in memory and how many kernels they are: counted, with lists. */
 import { describe, expect, test } from "vitest";
 import { grad } from "../../src/autodiff/grad.js";
+import { keepDerived } from "../../src/compile/derived.js";
 import { compile } from "../../src/compile/index.js";
 import { bytesOf, type DType } from "../../src/core/dtype.js";
+import { numel } from "../../src/core/type.js";
 import type { Graph } from "../../src/ir/graph.js";
 import { Bert, bertConfig } from "../../src/models/index.js";
 import * as ops from "../../src/ops/index.js";
+import { AdamW } from "../../src/optim/index.js";
 import type { Program } from "../../src/runtime/program.js";
 import { regionsOf } from "../../src/runtime/steps.js";
-import { type Tensor, traceFunction, zeros } from "../../src/tensor/index.js";
+import { autocast, type Tensor, traceFunction, zeros } from "../../src/tensor/index.js";
 import { codegens } from "../replay/programs.js";
 
 /** The gradients of a head of many classes: those of its input and of its weight. */
@@ -73,4 +76,47 @@ test("a layer of BERT is 16 launches forward and backward", () => {
   expect(three.length - two.length).toBe(forward.length + backward.length);
   expect(three.slice(8, 15)).toEqual(forward);
   expect(three.slice(41, 50)).toEqual(backward);
+});
+
+/** A training step of BERT in bf16 with AdamW on f32 weights, with copies of the weights kept or not. */
+function bertStep(target: string, keep: boolean): { readonly program: Program; readonly kept: number } {
+  const model = new Bert(
+    bertConfig({
+      vocab_size: 512,
+      hidden_size: 768,
+      num_hidden_layers: 1,
+      num_attention_heads: 12,
+      intermediate_size: 3072,
+      max_position_embeddings: 128,
+      hidden_dropout_prob: 0,
+      attention_probs_dropout_prob: 0,
+    }),
+  );
+  const optimizer = new AdamW(model.parameters());
+  const step = (tokens: Tensor): Tensor => {
+    const loss = autocast("bf16", () => model.loss(tokens, tokens));
+    loss.backward();
+    optimizer.step();
+    optimizer.zeroGrad();
+    return loss.detach();
+  };
+  const { graph } = traceFunction(step, [zeros([4, 128], { dtype: "i64" })]).recording;
+  const now = keep ? keepDerived(graph) : { graph, derived: [] };
+  const kept = now.derived.reduce((sum, { leaf: { type } }) => sum + Number(numel(type.shape)) * bytesOf(type.dtype), 0);
+  return { program: compile(now.graph, codegens[target]!()), kept };
+}
+describe.each(["c-avx512", "cuda-sm90"])("a training step in bf16 on %s", (target) => {
+  test("has no casts of weights: the kernels that update them write the copies that the next step reads", () => {
+    const [plain, kept] = [bertStep(target, false), bertStep(target, true)];
+    const casts = (p: Program): number =>
+      p.steps.filter(({ note }) => note!.ops.every((o) => ["cast", "reshape", "permute"].includes(o)) && note!.label.includes("cast"))
+        .length;
+    expect(plain.program.steps.length - kept.program.steps.length).toBe(8);
+    expect([casts(plain.program), casts(kept.program)]).toEqual([8, 0]);
+    expect(kept.program.steps.filter((s) => s.kind === "copy")).toEqual([]);
+    // q, k, v, what follows attention, both of the feed-forward part, the head's own, and the words.
+    expect(kept.kept).toBe(2 * (5 * 768 * 768 + 2 * 768 * 3072 + 512 * 768));
+    // In the arena the casts lived from the forward pass to the backward one.
+    expect([plain.program.arena, kept.program.arena]).toEqual([45776896, 29917184]);
+  });
 });

@@ -1,4 +1,5 @@
 /** `compile(fn)`: a function of tensors as one program. What it touches becomes state; what it changes becomes updates of that state. */
+import { keepDerived } from "../../compile/derived.js";
 import { explain } from "../../compile/explain.js";
 import { ArgumentError, StaleCaptureError } from "../../core/errors.js";
 import { evaluate } from "../../core/expr.js";
@@ -11,6 +12,7 @@ import { float32MatmulPrecision } from "../../ops/precision.js";
 import { defaultDType } from "../../ops/promotion.js";
 import { input } from "../../ops/source.js";
 import type { Cell } from "../cell.js";
+import { type DerivedValue, derivedOf, refresh } from "../derived.js";
 import { currentDevice, engineOf } from "../device.js";
 import type { Engine } from "../engine.js";
 import { packed } from "../evaluate.js";
@@ -52,6 +54,8 @@ interface Specialization {
   readonly engine: Engine;
   /** Undefined where the function is called as it is: gradients are asked for outside of it. */
   readonly prepared: Prepared | undefined;
+  /** State of the program behind what the recording writes: copies of variables in narrower dtypes. */
+  readonly derived: readonly DerivedValue[];
   /** What a call that this serves looks like, and the modes that it is made in. */
   readonly form: Form;
   readonly modes: readonly unknown[];
@@ -101,13 +105,15 @@ export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOp
     }
     const device = flat.tensors[0]?.cell.device || [...recording.trace.captured.keys()][0]?.device || currentDevice();
     const engine = engineOf(device);
+    const { graph, derived } = keepDerived(recording.graph);
     const made: Specialization = {
       key,
       plain: flat.plain,
       sizes,
       recording,
       engine,
-      prepared: recording.trace.lazy ? undefined : engine.prepare(recording.graph),
+      prepared: recording.trace.lazy ? undefined : engine.prepare(graph),
+      derived: derived.map((d) => derivedOf(recording.written[d.of]!.cell, d.leaf.type.dtype)),
       form: formOf(args, sizes.axes),
       modes: modesNow(),
       types: isSymbolic(sizes) ? undefined : recording.graph.outputs.map((n) => concrete(n.type, {})),
@@ -133,10 +139,19 @@ export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOp
     return s.prepared ? run(s, s.prepared, flat.tensors, options.signal) : fn(...(args as never[]));
   };
   const explainAll = (): string => {
-    const programs = list.flatMap(({ prepared }) => (prepared?.program ? [explain(prepared.program)] : []));
+    const programs = list.flatMap(({ prepared, derived }) =>
+      prepared?.program ? [`${explain(prepared.program)}${keptText(derived)}`] : [],
+    );
     return programs.length ? programs.join("\n\n") : "no program yet: call the function, and await a result of it";
   };
   return Object.defineProperties(compiled, { traces: { get: () => traces }, explain: { value: explainAll } }) as unknown as Compiled<F>;
+}
+
+/** What the calls of a program keep besides the tensors that they touch. */
+function keptText(derived: readonly DerivedValue[]): string {
+  if (!derived.length) return "";
+  const bytes = derived.reduce((sum, d) => sum + d.bytes, 0);
+  return `\n  kept from call to call: ${derived.length} copies of updated state in ${[...new Set(derived.map((d) => d.dtype))].join(", ")}, ${bytes} bytes, written with the state`;
 }
 
 const samePlain = (a: readonly unknown[], b: readonly unknown[]): boolean => a.length === b.length && a.every((x, i) => Object.is(x, b[i]));
@@ -249,7 +264,7 @@ function valuesAt(tensors: readonly Tensor[], cells: readonly Captured[], more: 
 }
 
 function run(s: Specialization, prepared: Prepared, tensors: readonly Tensor[], signal?: AbortSignal): unknown {
-  const { recording: r, engine, numbers } = s;
+  const { recording: r, engine, numbers, derived } = s;
   const { host } = r.trace;
   for (let i = 0; i < host.length; i++) {
     const w = host[i]!;
@@ -258,12 +273,14 @@ function run(s: Specialization, prepared: Prepared, tensors: readonly Tensor[], 
   }
   const made = r.feeds.length + r.packs.length;
   let inputs = valuesAt(tensors, r.read, made);
-  let states = inputs && valuesAt([], r.written);
+  let states = inputs && valuesAt([], r.written, derived.length);
   if (!inputs || !states) {
     realise(engine, tensors, r);
     inputs = valuesAt(tensors, r.read, made)!;
-    states = valuesAt([], r.written)!;
+    states = valuesAt([], r.written, derived.length)!;
   }
+  refresh(engine, derived);
+  for (let i = 0; i < derived.length; i++) states[r.written.length + i] = derived[i]!.current!;
   let at = inputs.length - made;
   for (const f of r.feeds) inputs[at++] = f;
   for (let i = 0; i < r.packs.length; i++) inputs[at++] = packedOnce(s, i);
@@ -278,11 +295,12 @@ function run(s: Specialization, prepared: Prepared, tensors: readonly Tensor[], 
   const types = s.types ?? typesOf(s, tensors);
   const outputs = types.map(newStorage);
   if (outputs.length > 0 || states.length > 0) engine.enqueue({ prepared, inputs, states, becomes, outputs, name: "compiled", signal });
-  for (let i = 0; i < states.length; i++) {
+  for (let i = 0; i < r.written.length; i++) {
     const { cell } = r.written[i]!;
     cell.version++;
     if (becomes[i] !== states[i]) cell.value = leafOf(becomes[i]!);
   }
+  for (let i = 0; i < derived.length; i++) derived[i]!.hold(becomes[r.written.length + i]!);
   const device = tensors[0]?.cell.device ?? engine.name;
   const output = (i: number): Tensor => newTensor(leafOf(outputs[i]!), device);
   for (const { argument, output: i } of r.changed) tensors[argument]!.write(leafOf(outputs[i]!));
