@@ -74,7 +74,7 @@ async function open(backend: Backend, { bytes = 1 << 30, kernel }: GroundOptions
   return { ...driver, copy: Math.max(driver.copy, (2 * bytes) / inKernel) };
 }
 /** Median seconds of a call, over rounds of `calls` calls after a warm-up. */
-export async function timed(run: (calls: number) => Promise<void>, calls: number, rounds = 7): Promise<number> {
+async function timed(run: (calls: number) => Promise<void>, calls: number, rounds = 7): Promise<number> {
   await run(2);
   const seconds: number[] = [];
   for (let r = 0; r < rounds; r++) {
@@ -86,7 +86,7 @@ export async function timed(run: (calls: number) => Promise<void>, calls: number
 }
 
 /** Random-looking values in [-2, 2), made on the device from positions. */
-export const noise = ({ shape, dtype, scale = 1 }: Drawn, seed: number): Node => {
+const noise = ({ shape, dtype, scale = 1 }: Drawn, seed: number): Node => {
   const n = shape.reduce((a, b) => a * b, 1);
   const at = o.cast(o.remainder(o.iota(n, "i64"), 16_769_023), "f32");
   const x = o.sub(o.mul(o.frac(o.mul(o.add(at, seed * 7919), 0.618033988)), 4 * scale), 2 * scale);

@@ -11,7 +11,7 @@ import type { Case } from "../row.js";
 import { bars } from "./bars.js";
 
 /** WebAssembly on this processor, against scripts alone. */
-export const site: Site = { suite: "web", backend: "wasm", measure: async () => measureMachine(), bars };
+const site: Site = { suite: "web", backend: "wasm", measure: async () => measureMachine(), bars };
 const all: readonly ScriptPeer[] = ["jax-js", "tfjs-wasm", "onnxruntime-web"];
 
 const n = 1024;

@@ -16,7 +16,7 @@ export interface MemoryPlan {
 }
 
 /** Every offset is a multiple of this many bytes, or of more where a device asks for more. */
-export const alignment = 64;
+const alignment = 64;
 
 /**
  * Places lifetimes in one arena so that those that overlap in time do not overlap in bytes. Known sizes are placed largest first into

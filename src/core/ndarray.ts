@@ -34,5 +34,5 @@ export class NdArray {
 export function hostData(dtype: DType, n: number): HostData {
   return dtype === "i64" ? new BigInt64Array(n) : dtype === "u64" ? new BigUint64Array(n) : new Float64Array(n);
 }
-export const ravel = (index: readonly number[], shape: readonly number[]): number => index.reduce((acc, x, d) => acc * shape[d]! + x, 0);
+const ravel = (index: readonly number[], shape: readonly number[]): number => index.reduce((acc, x, d) => acc * shape[d]! + x, 0);
 export const byteLength = (dtype: DType, shape: readonly number[]): number => shape.reduce((a, b) => a * b, bytesOf(dtype));

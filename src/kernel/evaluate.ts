@@ -320,7 +320,7 @@ function pure(w: World, node: Node): boolean {
 }
 
 /** True or false where the bounds decide a test, undefined otherwise. A position on one of `axes` is below that axis' size. */
-export function decide(t: Test, axes: readonly Axis[] = []): boolean | undefined {
+function decide(t: Test, axes: readonly Axis[] = []): boolean | undefined {
   const gap = sub(t.b, t.a);
   if (t.op === "==") return gap === 0 ? true : lo(gap) > 0 || hi(gap) < 0 ? false : undefined;
   if (lo(gap) > 0) return true;

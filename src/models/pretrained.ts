@@ -56,7 +56,7 @@ const plain = (options: Parameters<Attend>[4]): { scale?: number; dropout?: () =
   ...(options?.dropout && { dropout: options.dropout }),
 });
 /** Every position sees itself and those before it. */
-export const causalAttention: Attend = (_, q, k, v, options) => attend(q, k, v, { ...plain(options), isCausal: true, enableGqa: true });
+const causalAttention: Attend = (_, q, k, v, options) => attend(q, k, v, { ...plain(options), isCausal: true, enableGqa: true });
 
 /** Writes keys or values [1, heads, time, width] where `positions` [time] says. */
 function write(rows: Tensor, positions: Tensor, x: Tensor): void {
@@ -66,7 +66,7 @@ function write(rows: Tensor, positions: Tensor, x: Tensor): void {
  * Positions that go on with what a cache holds up to `first` (rank 0, read on the device), or that start a sequence. Their keys and
  * values go into the cache, and each sees what the cache then holds up to it; the rest of the cache is not read.
  */
-export function cachedAttention(cache: KVCache, positions: Tensor, first?: Tensor): Attend {
+function cachedAttention(cache: KVCache, positions: Tensor, first?: Tensor): Attend {
   return (layer, q, k, v, options) => {
     const { key, value } = cache.layers[layer]!;
     write(key, positions, k);

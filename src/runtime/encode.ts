@@ -32,7 +32,7 @@ export function valueOf(d: Dim, sizes: Sizes, what: string): number {
 }
 
 /** Bytes of every buffer of a call. */
-export const bufferBytes = (program: Program, sizes: Sizes): number[] =>
+const bufferBytes = (program: Program, sizes: Sizes): number[] =>
   program.buffers.map((b, i) => valueOf(b.size, sizes, `the size of buffer ${i} of ${program.name}`) * bytesOf(b.dtype));
 
 /** Where everything of a call lies. */

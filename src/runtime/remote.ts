@@ -38,7 +38,7 @@ export interface RemoteOptions {
   readonly pause?: number;
 }
 
-export const pieceBytes: number = 4 << 20;
+const pieceBytes: number = 4 << 20;
 /** Pieces that nobody needs at present and that stay in memory. */
 const mostIdle = 4;
 /** A connection that gives nothing for so long counts as broken. */

@@ -28,7 +28,7 @@ export function free(block: Block): void {
   if (a && block.engine.device) block.engine.device.free(a);
 }
 /** Frees blocks whose storages were collected, and forgets those that were freed by hand. */
-export function sweep(): void {
+function sweep(): void {
   for (const [block, ref] of blocks) {
     if (!block.allocation) {
       blocks.delete(block);

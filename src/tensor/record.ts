@@ -70,7 +70,7 @@ export function record(name: string, f: Fn, args: readonly unknown[]): unknown {
 }
 
 /** Runs `fn`; numbers among `numbers` that it uses as operands become run-time inputs. In a trace they are constants. */
-export function withUserLiterals<T>(numbers: ReadonlySet<Literal>, fn: () => T): T {
+function withUserLiterals<T>(numbers: ReadonlySet<Literal>, fn: () => T): T {
   if (numbers.size === 0 || mode.trace) return fn();
   return withLiterals(
     (x, dtype) =>

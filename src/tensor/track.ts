@@ -8,7 +8,7 @@ import { make, type Node, type Op, op } from "../ir/node.js";
 type None = Record<string, never>;
 
 /** A leaf's value as gradients see it. */
-export const trackedOp: Op<[Node], None> = op({
+const trackedOp: Op<[Node], None> = op({
   name: "tracked",
   kind: "movement",
   infer: ([x]) => x,
@@ -17,7 +17,7 @@ export const trackedOp: Op<[Node], None> = op({
   source: (index) => [{ input: 0, index }],
 });
 /** The same value, with no gradient (torch.Tensor.detach). */
-export const untrackedOp: Op<[Node], None> = op<[Node], None>({
+const untrackedOp: Op<[Node], None> = op<[Node], None>({
   name: "untracked",
   kind: "movement",
   infer: ([x]) => x,

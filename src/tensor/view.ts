@@ -71,7 +71,7 @@ function undo(step: ViewStep, x: Node, value: Node): Node {
   }
 }
 /** x with `value` at `start + i * step`. */
-export function put(x: Node, value: Node, start: Shape, step: readonly number[]): Node {
+function put(x: Node, value: Node, start: Shape, step: readonly number[]): Node {
   const inside = unslice(full(value.type.shape, 1, "bool"), x.type.shape, start, step);
   return inside === x ? value : where(inside, unslice(value, x.type.shape, start, step), x);
 }

@@ -279,7 +279,7 @@ function reached(from: Node, pool: readonly Known[]): Node[] {
 }
 
 /** Smaller recipes, the boldest first. */
-export function* smaller(r: Recipe): Generator<Recipe> {
+function* smaller(r: Recipe): Generator<Recipe> {
   for (let n = Math.ceil(r.steps.length / 2); n >= 1; n = n === 1 ? 0 : Math.ceil(n / 2))
     for (let i = 0; i < r.steps.length; i += n) yield { ...r, steps: [...r.steps.slice(0, i), ...r.steps.slice(i + n)] };
   for (let i = 0; i < r.leaves.length; i++) {

@@ -25,7 +25,7 @@ export interface Contract {
   readonly broken: KernelCode;
 }
 
-export const bytesOf = (a: Float32Array): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
+const bytesOf = (a: Float32Array): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
 export const floatsOf = (b: Uint8Array): Float32Array => new Float32Array(b.buffer, b.byteOffset, b.byteLength / 4);
 
 /** A program on one state buffer of four floats. */

@@ -198,7 +198,7 @@ export function check(c: ScalarCase, out: ReturnType<typeof fromBytes>, where: s
   return bad;
 }
 /** An exact value that f32 has no room for. */
-export const overflow = (x: number, dtype: DType): number =>
+const overflow = (x: number, dtype: DType): number =>
   dtype === "f32" && Math.abs(x) > 3.4028235677973366e38 ? Math.sign(x) * Number.POSITIVE_INFINITY : x;
 
 /** Functions of f32 that printers have polynomials for, or instructions. */

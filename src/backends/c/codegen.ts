@@ -160,7 +160,7 @@ const unsupported = (what: string): never => {
 };
 
 /** The words of C. */
-export const c: Dialect = {
+const c: Dialect = {
   vectors: "native",
   access: 64,
   conditional: true,

@@ -180,7 +180,7 @@ const native = (): never => {
 };
 
 /** The words of CUDA C++. */
-export const cuda: Dialect = {
+const cuda: Dialect = {
   vectors: "unrolled",
   access: 16,
   conditional: true,

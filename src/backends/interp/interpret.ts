@@ -80,7 +80,7 @@ function apply(n: Node, values: ReadonlyMap<Node, readonly NdArray[]>, dims: Rea
 }
 
 /** Every element rounded or wrapped to the array's own dtype. */
-export function rounded(v: NdArray): NdArray {
+function rounded(v: NdArray): NdArray {
   return v.dtype === "complex64" ? v : new NdArray(v.dtype, v.shape, roundTo(v.dtype, v.data));
 }
 

@@ -233,7 +233,7 @@ const loadText = (b: Buffer, i: string): string => (half(b) ? `$widen_${b.dtype}
 const storeText = (b: Buffer, i: string, v: string): string => `${b.name}[${i}] = ${half(b) ? `$narrow_${b.dtype}(${v})` : v};`;
 
 /** The words of JavaScript. */
-export const js: Dialect = {
+const js: Dialect = {
   vectors: "loop",
   access: 8,
   conditional: true,

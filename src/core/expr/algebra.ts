@@ -72,7 +72,7 @@ function merge(p: readonly Term[], q: readonly Term[], by: number): readonly Ter
   return out;
 }
 /** Sorts and merges terms that come in any order. */
-export function collect(terms: Term[], offset: number): Dim {
+function collect(terms: Term[], offset: number): Dim {
   if (terms.length > 1) {
     terms.sort((s, t) => compare(s.atom, t.atom));
     const out: Term[] = [];

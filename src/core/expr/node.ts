@@ -57,7 +57,7 @@ export const lo = (d: Dim): number => (typeof d === "number" ? d : d.min);
 export const hi = (d: Dim): number => (typeof d === "number" ? d : d.max);
 export const termsOf = (d: Dim): readonly Term[] => (typeof d === "number" ? noTerms : d.terms);
 export const offsetOf = (d: Dim): number => (typeof d === "number" ? d : d.offset);
-export const keyOf = (d: Dim): string => (typeof d === "number" ? `${d}` : d.key);
+const keyOf = (d: Dim): string => (typeof d === "number" ? `${d}` : d.key);
 const hashOf = (d: Dim): number => (typeof d === "number" ? mix(7, d) : d.hash);
 const maskOf = (d: Dim): number => (typeof d === "number" ? 0 : d.mask);
 

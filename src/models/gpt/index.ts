@@ -13,7 +13,7 @@ export interface GPTConfig {
 }
 
 /** Cosines and sines of the rotary position embedding (Su et al. 2021), [positions, width / heads / 2] each. */
-export function rotaryAngles(positions: Tensor, headWidth: number): { readonly cos: Tensor; readonly sin: Tensor } {
+function rotaryAngles(positions: Tensor, headWidth: number): { readonly cos: Tensor; readonly sin: Tensor } {
   const half = headWidth / 2;
   const frequency = arange(half, { dtype: "f32" })
     .mul(-Math.log(10000) / half)

@@ -145,7 +145,7 @@ export class Trace implements Recorder {
 }
 
 /** What a guard compares: lists and plain objects by their entries, everything else by identity. */
-export function snapshot(value: unknown): unknown {
+function snapshot(value: unknown): unknown {
   if (Array.isArray(value)) return value.slice();
   if (value !== null && typeof value === "object" && Object.getPrototypeOf(value) === Object.prototype) return { ...value };
   return value;
@@ -164,7 +164,7 @@ export function unchanged(now: unknown, was: unknown): boolean {
 }
 
 /** The first line of the stack that is not the framework's own. */
-export function callerLine(): string {
+function callerLine(): string {
   // A module of a folder for each layer, or a bundle of all of them in a folder of its own.
   const own = new URL(/\/tensor\/compile\/trace\.[jt]s$/.test(import.meta.url) ? "../.." : ".", import.meta.url).pathname;
   const line = new Error().stack

@@ -11,7 +11,7 @@ const top = 2 ** 31 - 1;
 type Range = readonly [number, number];
 
 /** Bounds of an expression whose variables are all below 2^31. */
-export function range(e: Dim): Range {
+function range(e: Dim): Range {
   if (typeof e === "number") return [e, e];
   let [low, high] = [e.offset, e.offset];
   for (const { atom, by } of e.terms) {

@@ -121,9 +121,9 @@ export function wrap(code: Code, dtype: DType, lanes: 1 | 4): Code {
 }
 
 /** The mask of two vectors of 64-bit lanes as one of 32-bit lanes. */
-export const narrowMask = ([a, b]: readonly Code[]): Code => shuffle(a!, b!, [0, 2, 4, 6]);
+const narrowMask = ([a, b]: readonly Code[]): Code => shuffle(a!, b!, [0, 2, 4, 6]);
 /** A mask of 32-bit lanes as wide as the lanes of a dtype. */
-export function wideMask(s: State, mask: Code, dtype: DType): readonly Code[] {
+function wideMask(s: State, mask: Code, dtype: DType): readonly Code[] {
   if (partsOf(dtype) === 1) return [mask];
   const m = s.f.keep(mask);
   return [op("i64x2.extend_low_i32x4_s", m), op("i64x2.extend_high_i32x4_s", m)];
@@ -303,7 +303,7 @@ function logical(name: ScalarOp, args: readonly Val[]): Val | undefined {
   }
 }
 
-export function where(s: State, test: Val, a: Val, b: Val): Val {
+function where(s: State, test: Val, a: Val, b: Val): Val {
   if (a.lanes === 1) return one(a.dtype, select(test.parts[0]!, a.parts[0]!, b.parts[0]!));
   const masks = wideMask(s, test.parts[0]!, a.dtype);
   return four(a.dtype, ...a.parts.map((x, i) => op("v128.bitselect", x, b.parts[i]!, masks[i]!)));

@@ -27,7 +27,7 @@ export const mostPositions = (abreast: number, target: Target): number => {
 };
 
 /** The block size up to `most` that covers `count` with the fewest loads and products: blocks of few positions wait for their weights. */
-export function blockOf(count: number, most: number): number {
+function blockOf(count: number, most: number): number {
   if (count <= most) return count;
   const cost = (size: number): number => {
     const rest = count % size;
