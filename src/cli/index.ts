@@ -25,7 +25,7 @@ const program = new Command("treepie")
   .exitOverride();
 const device = [
   "--device <name>",
-  "where to run: c, cuda (cuda:1 is the second GPU), wasm, js or interp (default: the best on the CPU that works here)",
+  "where to run: c, cuda (cuda:1 is the second GPU), webgpu, wasm, js or interp (default: the best on the CPU that works here)",
 ] as const;
 
 program
