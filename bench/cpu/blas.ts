@@ -1,6 +1,6 @@
 /** Generated products against a library's: the same program on two devices, of which one has kernels only and the other the library's calls. */
 import { basename } from "node:path";
-import { findBlas, openBlas } from "#treepie/backends/c/blas.js";
+import { type Blas, findBlas, openBlas } from "#treepie/backends/c/blas.js";
 import { here } from "#treepie/backends/c/cc.js";
 import { withBlas } from "#treepie/backends/c/claims/products.js";
 import { cCodegen } from "#treepie/backends/c/codegen.js";
@@ -16,7 +16,7 @@ import type { Program } from "#treepie/runtime/program.js";
 import { type Case, median, row } from "../row.js";
 import { uniform } from "./inputs.js";
 
-type DType = "f32" | "f64";
+type DType = "f32" | "f64" | "bf16";
 interface Sizes {
   readonly m: number;
   readonly n: number;
@@ -26,12 +26,12 @@ interface Sizes {
 /** Milliseconds of a turn, and turns. */
 const [turn, turns] = [60, 15];
 /** The greatest difference between both results, as a part of the largest magnitude. */
-const allowed = { f32: 1e-5, f64: 1e-13 } as const;
+const allowed = { f32: 1e-5, f64: 1e-13, bf16: 0.01 } as const;
 
 /** A loaded program on a device of its own. */
 async function side(
   program: Program,
-  library: Library | undefined,
+  library: Library | "none",
 ): Promise<{ run(): Promise<void>; values(): Promise<ArrayLike<number>>; close(): Promise<void> }> {
   const device: Device = await openC(undefined, {}, library);
   const loaded = await device.load(program);
@@ -70,9 +70,9 @@ function product(name: string, dtype: DType, { m, n, k }: Sizes, bias?: true): C
       const program = compile({ inputs, state: [], outputs: [root], updates: [] }, codegen);
       const file = findBlas();
       const opened = file && openBlas(file);
-      const missing = !file ? "a library of BLAS" : typeof opened === "string" ? opened : undefined;
+      const missing = opened === undefined ? "a library of BLAS" : typeof opened === "string" ? opened : lacks(opened, dtype);
       const sides = [
-        await side(program, undefined),
+        await side(program, "none"),
         ...(missing ? [] : [await side(program, { ...file!, margin: Number.POSITIVE_INFINITY })]),
       ];
       try {
@@ -105,6 +105,8 @@ function product(name: string, dtype: DType, { m, n, k }: Sizes, bias?: true): C
     },
   };
 }
+const lacks = (library: Blas, dtype: DType): string | undefined =>
+  library.products.has(dtype) ? undefined : `the library has no products of ${dtype}`;
 function differ(name: string, dtype: DType, a: ArrayLike<number>, b: ArrayLike<number>): void {
   let [off, largest] = [0, 0];
   for (let i = 0; i < a.length; i++) {
@@ -119,5 +121,6 @@ const square = (n: number): Sizes => ({ m: n, n, k: n });
 export const blas: readonly Case[] = [
   ...[512, 1024, 2048].map((n) => product(`blas-${n}-f32`, "f32", square(n))),
   ...[1024, 2048].map((n) => product(`blas-${n}-f64`, "f64", square(n))),
+  ...[1024, 2048].map((n) => product(`blas-${n}-bf16`, "bf16", square(n))),
   product("blas-linear-f32", "f32", { m: 512, n: 3072, k: 768 }, true),
 ];

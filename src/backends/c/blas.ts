@@ -1,5 +1,5 @@
 /** Where a library of BLAS lies on this machine, and its functions. Until a product is given to it, only file names are looked at. */
-import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { platform, release } from "node:os";
 import { delimiter, join } from "node:path";
 import type { DType } from "../../core/dtype.js";
@@ -31,14 +31,6 @@ function* places(): Generator<string> {
   yield* ["/usr/lib64", "/usr/lib", "/usr/local/lib", "/opt/OpenBLAS/lib", "/opt/intel/oneapi/mkl/latest/lib"];
   for (const brew of ["/opt/homebrew", "/usr/local", "/home/linuxbrew/.linuxbrew"]) yield `${brew}/opt/openblas/lib`;
 }
-const list = (folder: string): readonly string[] => {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-};
-
 const found = new Map<string, BlasFile | undefined>();
 /**
  * The library that $TREEPIE_BLAS_PATH names, or Accelerate, OpenBLAS or MKL where the system keeps them; undefined where there is none,
@@ -59,8 +51,7 @@ function look(wanted: string | undefined): BlasFile | undefined {
   }
   if (platform() === "darwin") return { path: accelerate, identity: [accelerate, release()] };
   for (const folder of places()) {
-    const there = new Set(list(folder));
-    const name = files.find((f) => there.has(f));
+    const name = existsSync(folder) && files.find((f) => existsSync(join(folder, f)));
     if (name) return fileAt(join(folder, name));
   }
   return undefined;
@@ -82,6 +73,14 @@ export interface Blas {
   readonly single: bigint;
 }
 
+/** Fortran's names of products; those of bf16, whose results are f32, are OpenBLAS's and MKL's. */
+const names = [
+  ["f32", "sgemm_"],
+  ["f64", "dgemm_"],
+  ["bf16", "sbgemm_"],
+  ["bf16", "gemm_bf16bf16f32_"],
+] as const;
+
 /** Loads a library; a string says why its products are not to be used. */
 export function openBlas({ path }: BlasFile): Blas | string {
   let library: NativeLibrary;
@@ -98,14 +97,11 @@ export function openBlas({ path }: BlasFile): Blas | string {
     }
   };
   const products = new Map<DType, bigint>();
-  for (const [dtype, name] of [
-    ["f32", "sgemm_"],
-    ["f64", "dgemm_"],
-  ] as const) {
+  for (const [dtype, name] of names) {
     const at = optional(name);
     if (at) products.set(dtype, at);
   }
-  if (!products.size) return `${path} has no sgemm_`;
+  if (!products.has("f32")) return `${path} has no sgemm_`;
   if (optional("openblas_set_num_threads")) {
     // Only the build on POSIX threads is both safe among other threads and content with one.
     if ((library.func("openblas_get_parallel", "i32", [])() as number) !== 1) return `${path} is not OpenBLAS's build on POSIX threads`;

@@ -36,14 +36,14 @@ interface Running {
 const shortNs = 200_000;
 const profiled = profile();
 
-/** A library of products, and what makes a kernel slower than it: default, a clear margin. */
+/** A library of products, and in how much of its kernel's time it has to multiply to be taken: by default clearly less. */
 export type Library = BlasFile & { readonly margin?: number };
 
 /** Opens the device. Compiles its native half on first use; without a compiler that comes with the first program. */
 export async function openC(
   key: TargetKey = cKey(),
   options: DeviceOptions = {},
-  library: Library | undefined = findBlas(),
+  library: Library | "none" = findBlas() ?? "none",
 ): Promise<Device> {
   const threads = options.threads ?? cpu().cores;
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024)
@@ -75,7 +75,7 @@ class CDevice implements Device {
   #running: Running | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(n: Native, key: TargetKey, threads: number, guard: boolean, library: Library | undefined) {
+  constructor(n: Native, key: TargetKey, threads: number, guard: boolean, library: Library | "none") {
     this.#native = n;
     this.key = key;
     this.#memory = new Memory<bigint>(
@@ -100,7 +100,7 @@ class CDevice implements Device {
       later: (work: () => void) => this.later(work),
     };
     this.#blocks = new Blocks(ground, guard);
-    this.#multiplier = library && new BlasMultiplier(library, cpu().model, this.#threads, library.margin ?? clearly);
+    if (library !== "none") this.#multiplier = new BlasMultiplier(library, cpu().model, this.#threads, library.margin ?? clearly);
     this.#places = {
       of: (a) => (a as NativeBlock).place,
       arena: (bytes) => this.#arena.atLeast(bytes, 0n),

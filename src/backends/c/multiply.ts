@@ -1,5 +1,5 @@
 /** Products by a library, as a kernel of the native half: each grid point is a block of one product, which a thread asks the library for. */
-import { bytesOf } from "../../core/dtype.js";
+import { bytesOf, isHalf } from "../../core/dtype.js";
 import { clamp } from "../../core/numbers.js";
 import type { Choice, Chosen, Multiplier } from "../../runtime/choices.js";
 import { asInteger } from "../../runtime/json.js";
@@ -16,55 +16,80 @@ export interface Cut {
 export interface Record {
   readonly grid: number;
   readonly dims: readonly (number | bigint)[];
+  /** Bytes of scratch that a thread needs. */
+  readonly scratch: number;
 }
 
 /** The kernel's name. Its dims are those of `recordOf`. */
 export const productEntry = "tp_product";
 /**
  * Fortran's matrices go column by column, so what it multiplies are the transposes: d^T = b^T a^T. What is added stands in the result
- * before.
+ * before. Results of bf16 are f32 in the thread's scratch first, and rounded once.
  */
 export const productSource = `
 /* Whole numbers by address, of four bytes or of eight: small ones begin with the same four. */
 typedef const long long* whole_t;
 typedef void (*gemm_t)(const char*, const char*, whole_t, whole_t, whole_t, const void*, const void*, whole_t, const void*, whole_t, const void*, void*, whole_t);
 typedef struct { long long argument, offset, row, each, turned; } matrix_t;
-typedef struct { gemm_t gemm; int (*single)(int); long long bytes, rows, columns, m, n, k; matrix_t a, b, d, c, bias; } product_t;
+/* Bytes of an element of a and b, and of the others. */
+typedef struct { gemm_t gemm; int (*single)(int); long long in, out, rows, columns, m, n, k; matrix_t a, b, d, c, bias; } product_t;
+#if defined(__GNUC__) && !defined(__clang__)
+#define VECTORS __attribute__((optimize("O3")))
+#else
+#define VECTORS
+#endif
 static char* place(void* const* args, const matrix_t* x, long long z, long long i, long long j, long long bytes) {
   return (char*)args[x->argument] + (x->offset + z * x->each + (x->turned ? j * x->row + i : i * x->row + j)) * bytes;
 }
-static void add_row(char* to, const char* from, long long n, int wide) {
-  if (wide) for (long long j = 0; j < n; j++) ((double*)to)[j] += ((const double*)from)[j];
-  else for (long long j = 0; j < n; j++) ((float*)to)[j] += ((const float*)from)[j];
+static float widened(uint16_t x) { uint32_t bits = (uint32_t)x << 16; float y; memcpy(&y, &bits, 4); return y; }
+VECTORS static void narrow_row(uint16_t* to, const float* from, long long n) {
+  for (long long j = 0; j < n; j++) {
+    uint32_t bits;
+    memcpy(&bits, from + j, 4);
+    to[j] = from[j] != from[j] ? bits >> 16 | 64 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  }
+}
+/* Adds a row of elements of so many bytes. */
+VECTORS static void add_row(char* to, const char* from, long long n, long long bytes) {
+  for (long long j = 0; j < n; j++)
+    if (bytes == 8) ((double*)to)[j] += ((const double*)from)[j];
+    else ((float*)to)[j] += bytes == 4 ? ((const float*)from)[j] : widened(((const uint16_t*)from)[j]);
 }
 /* Where block i of so many of a side begins: at a whole line of memory. */
 static long long edge(long long side, long long i, long long blocks) { return i == blocks ? side : side * i / blocks / 16 * 16; }
 void tp_product(void* const* args, const long long* dims, long long begin, long long end, char* scratch) {
-  (void)scratch;
   const product_t* p = (const product_t*)dims;
-  int wide = p->bytes == 8, has_c = p->c.argument >= 0, has_bias = p->bias.argument >= 0;
+  int has_c = p->c.argument >= 0, has_bias = p->bias.argument >= 0;
   float one_f = 1, zero_f = 0;
   double one_d = 1, zero_d = 0;
+  const void* one = p->out == 8 ? (void*)&one_d : (void*)&one_f;
+  const void* zero = p->out == 8 ? (void*)&zero_d : (void*)&zero_f;
   if (p->single) p->single(1);
   for (long long pid = begin; pid < end; pid++) {
     long long x = pid % p->columns, y = pid / p->columns % p->rows, z = pid / p->columns / p->rows;
     long long i = edge(p->m, y, p->rows), j = edge(p->n, x, p->columns);
     long long m = edge(p->m, y + 1, p->rows) - i, n = edge(p->n, x + 1, p->columns) - j;
     if (m <= 0 || n <= 0) continue;
-    for (long long r = i; (has_c || has_bias) && r < i + m; r++) {
-      char* to = place(args, &p->d, z, r, j, p->bytes);
-      const char* bias = has_bias ? place(args, &p->bias, 0, 0, j, p->bytes) : 0;
-      memmove(to, has_c ? place(args, &p->c, z, r, j, p->bytes) : bias, (size_t)(n * p->bytes));
-      if (has_c && has_bias) add_row(to, bias, n, wide);
+    long long aside = p->out == 2, pitch = aside ? n : p->d.row, bytes = aside ? 4 : p->out;
+    char* result = aside ? scratch : place(args, &p->d, z, i, j, bytes);
+    for (long long r = 0; (has_c || has_bias) && r < m; r++) {
+      char* to = result + r * pitch * bytes;
+      const char* c = has_c ? place(args, &p->c, z, i + r, j, p->out) : 0;
+      if (c && !aside) memmove(to, c, (size_t)(n * bytes));
+      else memset(to, 0, (size_t)(n * bytes));
+      if (c && aside) add_row(to, c, n, p->out);
+      if (has_bias) add_row(to, place(args, &p->bias, 0, 0, j, p->out), n, p->out);
     }
-    const void* one = wide ? (void*)&one_d : (void*)&one_f;
-    const void* beta = has_c || has_bias ? one : wide ? (void*)&zero_d : (void*)&zero_f;
-    p->gemm(p->b.turned ? "T" : "N", p->a.turned ? "T" : "N", &n, &m, &p->k, one, place(args, &p->b, z, 0, j, p->bytes), &p->b.row,
-      place(args, &p->a, z, i, 0, p->bytes), &p->a.row, beta, place(args, &p->d, z, i, j, p->bytes), &p->d.row);
+    p->gemm(p->b.turned ? "T" : "N", p->a.turned ? "T" : "N", &n, &m, &p->k, one, place(args, &p->b, z, 0, j, p->in), &p->b.row,
+      place(args, &p->a, z, i, 0, p->in), &p->a.row, has_c || has_bias ? one : zero, result, &pitch);
+    for (long long r = 0; aside && r < m; r++)
+      narrow_row((uint16_t*)place(args, &p->d, z, i + r, j, 2), (const float*)(result + r * pitch * bytes), n);
   }
 }
 `;
 
+/** Most elements by which a side of a block is longer than its share. */
+const slack = 16;
 /** The launch that computes a product by the library. */
 export function recordOf(blas: Blas, { way, sized: p, types }: Chosen<Cut>): Record {
   const matrix = (x: SizedMatrix): number[] => [x.argument, x.offset, x.row, x.each, x.turned ? 1 : 0];
@@ -72,12 +97,13 @@ export function recordOf(blas: Blas, { way, sized: p, types }: Chosen<Cut>): Rec
   const dims = [
     blas.products.get(types.input)!,
     blas.single,
-    ...[bytesOf(types.input), way.rows, way.columns, p.m, p.n, p.k],
+    ...[bytesOf(types.input), bytesOf(types.output), way.rows, way.columns, p.m, p.n, p.k],
     ...[p.a, p.b, p.d].flatMap(matrix),
     ...(p.c ? matrix(p.c) : none),
     ...(p.bias ? [p.bias.argument, p.bias.offset, 0, 0, 0] : none),
   ];
-  return { grid: p.batch * way.rows * way.columns, dims };
+  const block = (p.m / way.rows + slack) * (p.n / way.columns + slack);
+  return { grid: p.batch * way.rows * way.columns, dims, scratch: isHalf(types.output) ? 4 * Math.ceil(block) : 0 };
 }
 
 /** The shortest side of a block that is worth a call of its own, and most operations of one. */
@@ -116,7 +142,7 @@ export class BlasMultiplier implements Multiplier<Cut> {
   /** A block for each thread, or several where an abort would wait too long for one: as wide as they are high, or other factors. */
   ways(p: SizedProduct, { input, output }: ProductTypes, limit: number): readonly Cut[] {
     const blas = this.#open();
-    if (typeof blas === "string" || !blas.products.has(input) || output !== input) return [];
+    if (typeof blas === "string" || !blas.products.has(input) || (output !== input && output !== "f32")) return [];
     const each = (2 * p.m * p.n * p.k) / mostOperations;
     const blocks = p.batch % this.#threads === 0 ? Math.ceil(each) : this.#threads * Math.ceil(each / this.#threads);
     const squareness = ({ rows, columns }: Cut): number => Math.abs(Math.log((p.m / rows) * (columns / p.n)));

@@ -81,8 +81,10 @@ export class Table extends Prepared<Places> {
         case "launch": {
           const library = step.product && this.#choose(i, this.sizes);
           const grid = valueOf(step.grid, this.sizes, `the grid of ${p.kernels[step.kernel]!.entry}`);
-          if (library) record(places.product, library.grid, library.dims, step.buffers);
-          else if (grid > 0)
+          if (library) {
+            this.scratchBytes = Math.max(this.scratchBytes, library.scratch);
+            record(places.product, library.grid, library.dims, step.buffers);
+          } else if (grid > 0)
             record(
               this.#functions[step.kernel]!,
               grid,

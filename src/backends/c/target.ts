@@ -54,7 +54,7 @@ export function cTarget(cpu: CpuTarget): Target {
     maxBinding: Number.MAX_SAFE_INTEGER,
     atomics: new Set([...realDTypes].filter((t) => !isHalf(t))),
     ieee: true,
-    ...(cpu.products && { products: { library: "blas", dtypes: new Set<DType>(["f32", "f64"]), alignment: 1 } }),
+    ...(cpu.products && { products: { library: "blas", dtypes: new Set<DType>(["f32", "f64", "bf16"]), alignment: 1 } }),
   };
 }
 
