@@ -1,4 +1,4 @@
-import { isFloat, isInt } from "../core/dtype.js";
+import { bytesOf, isFloat, isInt } from "../core/dtype.js";
 import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
 import { type Shape, sameShape, showShape, showType, type TensorType } from "../core/type.js";
 import { make, type Node, type Op, op } from "../ir/node.js";
@@ -26,8 +26,15 @@ const without = (shape: Shape, axis: number): Shape => shape.filter((_, i) => i 
 const withOne = (x: Node, axis: number): Node => reshape(x, [...x.type.shape.slice(0, axis), 1, ...x.type.shape.slice(axis)]);
 /** True at the target's class: a comparison of positions, so that no gather and no scatter is needed. Targets without a class are false everywhere. */
 function isTarget(shape: Shape, target: Node, axis: number): Node {
-  const at = reshape(iota(shape[axis]!, target.type.dtype), [shape[axis]!, ...shape.slice(axis + 1).map(() => 1)]);
-  return eq(at, withOne(target, axis));
+  const at = reshape(iota(shape[axis]!, "i32"), [shape[axis]!, ...shape.slice(axis + 1).map(() => 1)]);
+  return eq(at, withOne(classOf(target), axis));
+}
+/** A target as wide as positions need, so that no comparison is wider than the values beside it; -1 where it is no class. */
+function classOf(target: Node): Node {
+  const narrow = cast(target, "i32");
+  return bytesOf(target.type.dtype) < 4 || target.type.dtype === "i32"
+    ? narrow
+    : where(eq(cast(narrow, target.type.dtype), target), narrow, -1);
 }
 function checkTarget(name: string, x: TensorType, target: TensorType, axis: number): void {
   if (!isInt(target.dtype)) throw new DTypeError(`${name}: a target of class numbers must be an integer tensor, not ${showType(target)}`);

@@ -25,6 +25,7 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
     ...(p.passes > 0 && wide > 1 && { slot: wide }),
     hold: "nothing",
     stream: t.stream,
+    ...(p.passes === 1 && !window && p.outputs.every((o) => o.perRow || o.depth === 0) && { early: true }),
   });
   // An index read in one loop nest cannot be used in another.
   if (p.passes > 0 && wide > 1 && namesIndices([...e.passes.flatMap((x) => x.before), ...e.end])) {

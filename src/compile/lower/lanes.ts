@@ -1,7 +1,8 @@
 /** Along which axis lanes run. */
 import { bytesOf, type DType } from "../../core/dtype.js";
-import { coefficient, type Dim, hi } from "../../core/expr.js";
+import { coefficient, type Dim, dependsOn, hi } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
+import type { Node } from "../../ir/node.js";
 import type { SpaceSizes } from "../../kernel/tiling.js";
 import { contiguity, type MergedAxis, type Plan } from "./space.js";
 
@@ -34,11 +35,20 @@ function inside(p: Plan, m: MergedAxis): number {
   );
 }
 
+const all = (p: Plan): readonly Node[] => [...p.group.inputs, ...p.group.outputs];
+/** Dtypes of what differs from lane to lane. */
+function alongLanes(p: Plan, lane: MergedAxis): readonly DType[] {
+  const moving = new Set(p.accesses.filter((a) => lane.axes.some((x) => dependsOn(a.index, x.name))).map((a) => a.buffer));
+  return all(p)
+    .filter((n) => moving.has(p.buffers.get(n)!.name))
+    .map((n) => n.type.dtype);
+}
+
 /** What tilings depend on. */
 export function sizesOf(p: Plan, lane: MergedAxis | undefined): SpaceSizes {
   const kept = p.axes.filter((a) => !a.reduced).map((a) => a.size);
   const cols = p.axes.filter((a) => a.reduced).map((a) => a.size);
-  const dtypes: DType[] = [...p.group.inputs, ...p.group.outputs].map((n) => n.type.dtype);
+  const dtypes = lane ? alongLanes(p, lane) : all(p).map((n) => n.type.dtype);
   const whole = hi(numel(p.axes.map((a) => a.size)));
   const large = p.group.inputs.filter((n) => hi(numel(n.type.shape)) >= whole).map((n) => n.type.dtype);
   const perPass = Array.from({ length: p.passes }, (_, i) => p.reductions.filter((r) => r.depth === i + 1).length);

@@ -50,8 +50,9 @@ export interface Plan {
   readonly fresh: (stem: string) => string;
   /** How well lanes along an axis fit the accesses: +1 for each that is contiguous, -1 for each that is spread. */
   readonly contiguous: ReadonlyMap<MergedAxis, number>;
-  /** Every index at which memory is read or written. */
+  /** Every index at which memory is read or written, and that of each buffer. */
   readonly indices: readonly Dim[];
+  readonly accesses: readonly { readonly buffer: string; readonly index: Dim }[];
 }
 
 /** The result of merging axes: every dim becomes a function of one position. */
@@ -101,9 +102,10 @@ export function planOf(group: Group, stored?: ReadonlyMap<Node, Buffer>): Plan {
   });
   const draft = { group, buffers, axes, reductions, outputs, depth, passes, fresh };
   const body = everything(draft);
-  const indices = accesses(body).map((a) => a.index);
+  const all = accesses(body);
+  const indices = all.map((a) => a.index);
   const merged = coalesce(axes, dimsOf(body));
-  return { ...draft, merged, contiguous: new Map(merged.map((m) => [m, contiguity(m, indices)])), indices };
+  return { ...draft, merged, contiguous: new Map(merged.map((m) => [m, contiguity(m, indices)])), indices, accesses: all };
 }
 
 /** Reductions below each node of the group, itself included. */

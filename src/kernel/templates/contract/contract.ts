@@ -2,6 +2,7 @@
 
 import { bytesOf, computeDType, type DType, isFloat } from "../../../core/dtype.js";
 import { add, ceilDiv, type Dim, div, divides, max, min, mod, mul, sub, variable, xor } from "../../../core/expr.js";
+import { roundUp } from "../../../core/numbers.js";
 import { numel, type Shape } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
 import { unflatten } from "../../../ops/movement.js";
@@ -25,7 +26,7 @@ import {
   wordsOf,
 } from "./operands.js";
 import { parallel } from "./parallel.js";
-import type { ContractTiling, Level, Name, PerAxis, Role } from "./tiling.js";
+import { type ContractTiling, type Level, type Name, type PerAxis, type Role, spillsOver } from "./tiling.js";
 
 /** Where the current tile starts, and how large it is. */
 export interface State {
@@ -226,8 +227,14 @@ export function contract(group: Group, t: ContractTiling): Contract {
   const slotSize = (role: Role): number => {
     const { layout } = t[role]!;
     const [n, k] = [tileOf(role, across(role)), tileOf(role, "k")];
-    // A block of the last rows may be wider than its panel.
-    const beyond = layout.kind === "panels" && layout.turned ? Math.max(0, rowWords - layout.width) : 0;
+    // A block of the last rows may be wider than its panel, and so may vectors of a row.
+    const beyond =
+      layout.kind !== "panels"
+        ? 0
+        : Math.max(
+            layout.turned ? Math.max(0, rowWords - layout.width) : 0,
+            spillsOver(layout.width, vector) ? roundUp(layout.width, vector) - layout.width : 0,
+          );
     if (layout.kind === "panels") return Math.ceil(n / layout.width) * layout.width * Math.ceil(k / pack) + beyond;
     if (layout.kind === "swizzled") return n * k;
     if (layout.kind === "tiles") return n * k;

@@ -20,7 +20,7 @@ import { fed } from "./feed.js";
 import { sweep } from "./leave.js";
 import { micro } from "./micro.js";
 import { isShared, lowerOpaque } from "./opaque.js";
-import { dotShape, operandsOf, orient, productsOf, stridesOf, wholeRows, wordsOf } from "./operands.js";
+import { dotShape, operandsOf, orient, productsOf, runsOf, stridesOf, wholeRows, wordsOf } from "./operands.js";
 import { alone, partsOf } from "./parts.js";
 import { addParts, partBuffers, partsOfK } from "./split.js";
 import { fedByWarp, pipelined, synchronous } from "./stage.js";
@@ -120,13 +120,14 @@ function problemOf(group: Group, turned?: boolean): Problem {
   const input = group.root!.inputs[0]!.type.dtype;
   const word = Math.max(1, perWord(input));
   const words = { a: wordsOf(group, "a", word, turned), b: wordsOf(group, "b", word, turned) };
+  const runs = { a: runsOf(group, "a", word, turned), b: runsOf(group, "b", word, turned) };
   const products = { products: productsOf(group).length, operands: { a: a.length, b: b.length } };
   const after = new Set<Node>(productsOf(group));
   for (const n of group.nodes) if (n.inputs.some((i) => after.has(i))) after.add(n);
   const whole = numel(group.root!.type.shape);
   const read = new Set([...after].flatMap((n) => (productsOf(group).includes(n) ? [] : n.inputs.filter((i) => group.inputs.includes(i)))));
   const reads = [...read].filter((n) => hi(numel(n.type.shape)) >= hi(whole)).length;
-  return { batch: numel(batch), total, dtype, input, strides, reads, words, ...products };
+  return { batch: numel(batch), total, dtype, input, strides, reads, words, runs, ...products };
 }
 /** Whether a matrix unit takes a product: one that rounds its operands only where the product allows it. */
 const takes = (u: MatrixUnit, root: Node): boolean =>

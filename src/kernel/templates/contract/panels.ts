@@ -1,10 +1,11 @@
 /** Panels of an operand as a register block reads them in order: neighbours of m or n side by side, one row for each k. */
-import { add, ceilDiv, type Dim, div, divides, hi, min, mod, mul, sub } from "../../../core/expr.js";
+import { add, ceilDiv, type Dim, div, divides, hi, min, mul, sub } from "../../../core/expr.js";
+import { roundUp } from "../../../core/numbers.js";
 import { type Axis, at, axis, below, constant, loops, ref, type Stmt, store } from "../../kernel.js";
 import { rowWords } from "../../units.js";
 import { across, type Contract, nothing, pieces, type State } from "./contract.js";
 import type { Operand } from "./operands.js";
-import type { PanelLayout } from "./tiling.js";
+import { type PanelLayout, spillsOver } from "./tiling.js";
 import { operandWord } from "./words.js";
 
 export const guarded = (body: readonly Stmt[], otherwise: readonly Stmt[], tests: readonly ReturnType<typeof below>[]): readonly Stmt[] =>
@@ -21,7 +22,7 @@ export function panels(x: Contract, o: Operand, st: State, { width, turned }: Pa
   const left = sub(count, mul(at(rows), runRows));
   const k = axis(`k${o.role}`, inRows ? (divides(runRows, count) ? runRows : min(runRows, left)) : count, "loop");
   const row = inRows ? add(mul(at(rows), runRows), at(k)) : at(k);
-  return loops(inRows ? [rows, p, k] : [p, k], elements(x, o, st, width, at(p), row));
+  return loops(inRows ? [rows, p, k] : [p, k], panelRow(x, o, st, width, at(p), row, count));
 }
 /** Rows of neighbouring panels that are copied in turn. */
 const runRows = 8;
@@ -30,22 +31,47 @@ const runRows = 8;
 const placeOf = (x: Contract, o: Operand, width: number, panel: Dim, row: Dim): Dim =>
   add(mul(panel, width * Math.ceil(x.tileOf(o.role, "k") / x.pack)), mul(row, width));
 
+/**
+ * A row of a panel. One that does not fill its last vector is stored whole all the same: what is beyond it is the beginning of the next
+ * row, which follows.
+ */
+function panelRow(x: Contract, o: Operand, st: State, width: number, panel: Dim, row: Dim, count: Dim): readonly Stmt[] {
+  const exact = elements(x, o, st, width, panel, row);
+  if (!spillsOver(width, x.vector)) return exact;
+  const wide = roundUp(width, x.vector);
+  const last = add(st.off[across(o.role)], mul(panel, width), wide - 1);
+  const [axes, into] = vectors(x, o, st, width, panel, row, x.vector, wide / x.vector);
+  return guarded(loops(axes, into), exact, [below(add(row, 1), count), below(last, x.total[across(o.role)])]);
+}
 /** A row of a panel, element by element. */
 function elements(x: Contract, o: Operand, st: State, width: number, panel: Dim, row: Dim): readonly Stmt[] {
-  const { role } = o;
-  const buffer = x.stages.get(o)!;
-  const name = across(role);
   const lanes = lanesOf(width, x.vector);
-  const i = axis(`i${role}`, width / lanes, "unroll");
+  const [axes, into, to, element] = vectors(x, o, st, width, panel, row, lanes, width / lanes);
+  const size = x.total[across(o.role)];
+  const empty = store(x.stages.get(o)!, to, x.pack > 1 ? constant(0, "u32") : nothing(x.dtype));
+  return loops(axes, guarded(into, [empty], divides(width, size) ? [] : [below(element, size)]));
+}
+/** Some vectors of a row, the place of an element in its stage, and the element's number in the operand. */
+function vectors(
+  x: Contract,
+  o: Operand,
+  st: State,
+  width: number,
+  panel: Dim,
+  row: Dim,
+  lanes: number,
+  count: number,
+): readonly [axes: readonly Axis[], into: readonly Stmt[], to: Dim, element: Dim] {
+  const { role } = o;
+  const i = axis(`i${role}`, count, "unroll");
   const l = axis(`l${role}`, lanes, "vector");
   const within = lanes > 1 ? add(mul(at(i), lanes), at(l)) : at(i);
-  const element = add(st.off[name], mul(panel, width), within);
+  const element = add(st.off[across(role)], mul(panel, width), within);
   const to = add(placeOf(x, o, width, panel, row), within);
   const into: Stmt[] = [];
   const from = add(st.off.k, mul(row, x.pack));
-  into.push(store(buffer, to, x.pack > 1 ? operandWord(x, o, element, from, into) : x.operand(o, element, from, into)));
-  const edge = divides(width, x.total[name]) ? [] : [below(element, x.total[name])];
-  return loops([i, l], guarded(into, [store(buffer, to, x.pack > 1 ? constant(0, "u32") : nothing(x.dtype))], edge));
+  into.push(store(x.stages.get(o)!, to, x.pack > 1 ? operandWord(x, o, element, from, into) : x.operand(o, element, from, into)));
+  return [[i, l], into, to, element];
 }
 /** Lanes of a row of a panel: whole vectors, or a part of one that divides it. */
 function lanesOf(width: number, vector: number): number {
@@ -59,7 +85,10 @@ function turns(x: Contract, o: Operand, st: State, width: number, panel: Dim, co
   const { role } = o;
   const total = x.total[across(role)];
   const block = (name: string, size: Dim): Axis => axis(`${name}${role}`, size, "loop");
-  const [q, rest, k] = [block("q", div(count, rowWords)), block("t", mod(count, rowWords)), block("k", count)];
+  // Where k ends within a word, that one is none that can be turned.
+  const words = divides(x.pack, x.total.k) ? count : div(st.size.k, x.pack);
+  const turned = mul(div(words, rowWords), rowWords);
+  const [q, rest, k] = [block("q", div(words, rowWords)), block("t", sub(count, turned)), block("k", count)];
   const part = axis(`h${role}`, Math.ceil(width / rowWords), "unroll");
   const first = add(st.off[across(role)], mul(panel, width));
   const row = mul(at(q), rowWords);
@@ -73,9 +102,7 @@ function turns(x: Contract, o: Operand, st: State, width: number, panel: Dim, co
   };
   const whole = [
     ...loops([q, part], [turn]),
-    ...(divides(rowWords, count)
-      ? []
-      : loops([rest], elements(x, o, st, width, panel, add(mul(div(count, rowWords), rowWords), at(rest))))),
+    ...(sub(count, turned) === 0 ? [] : loops([rest], panelRow(x, o, st, width, panel, add(turned, at(rest)), count))),
   ];
   if (divides(width, total)) return whole;
   return guarded(whole, loops([k], elements(x, o, st, width, panel, at(k))), [below(add(first, width - 1), total)]);

@@ -2,7 +2,7 @@
 
 import { bytesOf, type DType } from "../../../core/dtype.js";
 import { type Dim, hi } from "../../../core/expr.js";
-import { ceilPower, clamp } from "../../../core/numbers.js";
+import { ceilPower, clamp, roundUp } from "../../../core/numbers.js";
 import type { Target } from "../../codegen.js";
 import type { MatrixUnit } from "../../kernel.js";
 
@@ -32,6 +32,8 @@ export interface PanelLayout {
   /** Rows that run along k in memory are transposed in registers, block by block. */
   readonly turned?: true;
 }
+/** Whether rows of a panel are stored in vectors that reach into the next row. */
+export const spillsOver = (width: number, vector: number): boolean => width % vector !== 0 && roundUp(width, vector) <= 2 * width;
 export type StageLayout =
   | PanelLayout
   /** A unit's tiles one after another, those of a row of them along k first. */
@@ -103,6 +105,8 @@ export interface Problem {
   readonly strides: Readonly<Record<Role, readonly [across: number, k: number] | undefined>>;
   /** Narrow neighbours along k are words in memory, whatever rows look like. */
   readonly words: Readonly<Record<Role, boolean>>;
+  /** So are those that are whole, where k may end within one. */
+  readonly runs: Readonly<Record<Role, boolean>>;
   /** How many products are computed at once, and how many operands of each role they have: one, where they share it. */
   readonly products: number;
   readonly operands: Readonly<Record<Role, number>>;
