@@ -55,3 +55,31 @@ it.skipIf(!hasCompiler())("f16 to f32 and back: every value, with the instructio
     }
   }
 });
+
+it.skipIf(!hasCompiler())(
+  "f32 to bf16: every value and its neighbours' middles, with the instruction and without it",
+  { timeout: 120_000 },
+  () => {
+    const near = [0, 0x7fff, 0x8000, 0x8001];
+    // Vectors with subnormals and without, and vectors of both.
+    const bits = Uint32Array.from({ length: 8 * 65536 }, (_, i) => {
+      const x = i >> 3;
+      return ((i & 4 ? (x * 40503) & 0xffff : x) << 16) | near[i & 3]!;
+    });
+    const from = new Uint8Array(bits.buffer);
+    const want = new Uint16Array(toBytes("bf16", Float64Array.from(new Float32Array(bits.buffer))).buffer);
+    const isNaN16 = (x: number): boolean => (x & 0x7fff) > 0x7f80;
+    const widths = [16, 8, 1];
+    for (const features of [cpu().features, cpu().features.filter((f) => f !== "avx512bf16")]) {
+      const kernels = widths.map((w) => convert("f32", "bf16", bits.length, w));
+      for (const [i, run] of compileKernels(kernels, features).entries()) {
+        const got = new Uint16Array(bits.length);
+        run([from, new Uint8Array(got.buffer)]);
+        expect(
+          got.findIndex((x, j) => x !== want[j] && !(isNaN16(x) && isNaN16(want[j]!))),
+          `${features.length} features, ${widths[i]} lanes`,
+        ).toBe(-1);
+      }
+    }
+  },
+);

@@ -10,7 +10,8 @@ export function storage(): Record<string, Helper> {
   const convert = (n: number, to: string, x: string): string => (n === 1 ? `(${to}x$)(${x})` : `__builtin_convertvector(${x}, ${to}x$)`);
   out.widen_bf16 = (n) => `f32x$ widen_bf16x$(u16x$ h) { return bits_u32_f32x$(${convert(n, "u32", "h")} << 16); }`;
   out.narrow_bf16 = (n) =>
-    "u16x$ narrow_bf16x$(f32x$ a) { u32x$ u = bits_f32_u32x$(a), r = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16; " +
+    `u16x$ narrow_bf16x$(f32x$ a) {${n === 16 ? narrowAtOnce : " "}` +
+    "u32x$ u = bits_f32_u32x$(a), r = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16; " +
     `return ${convert(n, "u16", "sel_u32x$(isnan_f32x$(a), (u >> 16) | 0x40u, r)")}; }`;
   out.round_bf16 = () => "f32x$ round_bf16x$(f32x$ a) { return widen_bf16x$(narrow_bf16x$(a)); }";
   // The exponent is 112 smaller in f32; a multiplication puts it right, for subnormals too.
@@ -65,6 +66,12 @@ export function storage(): Record<string, Helper> {
   return out;
 }
 
+/** The instruction takes subnormals for zero, so it is for vectors that hold none. */
+const narrowAtOnce = `
+#if defined(__AVX512BF16__) && defined(__AVX512DQ__)
+if (__builtin_expect(__builtin_ia32_fpclassps512_mask(a, 0x20, -1) == 0, 1)) { u16x16 h; __asm__("vcvtneps2bf16 %1, %0" : "=v"(h) : "v"(a)); return h; }
+#endif
+`;
 /** A conversion between f16 and f32: the instruction where there is one for so many lanes, otherwise integer arithmetic. */
 function converted(lanes: number, head: string, instruction: string, plain: string): string {
   if (lanes !== 1 && lanes !== 8 && lanes !== 16) return `${head} { ${plain} }`;

@@ -302,11 +302,28 @@ describe.skipIf(!hasCompiler())("matmul template in C", () => {
     const words = [
       product("nt 33x70x530", 33, 70, 530, { b: "t", dtype: "bf16" }),
       product("nn 30x640x2048", 30, 640, 2048, { dtype: "bf16" }),
+      product("nt 33x70x575", 33, 70, 575, { b: "t", dtype: "bf16" }),
     ];
     const inWords = { ...target, dots: new Set<DType>(["bf16"]) };
     for (const c of words) expect(turning(c, inWords), c.name).toBeGreaterThan(0);
     check(words.slice(0, 1), inWords, interpretKernels);
     check(words, inWords);
+  });
+  it("rows of a panel that fill no vector are stored whole, over the beginning of the next", { timeout: 120_000 }, () => {
+    const target: Target = { ...cTarget({ arch: "x86-64", features: wideFeatures, parallel: 2 }), dots: new Set<DType>(["bf16"]) };
+    const cases = [
+      product("tn 300x400x24", 300, 400, 24, { a: "t" }),
+      product("tn 309x400x31", 309, 400, 31, { a: "t", dtype: "bf16" }),
+      product("tn 205x200x20", 205, 200, 20, { a: "t", dtype: "bf16", batch: [2] }),
+    ];
+    for (const c of cases) {
+      const lanes = new Set<Dim>();
+      for (const { kernels } of lowerCase(c, [contractTemplate], target).groups)
+        for (const k of kernels) eachStmt(k.body, (s) => s.kind === "for" && s.axis.name === "la" && lanes.add(s.axis.size));
+      expect([...lanes], c.name).toEqual([16, expect.toBeOneOf([1, 2, 4, 8])]);
+    }
+    check(cases, target, interpretKernels);
+    check(cases, target);
   });
   it("products without a common operand stay apart", () => {
     const [a, b, w, v] = [f32(40, 24), f32(40, 24), f32(24, 56), f32(24, 56)];
