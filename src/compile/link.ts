@@ -41,7 +41,8 @@ export function link(
   const lives = lifetimes(p, regions, sharing.home);
   const kernels = new KernelTable(codegen, lower, options.onKernel);
   const lowered = new Map<Task, readonly Kernel[]>();
-  const joined = new Map<Task, readonly Task[]>();
+  /** By task, those that it is one kernel with, in each of its turns. */
+  const joined = new Map<Task, Map<number, readonly Task[]>>();
   /** Names for the buffers of kernels that become one: what may not be bound twice has one. */
   const namesOf = (region: Region): BesideName => {
     const first = new Map<Slot, string>();
@@ -68,15 +69,15 @@ export function link(
     }
     // What a library may compute stays a step of its own.
     const own = region.filter((t) => !t.group?.template?.product);
-    if (
-      own.every((t) => lowered.get(t)?.length === 1) &&
-      canStandBeside(
-        own.map((t) => lowered.get(t)![0]!),
-        codegen.target,
-        namesOf(own),
-      )
-    )
-      for (const t of own) joined.set(t, own);
+    const most = Math.max(0, ...own.map((t) => lowered.get(t)?.length ?? 0));
+    for (let part = 0; part < most; part++) {
+      // A first kernel stands beside those of tasks that have no other, so that none of a task's kernels waits for another task.
+      const those = own.filter((t) => lowered.get(t)?.[part]);
+      const made = those.map((t) => lowered.get(t)![part]!);
+      const all = part > 0 || (those.length === own.length && own.every((t) => lowered.get(t)!.length === 1));
+      if (!all || !canStandBeside(made, codegen.target, namesOf(those))) continue;
+      for (const t of those) joined.set(t, (joined.get(t) ?? new Map()).set(part, those));
+    }
   });
 
   const homes = [...lives.keys()];
@@ -101,17 +102,17 @@ export function link(
     if (t.group.kind === "host") return part === 0 ? hostStep(t.group, p, table) : undefined;
     const group = t.group;
     const slotIn = (task: Task, name: string): Slot => bound(name, task.group!, p) ?? scratchAt.get(task)!.get(name)!;
-    const others = joined.get(t);
+    const others = joined.get(t)?.get(part);
     if (others) {
-      if (part || others[0] !== t) return undefined;
-      const kernels_ = others.map((o) => lowered.get(o)![0]!);
+      if (others[0] !== t) return undefined;
+      const kernels_ = others.map((o) => lowered.get(o)![part]!);
       const nameOf = namesOf(others);
       const names = new Map(
         others.flatMap((o, i) => kernels_[i]!.buffers.map((b) => [nameOf(i, b.name), slotIn.bind(null, o, b.name)] as const)),
       );
       const kernel = besideKernels(group.name, kernels_, nameOf);
-      const streams = others.flatMap((o, i) => streamsOf(o.group!, kernels_[i]!, slot));
-      const note = together(others.map((o) => noteOf(o.group!, 0)));
+      const streams = part ? [] : others.flatMap((o, i) => streamsOf(o.group!, kernels_[i]!, slot));
+      const note = together(others.map((o) => noteOf(o.group!, part)));
       return { kind: "kernel", group, kernel, grid: kernel.grid, streams, slotOf: (name) => names.get(name)!(), note };
     }
     const made = lowered.get(t)![part];

@@ -38,6 +38,9 @@ const planned = (p: Program): readonly [number, number] => [
   p.arena as number,
 ];
 
+/** How many steps of each kind there are. */
+const kinds = (p: Program): [string, number][] =>
+  [...new Set(p.steps.map((s) => s.kind))].map((kind) => [kind, p.steps.filter((s) => s.kind === kind).length]);
 /** Labels of the launches; what runs side by side in one line. */
 const launches = (p: Program): string[] =>
   regionsOf(p.steps).map(([from, to]) =>
@@ -52,13 +55,13 @@ describe("Llama-3.2-1B on an H200", () => {
     const p = prompt(100_000);
     // Weights in bf16, keys and values, tokens and logits; temporaries.
     expect(planned(p)).toEqual([5749485376, 2483200000]);
-    expect(p.steps.map((s) => s.kind)).toEqual(Array(193).fill("launch"));
+    expect(kinds(p)).toEqual([["launch", 163]]);
     expect(launches(p).slice(2, 10)).toEqual(layer(false));
   });
-  test("a prompt of 32 tokens is 270 kernels, 11 turns a layer", { timeout: 120_000 }, () => {
+  test("a prompt of 32 tokens is 208 kernels, 11 turns a layer", { timeout: 120_000 }, () => {
     const p = prompt(32);
     expect(planned(p)).toEqual([2472934208, 2760704]);
-    expect(p.steps.map((s) => s.kind)).toEqual(Array(270).fill("launch"));
+    expect(kinds(p)).toEqual([["launch", 208]]);
     expect(launches(p).slice(2, 13)).toEqual(layer(true));
     expect(launches(p)).toHaveLength(176);
   });

@@ -3,6 +3,7 @@ import type { DType } from "../../src/core/dtype.js";
 import { NdArray } from "../../src/core/ndarray.js";
 import type { Node } from "../../src/ir/node.js";
 import { GPT2, gpt2Config, Llama, llamaConfig } from "../../src/models/index.js";
+import { input, linear } from "../../src/ops/index.js";
 import { noGrad, type Tensor, traceFunction, zeros } from "../../src/tensor/index.js";
 import type { Case } from "../conformance/cases.js";
 import { draw, stream } from "../conformance/inputs.js";
@@ -44,9 +45,24 @@ function decodeCase(name: string, make: () => Llama | GPT2, dtype: DType, time: 
   return { name, op: "decode", roots: [...graph.outputs], feeds, updates: graph.updates };
 }
 
+/** Products of few rows that share a long inner dim out over grid points: their sums are one kernel. */
+export function sideBySide(): Case {
+  const name = "products side by side";
+  const next = stream(name);
+  const feeds = new Map<Node, NdArray>();
+  const leaf = (shape: number[], span: number): Node => {
+    const x = input({ shape, dtype: "bf16" });
+    feeds.set(x, draw(next, "bf16", shape, [-span, span]));
+    return x;
+  };
+  const x = leaf([32, 2048], 1);
+  return { name, op: "decode", roots: [64, 48, 64].map((n) => linear(x, leaf([n, 2048], 0.1))), feeds };
+}
+
 /** The cases. */
 export const decodeCases = (): Case[] =>
   (["f32", "bf16"] as const).flatMap((dtype) => [
+    ...(dtype === "bf16" ? [sideBySide()] : []),
     ...[1, 20].flatMap((time) => [
       decodeCase(`decode llama ${dtype} ${time}`, () => new Llama(llamaConfig(llama)), dtype, time),
       decodeCase(`decode gpt2 ${dtype} ${time}`, () => new GPT2(gpt2Config(gpt2)), dtype, time),

@@ -211,12 +211,13 @@ function sharesOf(
 ): Share {
   const [b, n, r] = [Math.max(1, hi(batch)), Math.max(1, hi(size)), Math.max(1, hi(rest))];
   if (target.threads > 1) {
-    const threads = Math.min(target.threads, 128);
+    // Rows that are put where they are known to go have as many threads as maps have, beside which they may stand.
+    const threads = Math.min(target.threads, counting ? 256 : 128);
     // A thread has whole accesses of a row: so few threads as look at all of the index need many bytes on their way.
     const vector = lanesFor(target, rest, dtypes);
     const columns = div(rest, vector);
     const most = Math.ceil(counting ? (n * vector) / 4 : 64 * vector);
-    const wanted = Math.ceil(((counting ? 8 : 2) * target.parallel * threads) / (b * Math.max(1, hi(columns))));
+    const wanted = Math.ceil(((counting ? 4 : 2) * target.parallel * threads) / (b * Math.max(1, hi(columns))));
     const ranges = Math.max(1, Math.min(n, wanted, most));
     return { threads, grid: ceilDiv(mul(batch, mul(ranges, columns)), threads), width: vector, columns, ranges, vector };
   }
