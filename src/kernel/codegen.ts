@@ -69,6 +69,8 @@ export interface Target {
   readonly caches: readonly number[];
   /** Bytes that long streams are asked for ahead of their use; 0 where hardware sees to it. */
   readonly prefetch: number;
+  /** Streams far from each other that a core reads from memory faster, unasked, than one that is asked for ahead; absent where it does not. */
+  readonly streams?: number;
   /** Bytes of later operands that kernels ask for into a cache that all grid points share; absent where nothing is asked for. */
   readonly ahead?: Ahead;
   /** Bytes of `shared` storage that one grid point may have. */

@@ -10,8 +10,10 @@ export interface SpaceTiling {
   readonly lanes: "kept" | "reduced";
   readonly vector: number;
   readonly unroll: number;
-  /** reduced: rows that one sweep takes at once, for more memory streams. */
+  /** Rows that one sweep takes at once, for more memory streams. */
   readonly together: number;
+  /** reduced: those rows lie as far from each other as they can, so that streams go on from sweep to sweep. */
+  readonly apart?: boolean;
   /** Threads of a grid point, and how many of them share a row. */
   readonly threads: number;
   readonly rowThreads: number;
@@ -104,8 +106,9 @@ export function tileWhole(t: Target, s: SpaceSizes): { readonly tiling: SpaceTil
   const sums = hi(s.rows) * s.accumulators * bytesOf("f64");
   if (sums > (t.caches[0] ?? 1 << 15)) return undefined;
   const vector = lanesFor(t, s.lane, s.dtypes);
-  const unroll = clamp(floorPower(hi(s.lane) / vector), 1, t.loadsFirst ? 4 : 8);
-  return { tiling: { ...tileKept(t, s), vector, unroll, ahead: t.prefetch }, chunks };
+  const together = t.streams ?? 1;
+  const unroll = clamp(floorPower(hi(s.lane) / vector), 1, t.loadsFirst || together > 1 ? 4 : 8);
+  return { tiling: { ...tileKept(t, s), vector, unroll, together, ahead: together > 1 ? 0 : t.prefetch }, chunks };
 }
 
 /** A tiling with lanes along the reduced axes. */
@@ -115,10 +118,12 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
   const vector = lanesFor(t, s.lane, s.dtypes);
   const single = s.passes === 1 && !s.sweeps;
   if (t.threads === 1) {
-    // From memory one stream a thread is fastest; what caches hold is read from several rows at once.
+    // What caches hold is read from several rows at once; memory in as many streams as the target likes, or in one that is asked for ahead.
     const far = single && isFar(t, rows * cols, s.dtypes);
-    const ahead = far ? t.prefetch : 0;
-    const together = single && !far && rows >= 16 * t.parallel && cols >= 256 && s.accumulators === 1 ? 4 : 1;
+    const several = single && rows >= 16 * t.parallel && cols >= 256;
+    const apart = far && several && t.streams !== undefined && s.large.length > 0;
+    const ahead = far && !apart ? t.prefetch : 0;
+    const together = apart ? Math.max(1, Math.floor(t.streams / s.large.length)) : several && !far && s.accumulators === 1 ? 4 : 1;
     const room = Math.max(1, Math.floor(t.registers / 2 / Math.max(1, s.accumulators * together)));
     // As many bytes of a stream in each turn, however narrow its elements are.
     const narrow = ahead && s.large.length && Math.max(...s.large.map(bytesOf)) <= 2;
@@ -137,6 +142,7 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
       vector,
       unroll,
       together,
+      apart,
       threads: 1,
       rowThreads: 1,
       turn,

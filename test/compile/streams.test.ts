@@ -1,16 +1,22 @@
 /** Memory that is streamed: results that bypass the caches, and weights that are asked for ahead. */
 import { describe, expect, test } from "vitest";
+import { cCodegen } from "../../src/backends/c/codegen.js";
+import { cTarget } from "../../src/backends/c/target.js";
 import { compile } from "../../src/compile/index.js";
 import type { Node } from "../../src/ir/node.js";
-import { add, input, linear, matmul, mul, softmax } from "../../src/ops/index.js";
+import type { Codegen } from "../../src/kernel/codegen.js";
+import { templates } from "../../src/kernel/templates/index.js";
+import { verifyKernel } from "../../src/kernel/verify.js";
+import { add, input, linear, matmul, mul, relu, softmax } from "../../src/ops/index.js";
 import { arange, compile as compiled, evaluate, noGrad, type Tensor } from "../../src/tensor/index.js";
 import { codegens } from "../replay/programs.js";
 import { useDevice } from "../support/devices.js";
+import { errorOf, interpretKernels, lowerCase, runCases, tolerance } from "../support/groups.js";
 import { hasCompiler } from "../support/kernels-in-c.js";
 
 const leaf = (name: string, shape: readonly number[], dtype: "f32" | "bf16" = "f32"): Node => input({ shape, dtype }, name);
-const source = (inputs: readonly Node[], y: Node): string =>
-  compile({ inputs, state: [], outputs: [y], updates: [] }, codegens["c-avx512"]!())
+const source = (inputs: readonly Node[], y: Node, codegen: Codegen = codegens["c-avx512"]!()): string =>
+  compile({ inputs, state: [], outputs: [y], updates: [] }, codegen)
     .kernels.map((k) => String(k.source))
     .join("\n");
 
@@ -83,5 +89,53 @@ describe("a vector times a matrix whose rows are its inputs", () => {
       return out;
     };
     expect(await run("c")).toEqual(await run("interp"));
+  });
+});
+
+describe("where a core reads several rows far from each other faster than one that it asks for", () => {
+  const wide = ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512bf16"];
+  const codegen = (features: readonly string[]): Codegen => cCodegen({ arch: "x86-64", features, parallel: 8 }, templates);
+  const [rowsText, wholeText] = [
+    (c: Codegen): string => {
+      const [x, w] = [leaf("x", [1, 2048], "bf16"), leaf("w", [32768, 2048], "bf16")];
+      return source([x, w], linear(x, w), c);
+    },
+    (c: Codegen): string => {
+      const [x, w] = [leaf("x", [1, 2048], "bf16"), leaf("w", [2048, 3072], "bf16")];
+      return source([x, w], matmul(x, w), c);
+    },
+  ];
+  test("nothing is asked for, and the rows of a sweep are parts of the matrix apart", () => {
+    const tiles = codegen([...wide, "amx-tile", "amx-bf16"]);
+    for (const text of [rowsText, wholeText]) {
+      expect(text(tiles)).toContain("__builtin_prefetch(");
+      expect(text(codegen(wide))).not.toContain("__builtin_prefetch(");
+    }
+    // A quarter of 32,768 rows of 2,048; a quarter of 128 rows of 3,072, which are one of 16 chunks.
+    for (const i of [1, 2, 3]) {
+      expect(rowsText(codegen(wide))).toContain(` + ${i * 8192 * 2048}`);
+      expect(wholeText(codegen(wide))).toContain(` + ${i * 32 * 3072}`);
+    }
+  });
+  test.each([64, 67, 33])("all rows have the right numbers: %d", (rows) => {
+    // Caches so small that matrices of a few thousand elements lie in memory.
+    const target = { ...cTarget({ arch: "x86-64", features: wide, parallel: 2 }), caches: [32 << 10, 1 << 10] };
+    const [x, v, w, u, z] = [
+      leaf("x", [1, 300]),
+      leaf("v", [rows, 300]),
+      leaf("w", [rows, 300]),
+      leaf("u", [10 * rows + 3, 300]),
+      leaf("z", [1, 10 * rows + 3]),
+    ];
+    const cases = [
+      { name: "one matrix", inputs: [x, w], outputs: [linear(x, w)] },
+      { name: "two matrices that meet", inputs: [x, v, w], outputs: [mul(relu(linear(x, v)), linear(x, w))] },
+      { name: "rows that are inputs", inputs: [z, u], outputs: [matmul(z, u)] },
+    ];
+    const list = cases.map((c) => lowerCase(c, templates, target));
+    for (const l of list) for (const g of l.groups) for (const k of g.kernels) verifyKernel(k, target);
+    for (const r of runCases(list, interpretKernels))
+      for (const [i, got] of r.got.entries())
+        expect(errorOf(got, r.want[i]!), `${r.name} of ${rows}`).toBeLessThanOrEqual(tolerance(r.dtypes[i]!));
   });
 });

@@ -35,7 +35,7 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
   const cols = numel(reduced.map((m) => m.size));
   const rows = numel(kept.map((m) => m.size));
   // A row that is computed twice must not be written over what it reads.
-  const overlap = p.group.inPlace?.length && (tiling.threads === 1 || !divides(t.together, rows));
+  const overlap = p.group.inPlace?.length && !divides(t.together, rows);
   const together = kept.length === 1 && !overlap && !window ? t.together : 1;
   const { unroll, vector, rowThreads, threads } = t;
   const [r, u, v] = [axis(p.fresh("r"), together, "unroll"), axis(p.fresh("u"), unroll, "unroll"), axis(p.fresh("l"), vector, "vector")];
@@ -66,8 +66,9 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
   const unit = again ? min(own, sub(units, 1)) : own;
   const thread = mod(tid, rowThreads);
   // Rows computed together may run past the last row, which is then computed again.
-  const first = mul(div(unit, chunks), together);
-  const row = divides(together, rows) ? add(first, at(r)) : min(add(first, at(r)), sub(rows, 1));
+  const nth = div(unit, chunks);
+  const several = t.apart ? add(nth, mul(at(r), ceilDiv(rows, together))) : add(mul(nth, together), at(r));
+  const row = divides(together, rows) ? several : min(several, sub(rows, 1));
 
   // Where the row is: one position, or digits that are computed once per row.
   const place = new Map<string, Dim>([[e.row, at(r)]]);
