@@ -27,6 +27,7 @@ export interface MethodSpec {
   /** Axes whose size may change, by argument: `{ tokens: { 1: { min: 1, max: 128 } } }`. */
   readonly dynamic?: Readonly<Record<string, Readonly<Record<number, { readonly min: number; readonly max: number }>>>>;
 }
+/** What an exported file carries besides its graphs. */
 export interface ExportOptions {
   /** Names the state: a tensor of the module is called as in its state dict. */
   readonly module?: Module;

@@ -3,6 +3,7 @@ import { openSafetensors as openFile, type Safetensors, writeSafetensors } from 
 import { HostTensor } from "./runtime/tensor.js";
 import { type CreateOptions, fromBytes, type Tensor } from "./tensor/index.js";
 
+/** How tensors are written to a file. */
 export interface SaveOptions {
   /** Texts that go with the tensors. */
   readonly metadata?: Readonly<Record<string, string>>;
@@ -16,6 +17,7 @@ export async function saveSafetensors(path: string, tensors: Readonly<Record<str
   writeSafetensors(path, host, options);
 }
 
+/** Where tensors that come from a file are put. */
 export interface LoadOptions extends Pick<CreateOptions, "device"> {
   /** Only the tensors of which this is true. */
   readonly only?: (name: string) => boolean;

@@ -5,6 +5,7 @@ import { type Batch, collate } from "./collate.js";
 import { type Dataset, datasetOf, type IterableDataset, TensorDataset } from "./dataset.js";
 import { randomOrder } from "./order.js";
 
+/** How a DataLoader makes batches. */
 export interface LoaderOptions<T, B> {
   readonly batchSize?: number;
   /** A new order for each epoch, from the seed. */

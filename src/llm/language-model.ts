@@ -9,6 +9,7 @@ import { rulesOf, type SamplingOptions } from "./sampling.js";
 import { TextStream } from "./stream.js";
 import type { ChatMessage, Tokenizer } from "./tokenizer.js";
 
+/** How a text goes on, and when it ends. */
 export interface GenerateOptions extends SamplingOptions {
   /** How many tokens are made at most. Default: as many as fit. */
   readonly maxTokens?: number;
@@ -27,6 +28,7 @@ export interface GenerationReport {
   readonly decodeSeconds: number;
   readonly finished: "stop" | "length";
 }
+/** How a language model is made from a folder. */
 export interface LanguageModelOptions extends LoadOptions {
   /** How many positions the cache has; default: the model's context, at most 2048. */
   readonly maxLength?: number;

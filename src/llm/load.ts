@@ -12,6 +12,7 @@ import { loadTokenizerIfThere, type Tokenizer } from "./tokenizer.js";
 
 /** The dtype that weights and activations have. */
 export type ModelDType = "f32" | "bf16" | "f16";
+/** How a checkpoint's weights are loaded. */
 export interface LoadOptions {
   /** Default: the dtype in which the weights are stored. */
   readonly dtype?: ModelDType;

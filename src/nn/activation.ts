@@ -13,16 +13,27 @@ function activation(name: string, f: (x: Tensor) => Tensor): new () => Module & 
   return made;
 }
 type Activation = new () => Module & { forward(x: Tensor): Tensor };
+/** max(x, 0) (torch.nn.ReLU). */
 export const ReLU: Activation = activation("ReLU", (x) => x.relu());
+/** x limited to [0, 6] (torch.nn.ReLU6). */
 export const ReLU6: Activation = activation("ReLU6", (x) => x.relu6());
+/** x sigmoid(x) (torch.nn.SiLU). */
 export const SiLU: Activation = activation("SiLU", (x) => x.silu());
+/** 1 / (1 + exp(-x)) (torch.nn.Sigmoid). */
 export const Sigmoid: Activation = activation("Sigmoid", (x) => x.sigmoid());
+/** Hyperbolic tangent (torch.nn.Tanh). */
 export const Tanh: Activation = activation("Tanh", (x) => x.tanh());
+/** x / (1 + |x|) (torch.nn.Softsign). */
 export const Softsign: Activation = activation("Softsign", (x) => x.softsign());
+/** x tanh(softplus(x)) (torch.nn.Mish). */
 export const Mish: Activation = activation("Mish", (x) => x.mish());
+/** Scaled exponential unit of self-normalising networks (torch.nn.SELU). */
 export const SELU: Activation = activation("SELU", (x) => x.selu());
+/** x relu6(x + 3) / 6 (torch.nn.Hardswish). */
 export const Hardswish: Activation = activation("Hardswish", (x) => x.hardswish());
+/** relu6(x + 3) / 6 (torch.nn.Hardsigmoid). */
 export const Hardsigmoid: Activation = activation("Hardsigmoid", (x) => x.hardsigmoid());
+/** log(sigmoid(x)) (torch.nn.LogSigmoid). */
 export const LogSigmoid: Activation = activation("LogSigmoid", (x) => x.logSigmoid());
 
 /** x times the share of a normal distribution below x (torch.nn.GELU). */

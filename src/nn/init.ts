@@ -14,6 +14,7 @@ export function fans(t: Tensor): { readonly fanIn: number; readonly fanOut: numb
   const field = s.slice(2).reduce((a, b) => a * b, 1);
   return { fanIn: s[1]! * field, fanOut: s[0]! * field };
 }
+/** What follows a layer: it decides the gain. */
 export type Nonlinearity = "linear" | "sigmoid" | "tanh" | "relu" | "leakyRelu" | "selu";
 /** By how much a nonlinearity shrinks the deviation (torch.nn.init.calculate_gain). */
 export function gain(nonlinearity: Nonlinearity, slope = 0.01): number {
@@ -33,10 +34,15 @@ export function gain(nonlinearity: Nonlinearity, slope = 0.01): number {
       return nonlinearity satisfies never;
   }
 }
+/** Fills with draws from [low, high) (torch.nn.init.uniform_). */
 export const uniform_ = (t: Tensor, low = 0, high = 1): Tensor => filled(t, () => t.uniform_(low, high));
+/** Fills with normal draws (torch.nn.init.normal_). */
 export const normal_ = (t: Tensor, mean = 0, std = 1): Tensor => filled(t, () => t.normal_(mean, std));
+/** Fills with one value (torch.nn.init.constant_). */
 export const constant_ = (t: Tensor, value: number): Tensor => filled(t, () => t.fill_(value));
+/** Fills with zeros (torch.nn.init.zeros_). */
 export const zeros_ = (t: Tensor): Tensor => filled(t, () => t.zero_());
+/** Fills with ones (torch.nn.init.ones_). */
 export const ones_ = (t: Tensor): Tensor => filled(t, () => t.fill_(1));
 /** The identity, for a weight of two axes. */
 export function eye_(t: Tensor): Tensor {
@@ -58,6 +64,7 @@ export function truncNormal_(t: Tensor, mean = 0, std = 1, a = -2, b = 2): Tenso
     );
   });
 }
+/** Whether values (fanIn) or gradients (fanOut) keep their variance. */
 export type FanMode = "fanIn" | "fanOut";
 /** Options of the kaiming initialisers. */
 export interface KaimingOptions {

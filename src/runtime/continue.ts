@@ -3,6 +3,7 @@ import { ArgumentError } from "../core/errors.js";
 import { randomWords } from "../core/philox.js";
 import type { Session } from "./session.js";
 
+/** How a text goes on. */
 export interface ContinueOptions {
   readonly prompt: string;
   readonly maxTokens: number;

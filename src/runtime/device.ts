@@ -1,5 +1,6 @@
 import type { HostFunctions, Program, TargetKey } from "./program.js";
 
+/** How a device is opened. */
 export interface DeviceOptions {
   /** Worker threads; default: one per core. */
   readonly threads?: number;
@@ -44,6 +45,7 @@ export interface Call {
   readonly dims: readonly number[];
 }
 
+/** What loading a program is given. */
 export interface LoadOptions {
   readonly host?: HostFunctions;
   readonly signal?: AbortSignal;

@@ -7,6 +7,7 @@ import { writeProgram, writeType } from "./program-text.js";
 import { hashOf } from "./sha256.js";
 import { HostTensor } from "./tensor.js";
 
+/** What a `.pie` file is made of. */
 export interface PieContents {
   readonly producer?: string;
   readonly metadata?: Readonly<Record<string, string>>;

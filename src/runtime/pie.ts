@@ -37,6 +37,7 @@ export interface PiePort {
   readonly name: string;
   readonly type: TensorType;
 }
+/** A method of a `.pie` file: its graph, and its programs by target. */
 export interface PieMethod {
   readonly name: string;
   readonly dims: readonly DimRange[];

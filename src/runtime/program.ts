@@ -30,6 +30,7 @@ export interface Program {
   readonly kernels: readonly KernelCode[];
   readonly steps: readonly Step[];
 }
+/** A symbolic size by name, with its least and greatest value. */
 export interface DimRange {
   readonly name: string;
   readonly min: number;
@@ -146,4 +147,5 @@ export type HostFunction = (
   outputs: readonly TensorType[],
   dims: Readonly<Record<string, number>>,
 ) => readonly Uint8Array[];
+/** Gives the function that a host step names, or undefined. */
 export type HostFunctions = (call: string) => HostFunction | undefined;

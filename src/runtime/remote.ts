@@ -26,6 +26,7 @@ export interface PieceStore {
   get(hash: string): Promise<Uint8Array | undefined>;
   put(hash: string, piece: Uint8Array): Promise<void>;
 }
+/** How a server's file is read and kept. */
 export interface RemoteOptions {
   readonly signal?: AbortSignal;
   /** Default: the origin-private file system of a page; nothing is kept elsewhere. */

@@ -305,6 +305,7 @@ function readEntry(file: string, name: string, value: unknown, begin: number, ro
   return { name, stored, dtype: element.dtype, shape, file, offset: begin + from, bytes: to - from };
 }
 
+/** What is written besides tensors, and how. */
 export interface WriteOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** A larger model is written as several files and `<name>.safetensors.index.json`. */

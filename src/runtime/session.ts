@@ -17,6 +17,7 @@ import { verifyProgram } from "./verify.js";
 /** Makes a program for a device from a method's graph; the full package passes its compiler. */
 export type CompileMethod = (method: PieMethod, device: Device, pie: Pie) => Program | Promise<Program>;
 
+/** How a `.pie` file is opened. */
 export interface SessionOptions {
   readonly device: Device;
   /**
@@ -33,6 +34,7 @@ export interface SessionOptions {
   /** Told of bytes that come from a server: how many so far, and the file's size. */
   onProgress?(got: number, size: number): void;
 }
+/** How a method runs. */
 export interface RunOptions {
   readonly signal?: AbortSignal;
 }
@@ -44,6 +46,7 @@ interface Ready {
 
 const chunk = 1 << 24;
 
+/** An open `.pie` file on a device: its methods run with the state that it carries. */
 export class Session {
   readonly device: Device;
   readonly pie: Pie;

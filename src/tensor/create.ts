@@ -125,10 +125,16 @@ export const zeros = (shape: Shape, options: CreateOptions = {}): Tensor => full
 export const ones = (shape: Shape, options: CreateOptions = {}): Tensor => full(shape, 1, { dtype: defaultDType(), ...options });
 /** Memory whose contents do not matter; here zeros (torch.empty). */
 export const empty = (shape: Shape, options: CreateOptions = {}): Tensor => zeros(shape, options);
-export const zerosLike = (x: Tensor, options: CreateOptions = {}): Tensor => zeros(x.shape, { dtype: x.dtype, ...options });
-export const onesLike = (x: Tensor, options: CreateOptions = {}): Tensor => ones(x.shape, { dtype: x.dtype, ...options });
+/** Zeros of the shape, dtype and device of x (torch.zeros_like). */
+export const zerosLike = (x: Tensor, options: CreateOptions = {}): Tensor =>
+  zeros(x.shape, { dtype: x.dtype, device: x.cell.device, ...options });
+/** Ones of the shape, dtype and device of x (torch.ones_like). */
+export const onesLike = (x: Tensor, options: CreateOptions = {}): Tensor =>
+  ones(x.shape, { dtype: x.dtype, device: x.cell.device, ...options });
+/** One value in the shape, dtype and device of x (torch.full_like). */
 export const fullLike = (x: Tensor, value: number | bigint | boolean, options: CreateOptions = {}): Tensor =>
-  full(x.shape, value, { dtype: x.dtype, ...options });
+  full(x.shape, value, { dtype: x.dtype, device: x.cell.device, ...options });
+/** Zeros of the shape, dtype and device of x: nothing is ever uninitialised (torch.empty_like). */
 export const emptyLike = (x: Tensor, options: CreateOptions = {}): Tensor => zerosLike(x, options);
 
 /** start, start + step, ... below end (torch.arange). One argument counts from 0. */

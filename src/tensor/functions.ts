@@ -20,10 +20,17 @@ export const F: Functions = Object.fromEntries(
     .map(([name, f]) => [name, (...args: unknown[]) => record(name, f as (...args: never[]) => unknown, args)]),
 ) as unknown as Functions;
 
+/** Joins tensors along an axis that they have (torch.cat). */
 export const cat: Functions["cat"] = F.cat;
+/** Joins tensors along a new axis (torch.stack). */
 export const stack: Functions["stack"] = F.stack;
+/** One of two values, element by element (torch.where). */
 export const where: Functions["where"] = F.where;
+/** Sums of products, as an equation names them (torch.einsum). */
 export const einsum: Functions["einsum"] = F.einsum;
+/** The matrix product (torch.matmul). */
 export const matmul: Functions["matmul"] = F.matmul;
+/** The greater of two values, element by element (torch.maximum). */
 export const maximum: Functions["maximum"] = F.maximum;
+/** The lesser of two values, element by element (torch.minimum). */
 export const minimum: Functions["minimum"] = F.minimum;

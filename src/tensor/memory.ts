@@ -33,6 +33,7 @@ export interface DeviceReport {
   /** Jobs that wait for the device to open or for kernels to be built. */
   readonly waiting: number;
 }
+/** Who holds the memory of a device. */
 export interface MemoryReport {
   readonly devices: readonly DeviceReport[];
   /** Recorded results that have not run. */

@@ -95,7 +95,9 @@ export function randperm(n: number, options: RandomOptions = {}): Tensor {
 /** 1 with the probability that each element says, else 0 (torch.bernoulli). */
 export const bernoulli = (p: Tensor, options: RandomOptions = {}): Tensor =>
   drawn(draw.bernoulli(p.read(false), source(options), 0), options);
+/** Uniform draws of the shape and dtype of x, on the default device (torch.rand_like). */
 export const randLike = (x: Tensor, options: RandomOptions = {}): Tensor => rand(x.shape, { dtype: x.dtype, ...options });
+/** Normal draws of the shape and dtype of x, on the default device (torch.randn_like). */
 export const randnLike = (x: Tensor, options: RandomOptions = {}): Tensor => randn(x.shape, { dtype: x.dtype, ...options });
 
 /** Uniform in [low, high), as a node. */

@@ -4,26 +4,38 @@ import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
 import {
   arange,
   cat,
+  emptyLike,
   engineCounters,
   eye,
   F,
   full,
+  fullLike,
   linspace,
   manualSeed,
   noGrad,
   ones,
+  onesLike,
   rand,
   randn,
   randperm,
+  ready,
   type Tensor,
   tensor,
   zeros,
+  zerosLike,
 } from "./index.js";
 
 beforeAll(() => useDevice());
 const values = async (t: Tensor): Promise<number[]> => Array.from((await t.data()) as Float32Array, Number);
 
 describe("creation", () => {
+  test("what is made like a tensor has its shape, dtype and device", async () => {
+    const x = tensor([1.5, 2], { device: "null" });
+    await ready("null");
+    for (const y of [zerosLike(x), onesLike(x), fullLike(x, 3), emptyLike(x)])
+      expect([y.shape, y.dtype, y.device]).toEqual([[2], "f32", "null"]);
+    expect(zeros([2]).device).not.toBe("null");
+  });
   test("dtypes follow the values", () => {
     expect(tensor([1, 2]).dtype).toBe("i64");
     expect(tensor([1, 2.5]).dtype).toBe("f32");

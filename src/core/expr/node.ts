@@ -5,6 +5,7 @@
 import { ArgumentError } from "../errors.js";
 import { Interner, mix } from "./table.js";
 
+/** A size or an index: a number where it is constant, an interned expression otherwise, so that `===` is equality. */
 export type Dim = number | Expr;
 
 export interface Expr {

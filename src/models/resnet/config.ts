@@ -21,6 +21,9 @@ const config =
     classes: 1000,
     ...options,
   });
+/** torchvision's resnet18. */
 export const resNet18: ReturnType<typeof config> = config("basic", [2, 2, 2, 2]);
+/** torchvision's resnet34. */
 export const resNet34: ReturnType<typeof config> = config("basic", [3, 4, 6, 3]);
+/** torchvision's resnet50. */
 export const resNet50: ReturnType<typeof config> = config("bottleneck", [3, 4, 6, 3]);

@@ -4,6 +4,7 @@ import { type BatchNorm2d, type Conv2d, type ConvForm, Linear, Module, PreparedC
 import { F, noGrad, type Tensor } from "../../tensor/index.js";
 import type { ResNet, ResNetBlock } from "./model.js";
 
+/** What a ResNet for inference is made for. */
 export interface ResNetInferenceOptions {
   /** Height and width of the images that the forms of convolutions are chosen for (others work too); default 224. */
   readonly size?: number;

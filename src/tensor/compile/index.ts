@@ -29,6 +29,7 @@ import { type Dynamic, firstSizes, isSymbolic, type Sizes, serves, valuesOf, wid
 import { type Captured, unchanged } from "./trace.js";
 import { flatten, rebuild } from "./values.js";
 
+/** How a function is compiled. */
 export interface CompileFunctionOptions {
   /** Record again at every call and compare: catches values that the function closes over and that changed. On at TREEPIE_DEBUG >= 1. */
   readonly check?: boolean;
