@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { useDevice } from "../../test/support/devices.js";
 import { ArgumentError } from "../core/errors.js";
 import { Linear, parameter } from "../nn/index.js";
-import { compile, F, manualSeed, randn, type Tensor, tensor } from "../tensor/index.js";
+import { compile, evaluate, F, manualSeed, ones, randn, Tensor, tensor } from "../tensor/index.js";
 import {
   Adam,
   AdamW,
@@ -136,6 +136,48 @@ test("training that is resumed from state dicts goes on bit for bit", async () =
   b.schedule.loadStateDict(saved.schedule);
   for (let i = 0; i < 5; i++) expect(await b.step()).toBe(await a.step());
   expect(await b.model.weight.bytes()).toEqual(await a.model.weight.bytes());
+});
+
+test("a compiled step goes on from state that was loaded, or forgotten, after it was recorded", async () => {
+  const make = () => {
+    manualSeed(2);
+    const model = new Linear(3, 2);
+    const optimizer = new AdamW(model.parameters(), { lr: 0.1 });
+    const step = (): Tensor => {
+      const loss = model
+        .forward(ones([2, 3]))
+        .square()
+        .sum();
+      optimizer.zeroGrad();
+      loss.backward();
+      optimizer.step();
+      return loss.detach();
+    };
+    return { model, optimizer, step };
+  };
+  const [plain, other] = [make(), make()];
+  const compiled = compile(other.step);
+  const both = async (): Promise<void> => expect(await compiled().item()).toBeCloseTo(await plain.step().item(), 5);
+  await both();
+  const saved = [plain, other].map(({ model, optimizer }) => ({
+    model: Object.fromEntries(Object.entries(model.stateDict()).map(([k, t]) => [k, t.clone()])),
+    optimizer: optimizer.stateDict(),
+  }));
+  for (const { model, optimizer } of saved) {
+    const moments = Object.values(optimizer.state).flatMap((s) => Object.values(s));
+    await evaluate(...[...Object.values(model), ...moments].filter((t): t is Tensor => t instanceof Tensor));
+  }
+  for (let i = 0; i < 4; i++) await both();
+  for (const [i, { model, optimizer }] of [plain, other].entries()) {
+    model.loadStateDict(saved[i]!.model);
+    optimizer.loadStateDict(saved[i]!.optimizer);
+  }
+  for (let i = 0; i < 3; i++) await both();
+  expect(compiled.traces).toBe(1);
+  for (const x of [plain, other]) x.optimizer.state.clear();
+  for (let i = 0; i < 3; i++) await both();
+  expect(other.optimizer.state.get(other.model.weight)!.step).toBe(3);
+  expect(compiled.traces).toBe(2);
 });
 
 test("clipping by value; no gradients; half floats", async () => {

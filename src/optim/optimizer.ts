@@ -56,8 +56,8 @@ export abstract class Optimizer<S extends Settings = Settings> {
   /** Changes every parameter that has a gradient. Recorded and submitted; nothing waits. */
   step(): void {
     const changed: Tensor[] = [];
+    const stepped: ParamState[] = [];
     this.numbers = new Map();
-    traceGuard(() => this.lag(), "how often parameters were stepped");
     noGrad(() =>
       withoutPins(() => {
         for (const group of this.paramGroups) {
@@ -70,25 +70,31 @@ export abstract class Optimizer<S extends Settings = Settings> {
               state.step++;
             });
             this.update(p, g, group, state);
+            stepped.push(state);
             changed.push(p, ...Object.values(state.tensors));
           }
         }
       }),
     );
     this.numbers.clear();
+    const states = new Set(stepped);
+    traceGuard(() => this.lag(states), "the optimizer's state, and how often parameters were stepped");
     submitStep(changed);
   }
-  /** By how many steps parameters differ from the first one: what they may share rests on it. */
-  private lag(): string {
+  /** By how many steps parameters differ from the first one: what they may share rests on it. Other states than these are named, too. */
+  private lag(states: ReadonlySet<ParamState>): string {
     let first: number | undefined;
     let differences = "";
+    let known = 0;
     for (const { params } of this.paramGroups)
       for (let i = 0; i < params.length; i++) {
-        const step = this.state.get(params[i]!)?.step ?? 0;
+        const state = this.state.get(params[i]!);
+        if (state && states.has(state)) known++;
+        const step = state?.step ?? 0;
         first ??= step;
         if (step !== first) differences += ` ${i}:${step - first}`;
       }
-    return differences;
+    return known === states.size ? differences : "other states";
   }
   private stateOf(p: Tensor): ParamState {
     let s = this.state.get(p);
@@ -137,13 +143,29 @@ export abstract class Optimizer<S extends Settings = Settings> {
       const { params: _, ...settings } = g;
       Object.assign(this.paramGroups[i]!, settings);
     });
+    const before = new Map(this.state);
     this.state.clear();
     for (const [id, saved] of Object.entries(dict.state)) {
       const p = byId.get(Number(id));
       if (!p) throw new ArgumentError(`loadStateDict: state of parameter ${id}, which no group has`);
-      const tensors: Record<string, Tensor> = {};
-      for (const [k, v] of Object.entries(saved)) if (v instanceof Tensor) tensors[k] = v.clone();
-      this.state.set(p, { step: Number(saved.step), tensors });
+      const tensors = Object.fromEntries(Object.entries(saved).filter((e): e is [string, Tensor] => e[1] instanceof Tensor));
+      this.state.set(p, taken(before.get(p), Number(saved.step), tensors));
     }
   }
+}
+
+/** State with other values, in the tensors that it has, if it has such: what was compiled for them goes on with them. */
+function taken(known: ParamState | undefined, step: number, values: Readonly<Record<string, Tensor>>): ParamState {
+  const entries = Object.entries(values);
+  const fits = ([k, v]: readonly [string, Tensor]): boolean => {
+    const t = known?.tensors[k];
+    return t !== undefined && t.dtype === v.dtype && String(t.shape) === String(v.shape);
+  };
+  if (!known || Object.keys(known.tensors).length !== entries.length || !entries.every(fits))
+    return { step, tensors: Object.fromEntries(entries.map(([k, v]) => [k, v.clone()])) };
+  noGrad(() => {
+    for (const [k, v] of entries) known.tensors[k]!.copy_(v);
+  });
+  known.step = step;
+  return known;
 }

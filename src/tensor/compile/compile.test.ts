@@ -303,6 +303,24 @@ describe("guards", () => {
     }
     expect(violations).toBe(500);
   }, 60_000);
+  test("a module that was moved, or converted, is recorded again", async () => {
+    const net = new nn.Linear(3, 2);
+    const f = compile((x: Tensor) => net.forward(x).sum());
+    const x = ones([1, 3]);
+    const want = await f(x).item();
+    net.to("f64");
+    expect(f(x.to("f64")).dtype).toBe("f64");
+    net.to("f32");
+    expect(await f(x).item()).toBeCloseTo(want, 5);
+    noGrad(() => void net.weight.mul_(0));
+    noGrad(() => void net.bias!.fill_(3));
+    expect(await f(x).item()).toBe(6);
+    const home = x.device;
+    net.to("interp");
+    expect(await f(x.to("interp")).item()).toBe(6);
+    net.to(home);
+    expect(await f(x).item()).toBe(6);
+  });
   test("default dtype", () => {
     const f = compile((x: Tensor) => x.add(0.5));
     expect(f(tensor([1])).dtype).toBe("f32");

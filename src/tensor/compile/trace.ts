@@ -61,7 +61,9 @@ export class Trace implements Recorder {
   handle(t: Tensor): void {
     if (this.handles.has(t)) return;
     this.handles.add(t);
-    this.guards.push({ read: () => t.isGradLeaf, was: t.isGradLeaf, what: "requiresGrad of a tensor" });
+    const leaf = t.isGradLeaf;
+    const read = (): unknown => (t.isGradLeaf === leaf ? t.cell : undefined);
+    this.guards.push({ read, was: t.cell, what: "requiresGrad of a tensor, and what it is a handle of" });
   }
   backward(): void {
     this.backwardRan = true;
