@@ -81,11 +81,24 @@ const names = [
   ["bf16", "gemm_bf16bf16f32_"],
 ] as const;
 
+/** OpenBLAS starts threads as it is loaded, which look for work for a while; ours are enough. */
+function withoutThreads<T>(load: () => T): T {
+  const name = "OPENBLAS_NUM_THREADS";
+  const before = process.env[name];
+  process.env[name] = "1";
+  try {
+    return load();
+  } finally {
+    if (before === undefined) delete process.env[name];
+    else process.env[name] = before;
+  }
+}
+
 /** Loads a library; a string says why its products are not to be used. */
 export function openBlas({ path }: BlasFile): Blas | string {
   let library: NativeLibrary;
   try {
-    library = ffi().load(path);
+    library = withoutThreads(() => ffi().load(path));
   } catch (error) {
     return (error as Error).message;
   }

@@ -110,8 +110,8 @@ export function recordOf(blas: Blas, { way, sized: p, types }: Chosen<Cut>): Rec
 const [shortest, mostOperations] = [32, 2e10];
 /** Ways to cut a result that are measured. */
 const mostCuts = 3;
-/** Seconds in which a product is measured again and again, in so many rounds at least and at most. */
-const [budget, fewest, most] = [0.12, 2, 9];
+/** Seconds in which a product is measured again and again, in so many rounds at least and at most; and of a round that says enough. */
+const [budget, fewest, most, long] = [0.12, 2, 9, 0.3];
 /** The library is taken where it is faster than the kernel by a clear margin. */
 export const clearly = 0.95;
 
@@ -133,7 +133,7 @@ export class BlasMultiplier implements Multiplier<Cut> {
     this.identity = [...file.identity, processor, threads];
   }
 
-  rounds = (seconds: number): number => clamp(Math.floor(budget / seconds), fewest, most);
+  rounds = (seconds: number): number => (seconds > long ? 0 : clamp(Math.floor(budget / seconds), fewest, most));
 
   record(chosen: Chosen<Cut>): Record | undefined {
     const blas = this.#open();
