@@ -1,5 +1,6 @@
 /** Normalisations. */
 import type { DType } from "../core/dtype.js";
+import { ArgumentError } from "../core/errors.js";
 import { F, noGrad, ones, type Tensor, zeros } from "../tensor/index.js";
 import { type Buffer, buffer, Module, type Parameter, parameter } from "./module.js";
 
@@ -60,6 +61,8 @@ export class GroupNorm extends Module {
   bias: Parameter | null;
   constructor(numGroups: number, numChannels: number, options: NormOptions & { readonly affine?: boolean } = {}) {
     super();
+    if (numChannels % numGroups)
+      throw new ArgumentError(`GroupNorm: ${numChannels} channels do not split into ${numGroups} groups; choose a divisor`);
     this.numGroups = numGroups;
     this.numChannels = numChannels;
     this.eps = options.eps ?? 1e-5;

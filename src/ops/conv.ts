@@ -1,6 +1,6 @@
 import { isFloat } from "../core/dtype.js";
 import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
-import { type Dim, sub as minus, div as over, add as plus, mul as times } from "../core/expr.js";
+import { type Dim, hi, sub as minus, div as over, add as plus, mul as times } from "../core/expr.js";
 import { numel, type Shape, showShape, showType, type TensorType } from "../core/type.js";
 import { is, make, type Node, type Op, op } from "../ir/node.js";
 import { add, mul } from "./arithmetic.js";
@@ -263,7 +263,15 @@ function conv(name: string, n: number, x: Node, weight: Node, bias: Node | null 
   } else low = high = perAxis(name, "padding", o.padding === "valid" ? 0 : (o.padding ?? 0), n, 0);
   const spread = stride.map(() => 1);
   const settings = { stride, low, high, spread, dilation, groups: o.groups ?? 1, last: o.channelsLast ?? false };
-  return batched(name, n, x, (b) => convolve(b, weight, bias ?? null, settings));
+  return batched(name, n, x, (b) => {
+    const size = b.type.shape.slice(settings.last ? 1 : 2);
+    const tooSmall = reach.some((r, i) => hi(minus(plus(size[i]!, low[i]!, high[i]!), r)) < 1);
+    if (tooSmall && weight.type.shape.length === n + 2)
+      throw new ShapeError(
+        `${name}: ${showShape(x.type.shape)} padded by ${low} is smaller than the kernel of ${showShape(weight.type.shape)}; pad more`,
+      );
+    return convolve(b, weight, bias ?? null, settings);
+  });
 }
 /** [N, C, L] with [O, C / groups, K] (torch.nn.functional.conv1d). */
 export function conv1d(x: Node, weight: Node, bias?: Node | null, options: ConvOptions = {}): Node {

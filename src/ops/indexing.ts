@@ -124,6 +124,7 @@ export function oneHot(x: Node, classes: number, dtype: DType = "i64"): Node {
 export function embedding(x: Node, weight: Node, { paddingIdx }: { paddingIdx?: number } = {}): Node {
   const [n] = weight.type.shape;
   if (weight.type.shape.length !== 2) throw new ShapeError(`embedding: weight ${showShape(weight.type.shape)} must have two axes`);
+  if (!isInt(x.type.dtype)) throw new DTypeError(`embedding: ${showType(x.type)} must hold integers, the numbers of rows; cast it first`);
   if (paddingIdx === undefined) return gatherFrom(weight, x, 0);
   const row = typeof n === "number" ? normalizeDim(paddingIdx, n, "embedding: paddingIdx") : paddingIdx;
   return make(embeddingOp, [weight, x], { paddingIdx: row });

@@ -54,7 +54,7 @@ export const reshapeOp: Op<[Node], { shape: Shape }> = op({
 /** Repeats size-1 and missing leading dims up to `shape`; -1 keeps a size (torch.expand). */
 export function expand(x: Node, shape: Shape): Node {
   const pad = shape.length - x.type.shape.length;
-  if (shape.includes(-1))
+  if (shape.slice(Math.max(0, pad)).includes(-1))
     return expand(
       x,
       shape.map((d, i) => (d === -1 && i >= pad ? x.type.shape[i - pad]! : d)),
@@ -65,6 +65,8 @@ export const expandOp: Op<[Node], { shape: Shape }> = op({
   name: "expand",
   kind: "movement",
   infer: ([x], { shape }) => {
+    if (shape.some((d) => typeof d === "number" && !(Number.isInteger(d) && d >= 0)))
+      throw new ShapeError(`expand: ${showShape(shape)} is no shape; sizes are whole numbers of at least 0`);
     const pad = shape.length - x.shape.length;
     if (pad < 0 || x.shape.some((d, i) => d !== 1 && d !== shape[pad + i]))
       throw new ShapeError(`expand: ${showShape(x.shape)} does not broadcast to ${showShape(shape)}`);

@@ -128,6 +128,10 @@ describe("symbolic sizes give what fixed ones give", () => {
 });
 
 describe("errors name the op and the shapes", () => {
+  it("rows of an embedding are whole numbers", () => {
+    const [rows, weight] = [ops.input({ shape: [2], dtype: "f32" }), ops.input({ shape: [5, 4], dtype: "f32" })];
+    expect(() => ops.embedding(rows, weight)).toThrow("embedding: f32[2] must hold integers");
+  });
   const x = (...shape: number[]): Node => ops.input({ shape, dtype: "f32" });
   const wrong: Readonly<Record<string, () => unknown>> = {
     "matmul: f32[2, 3] x f32[4, 5]": () => ops.matmul(x(2, 3), x(4, 5)),
@@ -135,6 +139,9 @@ describe("errors name the op and the shapes", () => {
     "layerNorm: normalized shape [4]": () => ops.layerNorm(x(2, 3), 4),
     "convolve: f32[1, 3, 5, 5] with f32[4, 2, 3, 3]": () => ops.conv2d(x(1, 3, 5, 5), x(4, 2, 3, 3)),
     "crossEntropy: target i64[4]": () => ops.crossEntropy(x(3, 5), ops.input({ shape: [4], dtype: "i64" })),
+    "conv2d: [1, 3, 2, 4] padded by 0,0 is smaller than the kernel of [4, 3, 3, 3]": () => ops.conv2d(x(1, 3, 2, 4), x(4, 3, 3, 3)),
+    "stack: [2, 3] and [4, 5] differ": () => ops.stack([x(2, 3), x(2, 3), x(4, 5)]),
+    "expand: [-1, 3] is no shape": () => ops.expand(x(3), [-1, 3]),
     "maxPool2d: [3, 4]": () => ops.maxPool2d(x(3, 4), 2),
     'einsum("ij,jk"; [2, 3], [4, 5]): axis j has sizes [3] and [4]': () => ops.einsum("ij,jk", x(2, 3), x(4, 5)),
   };

@@ -1,7 +1,7 @@
 /** Shapes in PyTorch's words, made of the movement primitives. */
 import { ArgumentError, ShapeError } from "../core/errors.js";
 import { add, ceilDiv, type Dim, min, mul, sub } from "../core/expr.js";
-import { numel, type Shape, showShape } from "../core/type.js";
+import { numel, type Shape, sameShape, showShape } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import { normalizeDim } from "./dims.js";
 import { cat, expand, narrow, permute, reshape, slice, window } from "./movement.js";
@@ -152,6 +152,8 @@ export function unbind(x: Node, dim = 0): Node[] {
 /** Tensors of one shape along a new axis (torch.stack). */
 export function stack(xs: readonly Node[], dim = 0): Node {
   if (!xs.length) throw new ArgumentError("stack: expected at least one tensor");
+  const odd = xs.find((x) => !sameShape(x.type.shape, xs[0]!.type.shape));
+  if (odd) throw new ShapeError(`stack: ${showShape(xs[0]!.type.shape)} and ${showShape(odd.type.shape)} differ; all must have one shape`);
   const a = normalizeDim(dim, rankOf(xs[0]!) + 1, "stack");
   return cat(
     xs.map((x) => unsqueeze(x, a)),

@@ -1,7 +1,7 @@
 /** Tensors from values on the host, and from nothing. */
 import { type NaturalArray, toBytes } from "../core/convert.js";
 import { type DType, dtypes, isWide } from "../core/dtype.js";
-import { ArgumentError, ShapeError } from "../core/errors.js";
+import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
 import type { Dim } from "../core/expr.js";
 import type { Shape } from "../core/type.js";
 import type { Node } from "../ir/node.js";
@@ -33,6 +33,11 @@ function made(n: Node, options: CreateOptions, constant = false): Tensor {
   return options.requiresGrad ? t.requiresGrad_() : t;
 }
 
+/** A dtype that somebody wrote, if it is one. */
+function known(dtype: DType): DType {
+  if (!(dtype in dtypes)) throw new DTypeError(`${dtype} is no dtype; these are: ${Object.keys(dtypes).join(", ")}`);
+  return dtype;
+}
 const typedDTypes: readonly (readonly [new (n: number) => NaturalArray, DType])[] = [
   [Float32Array, "f32"],
   [Float64Array, "f64"],
@@ -59,7 +64,7 @@ export function tensor(values: NestedArray, second?: readonly number[] | CreateO
   if (ArrayBuffer.isView(values))
     found = { flat: values as NaturalArray, shape: [(values as NaturalArray).length], dtype: dtypeOfTyped(values as NaturalArray) };
   else found = flatten(values as Exclude<NestedArray, NaturalArray>);
-  const dtype = options.dtype ?? found.dtype;
+  const dtype = known(options.dtype ?? found.dtype);
   const shape = Array.isArray(second) ? (second as readonly number[]) : found.shape;
   const n = shape.reduce((a, b) => a * b, 1);
   if (n !== found.flat.length) throw new ShapeError(`tensor: ${found.flat.length} values do not fill a shape of [${shape.join(", ")}]`);
@@ -113,7 +118,7 @@ const valueFor = (dtype: DType, value: number | bigint | boolean): number | bigi
 /** A tensor of one repeated number (torch.full). */
 export function full(shape: Shape, value: number | bigint | boolean, options: CreateOptions = {}): Tensor {
   const guess: DType = typeof value === "boolean" ? "bool" : typeof value === "bigint" || Number.isInteger(value) ? "i64" : defaultDType();
-  const dtype = options.dtype ?? guess;
+  const dtype = known(options.dtype ?? guess);
   const v = valueFor(dtype, value);
   const constant = mode.trace !== undefined || [0, 1, -1, 2, 0.5].includes(Number(v));
   if (constant) return made(fullNode(shape, v, dtype), options, true);

@@ -73,6 +73,10 @@ describe("creation", () => {
     expect(() => tensor([1, [2]])).toThrow(ShapeError);
     expect(() => tensor([1, 2, 3], [2, 2])).toThrow(ShapeError);
     expect(() => tensor(["a" as never])).toThrow(ArgumentError);
+    expect(() => zeros([2, -1])).toThrow("expand: [2, -1] is no shape");
+    expect(() => zeros([1.5])).toThrow(ShapeError);
+    for (const make of [() => tensor([1], { dtype: "float32" as never }), () => zeros([1], { dtype: "float32" as never })])
+      expect(make).toThrow("float32 is no dtype");
   });
 });
 
