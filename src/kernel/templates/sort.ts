@@ -11,6 +11,7 @@ import { type Group, groupBuffers, hasElements } from "../group.js";
 import { apply, at, axis, type Buffer, constant, indexValue, type Kernel, load, loops, type Stmt, store, type Value } from "../kernel.js";
 import { emptyKernel, finishKernel } from "../walk.js";
 import { overLines } from "./lines.js";
+import { lowerMerges, mostMerged, ranked } from "./sortMerges.js";
 
 /** Claims sorts; the input is computed where it is read. */
 export const sortTemplate: Template = {
@@ -22,7 +23,11 @@ export const sortTemplate: Template = {
   },
   prologue: () => true,
   epilogue: () => "it has two results",
-  lower: (group, target) => [lowerSort(group, target)],
+  lower(group, target) {
+    const n = hi(group.root!.type.shape[group.root!.attrs.axis as number]!);
+    if (target.threads > 1 && n > ranked && n <= mostMerged && hasElements(group)) return lowerMerges(group, target);
+    return [lowerSort(group, target)];
+  },
 };
 
 /** One kernel. Lines are sorted in scratch of their grid point, or in scratch of the group where that is too large. */
