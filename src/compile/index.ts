@@ -21,6 +21,7 @@ import { demanded } from "./passes/demand.js";
 import { extremesInParts } from "./passes/extremes.js";
 import { transposedProducts } from "./passes/products.js";
 import { attentionRows } from "./passes/rows.js";
+import { scansInParts } from "./passes/scans.js";
 import { splitProducts } from "./passes/split.js";
 import { narrowCats } from "./passes/wide.js";
 import { plan } from "./plan.js";
@@ -46,6 +47,7 @@ export const standardPasses = (codegen: Codegen): readonly Pass[] => [
   decompose(codegen),
   cse,
   canonicalize,
+  scansInParts(codegen.target),
   cachedAttention(codegen),
   attentionRows(codegen),
   transposedProducts,

@@ -41,4 +41,17 @@ describe.each(["webgpu", "cuda"])("%s", (name) => {
     expect([...((await sorted.indices.data()) as BigInt64Array)].map(Number)).toEqual(want);
     expect([...((await sorted.values.data()) as Float32Array)]).toEqual(want.map((i) => row[i]));
   });
+  test.skipIf(why[name])("running sums of 128,256, from both ends", { timeout: 120_000 }, async () => {
+    useDevice(name);
+    // Whole numbers: every order of additions gives the same.
+    const row = Float32Array.from({ length: 128256 }, (_, i) => (i * 7919) % 5);
+    const want = row.slice();
+    for (let i = 1; i < want.length; i++) want[i]! += want[i - 1]!;
+    const same = async (x: Tensor): Promise<boolean> => {
+      const got = (await x.data()) as Float32Array;
+      return got.length === want.length && got.every((v, i) => v === want[i]);
+    };
+    expect(await same(tensor(row).cumsum(0))).toBe(true);
+    expect(await same(tensor(row.slice().reverse()).flip([0]).cumsum(0))).toBe(true);
+  });
 });
