@@ -7,7 +7,7 @@ import { dimValue, single, widen } from "./composite.js";
 import { abs, add, clamp, div, eq, exp, gt, le, log, lt, mul, neg, sub, where } from "./elementwise.js";
 import { expand, reshape } from "./movement.js";
 import { computesIn } from "./precision.js";
-import { broadcast, type Operand } from "./promotion.js";
+import { broadcast, broadcastShapes, type Operand } from "./promotion.js";
 import { sum } from "./reduce.js";
 import { scalar } from "./source.js";
 
@@ -16,6 +16,12 @@ export type Reduction = "mean" | "sum" | "none";
 /** Option of every loss. */
 export interface LossOptions {
   readonly reduction?: Reduction;
+}
+
+/** A loss of x and a target that broadcasts with it, computed in f32 where they are half floats. */
+function pairwise(name: string, x: Node, target: Node, loss: (x: Node, target: Node) => Node): Node {
+  broadcastShapes(name, x.type.shape, target.type.shape);
+  return single([x, target], loss);
 }
 
 /** A loss of elements reduced as told; half floats add up in f32. */
@@ -36,14 +42,14 @@ export function reduceLoss(name: string, loss: Node, reduction: Reduction = "mea
 
 /** (x - target)^2 (torch.nn.functional.mse_loss). */
 export function mseLoss(x: Node, target: Node, options: LossOptions = {}): Node {
-  return single([x, target], (x, target) => {
+  return pairwise("mseLoss", x, target, (x, target) => {
     const d = sub(x, target);
     return reduceLoss("mseLoss", mul(d, d), options.reduction);
   });
 }
 /** |x - target| (torch.nn.functional.l1_loss). */
 export function l1Loss(x: Node, target: Node, options: LossOptions = {}): Node {
-  return single([x, target], (x, target) => {
+  return pairwise("l1Loss", x, target, (x, target) => {
     return reduceLoss("l1Loss", abs(sub(x, target)), options.reduction);
   });
 }
@@ -52,7 +58,7 @@ export function smoothL1Loss(x: Node, target: Node, options: LossOptions & { rea
   const beta = options.beta ?? 1;
   if (!(beta >= 0)) throw new ArgumentError(`smoothL1Loss: beta ${beta} is negative`);
   if (beta === 0) return l1Loss(x, target, options);
-  return single([x, target], (x, target) => {
+  return pairwise("smoothL1Loss", x, target, (x, target) => {
     const d = abs(sub(x, target));
     return reduceLoss("smoothL1Loss", where(lt(d, beta), mul(mul(d, d), 0.5 / beta), sub(d, 0.5 * beta)), options.reduction);
   });
@@ -61,7 +67,7 @@ export function smoothL1Loss(x: Node, target: Node, options: LossOptions & { rea
 export function huberLoss(x: Node, target: Node, options: LossOptions & { readonly delta?: number } = {}): Node {
   const delta = options.delta ?? 1;
   if (!(delta > 0)) throw new ArgumentError(`huberLoss: delta ${delta} is not positive`);
-  return single([x, target], (x, target) => {
+  return pairwise("huberLoss", x, target, (x, target) => {
     const d = abs(sub(x, target));
     return reduceLoss("huberLoss", where(le(d, delta), mul(mul(d, d), 0.5), mul(sub(d, 0.5 * delta), delta)), options.reduction);
   });
@@ -69,7 +75,7 @@ export function huberLoss(x: Node, target: Node, options: LossOptions & { readon
 
 /** Cross entropy of probabilities, logarithms limited to -100 (torch.nn.functional.binary_cross_entropy). */
 export function binaryCrossEntropy(x: Node, target: Node, options: LossOptions & { readonly weight?: Node } = {}): Node {
-  return single([x, target], (x, target) => {
+  return pairwise("binaryCrossEntropy", x, target, (x, target) => {
     const [p, t] = broadcast("binaryCrossEntropy", x, target) as [Node, Node];
     const term = (v: Node): Node => clamp(log(v), -100);
     const loss = neg(add(mul(t, term(p)), mul(sub(1, t), term(sub(1, p)))));
@@ -82,7 +88,7 @@ export function binaryCrossEntropyWithLogits(
   target: Node,
   options: LossOptions & { readonly weight?: Node; readonly posWeight?: Node } = {},
 ): Node {
-  return single([x, target], (x, target) => {
+  return pairwise("binaryCrossEntropyWithLogits", x, target, (x, target) => {
     const { weight, posWeight } = options;
     const ls = logSigmoid(x);
     const loss = posWeight ? sub(mul(sub(1, target), x), mul(add(mul(sub(posWeight, 1), target), 1), ls)) : sub(mul(sub(1, target), x), ls);
@@ -96,7 +102,7 @@ export function klDiv(
   target: Node,
   options: { readonly reduction?: Reduction | "batchmean"; readonly logTarget?: boolean } = {},
 ): Node {
-  return single([x, target], (x, target) => {
+  return pairwise("klDiv", x, target, (x, target) => {
     const loss = options.logTarget ? mul(exp(target), sub(target, x)) : sub(xlogx(target), mul(target, x));
     if (options.reduction !== "batchmean") return reduceLoss("klDiv", loss, options.reduction);
     return div(reduceLoss("klDiv", loss, "sum"), dimValue(x.type.shape[0] ?? 1, loss.type.dtype));
@@ -114,7 +120,7 @@ export function poissonNllLoss(
   target: Node,
   options: LossOptions & { readonly logInput?: boolean; readonly full?: boolean; readonly eps?: number } = {},
 ): Node {
-  return single([x, target], (x, target) => {
+  return pairwise("poissonNllLoss", x, target, (x, target) => {
     const { logInput = true, full = false, eps = 1e-8 } = options;
     let loss = logInput ? sub(exp(x), mul(target, x)) : sub(x, mul(target, log(add(x, eps))));
     if (full) {
@@ -132,7 +138,7 @@ export function gaussianNllLoss(
   variance: Operand,
   options: LossOptions & { readonly full?: boolean; readonly eps?: number } = {},
 ): Node {
-  return single([x, target], (x, target) => {
+  return pairwise("gaussianNllLoss", x, target, (x, target) => {
     const { full = false, eps = 1e-6 } = options;
     const given = typeof variance === "object" ? variance : expand(scalar(Number(variance), x.type.dtype), x.type.shape);
     const spread = given.type.shape.length === x.type.shape.length ? given : reshape(given, [...given.type.shape, 1]);

@@ -142,6 +142,7 @@ describe("errors name the op and the shapes", () => {
     "conv2d: [1, 3, 2, 4] padded by 0,0 is smaller than the kernel of [4, 3, 3, 3]": () => ops.conv2d(x(1, 3, 2, 4), x(4, 3, 3, 3)),
     "stack: [2, 3] and [4, 5] differ": () => ops.stack([x(2, 3), x(2, 3), x(4, 5)]),
     "expand: [-1, 3] is no shape": () => ops.expand(x(3), [-1, 3]),
+    "mseLoss: shapes [2, 3] and [4, 5] do not broadcast": () => ops.mseLoss(x(2, 3), x(4, 5)),
     "maxPool2d: [3, 4]": () => ops.maxPool2d(x(3, 4), 2),
     'einsum("ij,jk"; [2, 3], [4, 5]): axis j has sizes [3] and [4]': () => ops.einsum("ij,jk", x(2, 3), x(4, 5)),
   };
