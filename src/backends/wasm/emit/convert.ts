@@ -2,7 +2,8 @@
 import { bytesOf, type DType, isFloat, isHalf, isInt, isWide } from "../../../core/dtype.js";
 import { UnsupportedError } from "../../../core/errors.js";
 import { branch, type Code, choose, f32x4, f64, giveBack, i32, i32x4, i64, onLane, op, select, shuffle } from "../asm/code.js";
-import { compare, each, four, isSigned, literal, one, scalarType, spread, vectorType, wrap } from "./scalar.js";
+import { each, four, isSigned, literal, one, scalarType, spread, vectorType, wrap } from "./lanes.js";
+import { compare } from "./scalar.js";
 import type { State, Val } from "./state.js";
 
 /** A value as another dtype holds it: rounded, wrapped or tested for zero. */

@@ -6,7 +6,7 @@ import type { Buffer } from "../../../kernel/kernel.js";
 import { access, accessLane, type Code, i32, i32x4, onLane, op } from "../asm/code.js";
 import { narrowHalf, roundHalf, widenHalf } from "./convert.js";
 import { constantPart, integer } from "./integers.js";
-import { four, isSigned, keep, laneOf, one, pack, scalarType, spread, vectorType } from "./scalar.js";
+import { four, isSigned, keep, laneOf, one, pack, scalarType, spread, vectorType } from "./lanes.js";
 import { computedBytes, fail, inLane, type Layout, laneStride, Relayout, type Room, type State, type Val, width } from "./state.js";
 
 /** An address: what is computed, and a constant beyond it. */

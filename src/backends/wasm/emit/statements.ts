@@ -7,8 +7,9 @@ import { eachStmt } from "../../../kernel/walk.js";
 import { access, branch, type Code, i32, i64, memoryCopy, op, repeat, select, shuffle } from "../asm/code.js";
 import { cast } from "./convert.js";
 import { countCode, exact, integer, narrow, testCode } from "./integers.js";
+import { four, keep, laneOf, one, pack, scalarType, spread } from "./lanes.js";
 import { addressOf, inAllLanes, place, scatter, storeFour, storeOne, writePlace } from "./memory.js";
-import { apply, four, keep, laneOf, one, pack, scalarType, spread } from "./scalar.js";
+import { apply } from "./scalar.js";
 import {
   asLane,
   bind,

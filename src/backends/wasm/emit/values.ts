@@ -5,8 +5,9 @@ import { perWord, type Test, type Value } from "../../../kernel/kernel.js";
 import { access, branch, type Code, choose, i32x4, i64x2, op } from "../asm/code.js";
 import { cast } from "./convert.js";
 import { allOf, exact, integer, narrow, testCode } from "./integers.js";
+import { four, keep, laneOf, literal, one, pack, spread } from "./lanes.js";
 import { addressOf, gather, loadFour, loadOne, place, readPlace } from "./memory.js";
-import { apply, four, keep, laneOf, literal, one, pack, spread } from "./scalar.js";
+import { apply } from "./scalar.js";
 import { asLane, bound, bufferOf, fail, inLane, laneStride, roomOf, type State, type Val, width } from "./state.js";
 
 export const lanes = [0, 1, 2, 3] as const;
