@@ -7,6 +7,7 @@ import { bytesOf, type DType } from "../../src/core/dtype.js";
 import { numel } from "../../src/core/type.js";
 import type { Graph } from "../../src/ir/graph.js";
 import { Bert, bertConfig } from "../../src/models/index.js";
+import { Embedding, Linear } from "../../src/nn/index.js";
 import * as ops from "../../src/ops/index.js";
 import { AdamW } from "../../src/optim/index.js";
 import type { Program } from "../../src/runtime/program.js";
@@ -118,5 +119,28 @@ describe.each(["c-avx512", "cuda-sm90"])("a training step in bf16 on %s", (targe
     expect(kept.kept).toBe(2 * (5 * 768 * 768 + 2 * 768 * 3072 + 512 * 768));
     // In the arena the casts lived from the forward pass to the backward one.
     expect([plain.program.arena, kept.program.arena]).toEqual([45776896, 29917184]);
+  });
+});
+
+describe.each(["c-avx512", "c-neon", "js"])("an embedding's update on %s", (target) => {
+  const [words, width, tokens] = [50003, 96, 64];
+  test("finds the rows that were read as it goes: no gradient of the whole table is written or read", () => {
+    const [table, behind] = [new Embedding(words, width), new Linear(width, width)];
+    const optimizer = new AdamW(table.parameters());
+    const step = (index: Tensor): Tensor => {
+      const loss = behind.forward(table.forward(index)).square().mean();
+      loss.backward();
+      optimizer.step();
+      optimizer.zeroGrad();
+      return loss.detach();
+    };
+    const { graph } = traceFunction(step, [zeros([tokens], { dtype: "i64" })]).recording;
+    const p = compile(graph, codegens[target]!());
+    const update = p.steps.find(({ note }) => note!.ops.includes("scatter"))!;
+    expect(update.note!.label).toBe("scatter_sub");
+    // The weight and both moments, read and written once; what the rows get, where they are, and seven numbers.
+    expect(update.note!.bytes).toBe(6 * 4 * words * width + 4 * tokens * width + 8 * tokens + 4 * 7);
+    // What the layer behind gives and gets.
+    expect(p.arena).toBe(2 * 4 * tokens * width);
   });
 });

@@ -72,8 +72,6 @@ function lowerScatter(group: Group, target: Target): Kernel {
   const name = namesFor(group);
   const buffers = groupBuffers(group);
   const direct = group.outputs.includes(root) && dtype === root.type.dtype;
-  const total: Buffer = direct ? buffers.get(root)! : { name: "tmp0", dtype, space: "global", size: numel(shape), writes: true };
-  const e = makeEvaluator(group, buffers, new Map([[root, (p: readonly Dim[]) => load(total, flatten(p, shape))]]));
 
   // Shares: of the rows' elements first (they need no share of the index), then of the places.
   const dtypes: DType[] = [root.type.dtype, source.type.dtype];
@@ -91,6 +89,17 @@ function lowerScatter(group: Group, target: Target): Kernel {
   const range = digit("range", mod(div(unit, share.columns), share.ranges), share.ranges);
   const at0 = digit("batch", div(unit, mul(share.columns, share.ranges)), b);
   const each = ceilDiv(size, share.ranges);
+  // What nobody reads but this kernel lies in memory of its own, where every range finds it in the cache.
+  const apart = !direct && share.near;
+  const total: Buffer = direct
+    ? buffers.get(root)!
+    : apart
+      ? { name: "tmp0", dtype, space: "shared", size: mul(each, r) }
+      : { name: "tmp0", dtype, space: "global", size: numel(shape), writes: true };
+  /** Where this range's total of an element lies: `row` counts from the first of its rows. */
+  const cell = (position: Dim, row: Dim, index: readonly Dim[]): Dim => (apart ? add(mul(row, r), position) : flatten(index, shape));
+  let result: Dim | undefined;
+  const e = makeEvaluator(group, buffers, new Map([[root, (p: readonly Dim[]) => load(total, result ?? flatten(p, shape))]]));
   const first = min(mul(range, each), size);
   const count = min(each, sub(size, first));
   const left = mul(column, share.width);
@@ -118,7 +127,7 @@ function lowerScatter(group: Group, target: Target): Kernel {
     const at_ = whole(p, add(first, at(place)));
     const body: Stmt[] = [];
     const v = e.scope({ axes: [place, ...axes], before: top }).value(base, at_, body);
-    return [...body, store(total, flatten(at_, shape), v)];
+    return [...body, store(total, cell(p, at(place), at_), v)];
   }, "c");
 
   // 2. What the index sends here, in order.
@@ -138,17 +147,21 @@ function lowerScatter(group: Group, target: Target): Kernel {
     const v = e.scope().value(index, [...unflatten(at0, batch), at(probe)], []);
     return v.kind === "index" && v.expr === at(probe);
   }
+  const rowName = apart ? name("row") : "";
+  const row: Dim = apart ? indexOn(rowName, each) : 0;
+  const rowOf = indexValue(max(0, min(sub(to, first), sub(each, 1))), "i64");
+  const inside: Stmt[] = apart ? [{ kind: "letIndex", name: rowName, value: rowOf, min: 0, max: sub(each, 1) }] : [];
   const join = sweep((p, axes) => {
     const body: Stmt[] = [];
     const v = e
       .scope({ axes: [known ? axis(name("from"), m, "loop") : k, ...axes], before: top })
       .value(source, [...here, ...unflatten(p, rest)], body);
-    const where = flatten(whole(p, to), shape);
+    const where = cell(p, row, whole(p, to));
     const joined: Value = combine === "set" ? v : apply(combine, dtype, load(total, where), v);
     return [...body, store(total, where, joined)];
   }, "d");
   const mine: Test[] = share.ranges === 1 || known ? [] : [below(sub(first, 1), to), below(to, add(first, count))];
-  const guarded = mine.reduceRight<readonly Stmt[]>((body, test) => [{ kind: "if", test, body }], join);
+  const guarded = mine.reduceRight<readonly Stmt[]>((body, test) => [{ kind: "if", test, body }], [...inside, ...join]);
 
   // 3. What leaves: the result where it is not there already, and what is computed from it.
   const leaving = group.outputs.filter((o) => !(o === root && direct));
@@ -156,6 +169,7 @@ function lowerScatter(group: Group, target: Target): Kernel {
     ? sweep((p, axes) => {
         const at_ = whole(p, add(first, at(place)));
         const body: Stmt[] = [];
+        if (apart) result = cell(p, at(place), at_);
         const scope = e.scope({ axes: [place, ...axes], before: top, fence: true });
         const values = leaving.map((o) => scope.value(o, reindex(at_, shape, o.type.shape), body));
         for (const i of leaving.keys()) {
@@ -201,6 +215,8 @@ interface Share {
   readonly columns: Dim;
   readonly ranges: number;
   readonly vector: number;
+  /** All that a share adds up to stays in a cache of its own. */
+  readonly near?: true;
 }
 /** Shares of a result of `batch` times `size` rows of `rest` elements, to which an index of so many places sends. */
 function sharesOf(
@@ -223,7 +239,7 @@ function sharesOf(
   }
   const vector = lanesFor(target, rest, dtypes);
   const near = counting ? undefined : nearRanges(target, n, r, hi(places));
-  if (near) return { threads: 1, grid: mul(batch, near), width: r, columns: 1, ranges: near, vector };
+  if (near) return { threads: 1, grid: mul(batch, near), width: r, columns: 1, ranges: near, vector, near: true };
   const wanted = 4 * target.parallel;
   const small = b * n * r < 1 << 12;
   const width = small ? r : Math.min(r, Math.ceil(Math.max(64, r / Math.ceil(wanted / b)) / vector) * vector);
