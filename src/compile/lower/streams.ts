@@ -1,6 +1,6 @@
 /** Asking for memory before it is used, where hardware does not see a stream by itself. */
 import { bytesOf } from "../../core/dtype.js";
-import { add, type Dim, dependsOn, hi, indexOn, show, stride, substitute } from "../../core/expr.js";
+import { add, type Dim, dependsOn, divides, hi, indexOn, show, stride, substitute } from "../../core/expr.js";
 import type { Target } from "../../kernel/codegen.js";
 import { type Axis, type Buffer, below, type Stmt } from "../../kernel/kernel.js";
 import { accesses, eachValue } from "../../kernel/walk.js";
@@ -35,7 +35,9 @@ export function prefetches(
     const first = ahead(substitute(x.index, start), bytes);
     if (first === undefined) return;
     const lines = Math.max(1, ((u.size as number) * (v.size as number) * bytes) / line);
-    for (let i = 0; i < lines; i++) {
+    // Rows that do not begin with a line end within one more.
+    const more = lines > 1 && !divides(line / bytes, first) ? 1 : 0;
+    for (let i = 0; i < lines + more; i++) {
       const index = add(first, (i * line) / bytes);
       found.set(`${buffer.name} ${show(index)}`, { kind: "prefetch", buffer: buffer.name, index, ...(second(bytes) && { second: true }) });
     }

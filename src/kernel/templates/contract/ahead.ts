@@ -16,8 +16,10 @@ function farRows(x: Contract): readonly Operand[] {
   const { a, levels } = x.t;
   const apart = !a || levels[a.after - 1]!.axis === "m";
   if (!apart || x.strides.a?.[1] !== 1) return [];
-  return x.operands.a.filter((o) => isFar(x, hi(numel(o.node.type.shape)), o.node.type.dtype));
+  return x.operands.a.filter((o) => comesFromAfar(x, o));
 }
+/** Whether an operand lies beyond the caches of the cores. */
+export const comesFromAfar = (x: Contract, o: Operand): boolean => isFar(x, hi(numel(o.node.type.shape)), o.node.type.dtype);
 const isFar = (x: Contract, elements: number, dtype: Operand["node"]["type"]["dtype"]): boolean =>
   x.t.far !== undefined && elements * bytesOf(dtype) > x.t.far;
 

@@ -3,6 +3,7 @@ import { add, ceilDiv, type Dim, div, divides, hi, min, mul, sub } from "../../.
 import { roundUp } from "../../../core/numbers.js";
 import { type Axis, at, axis, below, constant, loops, ref, type Stmt, store } from "../../kernel.js";
 import { rowWords } from "../../units.js";
+import { comesFromAfar } from "./ahead.js";
 import { across, type Contract, nothing, pieces, type State } from "./contract.js";
 import type { Operand } from "./operands.js";
 import { type PanelLayout, spillsOver } from "./tiling.js";
@@ -22,8 +23,15 @@ export function panels(x: Contract, o: Operand, st: State, { width, turned }: Pa
   const left = sub(count, mul(at(rows), runRows));
   const k = axis(`k${o.role}`, inRows ? (divides(runRows, count) ? runRows : min(runRows, left)) : count, "loop");
   const row = inRows ? add(mul(at(rows), runRows), at(k)) : at(k);
-  return loops(inRows ? [rows, p, k] : [p, k], panelRow(x, o, st, width, at(p), row, count));
+  const body = panelRow(x, o, st, width, at(p), row, count);
+  if (!inRows || !isAsked(x, o)) return loops(inRows ? [rows, p, k] : [p, k], body);
+  // The next rows of this panel: each is too short for hardware to see a stream in it.
+  const next = axis(`ahead${o.role}`, runRows * x.pack, "unroll");
+  const far = add(st.off.k, mul(add(at(rows), 1), runRows * x.pack), at(next));
+  return loops([rows, p], [...loops([next], [ask(x, o, add(st.off[across(o.role)], mul(at(p), width)), far)]), ...loops([k], body)]);
 }
+const isAsked = (x: Contract, o: Operand): boolean => x.isPlain(o) && comesFromAfar(x, o);
+const ask = (x: Contract, o: Operand, i: Dim, k: Dim): Stmt => ({ kind: "prefetch", ...x.address(o, i, k), second: true });
 /** Rows of neighbouring panels that are copied in turn. */
 const runRows = 8;
 
@@ -100,8 +108,11 @@ function turns(x: Contract, o: Operand, st: State, width: number, panel: Dim, co
     fromStride: x.strides[role]![0],
     rows: Math.min(width, rowWords),
   };
+  // The same place in the rows of the next panel.
+  const next = axis(`ahead${role}`, width, "unroll");
+  const asked = isAsked(x, o) ? loops([next], [ask(x, o, add(first, width, at(next)), add(st.off.k, mul(row, x.pack)))]) : [];
   const whole = [
-    ...loops([q, part], [turn]),
+    ...loops([q], [...asked, ...loops([part], [turn])]),
     ...(sub(count, turned) === 0 ? [] : loops([rest], panelRow(x, o, st, width, panel, add(turned, at(rest)), count))),
   ];
   if (divides(width, total)) return whole;
