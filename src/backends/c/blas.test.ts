@@ -259,6 +259,7 @@ function own(): Library | string {
   }
 }
 const found = typeof findCompiler() === "string" ? "no C compiler" : own();
+if (typeof found === "string") process.stderr.write(`blas.test: products by the machine's own library are skipped: ${found}\n`);
 describe.skipIf(typeof found === "string")(`this machine's BLAS (${typeof found === "string" ? `skipped: ${found}` : found.path})`, () => {
   test.each(["f32", "f64", "bf16"] as const)("every use in %s", { timeout: 120_000 }, async (dtype) => {
     await on(found as Library, 2, async (device) => {
