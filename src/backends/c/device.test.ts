@@ -53,6 +53,24 @@ describe.skipIf(!hasCompiler())("the c device", () => {
   });
   afterAll(() => device.free(state));
 
+  test.each([1, 3])("large buffers are written and read whole: %d threads", async (threads) => {
+    const many = await openC(key, { threads });
+    try {
+      // Not a whole number of pages, let alone of parts.
+      const data = new Uint32Array((50 << 18) + 1).map((_, i) => Math.imul(i, 2654435761));
+      const bytes = new Uint8Array(data.buffer);
+      const block = many.alloc(bytes.length + 12);
+      many.write(block, 0, new Uint8Array(12).fill(7));
+      many.write(block, 12, bytes);
+      const back = await many.read(block, 0, bytes.length + 12);
+      expect(Buffer.compare(back.subarray(12), bytes)).toBe(0);
+      expect([...back.subarray(0, 12)]).toEqual(new Array(12).fill(7));
+      many.free(block);
+    } finally {
+      await many.close();
+    }
+  });
+
   /** Blocks this thread, so that no event is handled, until the number is there. */
   const stare = (want: number): number => {
     const number = new Int32Array(ffi().view((state as NativeBlock).place, 4));

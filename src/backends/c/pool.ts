@@ -88,7 +88,6 @@ int32_t tp_touch(const char* p, int64_t bytes, volatile int32_t* stop) {
   for (int64_t at = 0; at < bytes && !*stop; at += page) sum += *(volatile const char*)(p + at);
   return sum;
 }
-void tp_move(void* to, const void* from, int64_t bytes) { if (bytes > 0) memmove(to, from, (size_t)bytes); }
 void tp_fill(void* to, int32_t byte, int64_t bytes) { if (bytes > 0) memset(to, byte, (size_t)bytes); }
 /* Offset of the first byte that is not the given one, or -1. */
 int64_t tp_differs(const unsigned char* p, int32_t byte, int64_t bytes) { for (int64_t i = 0; i < bytes; i++) if (p[i] != (unsigned char)byte) return i; return -1; }
@@ -101,19 +100,45 @@ void tp_copy(void* const* args, const long long* dims, long long begin, long lon
 }
 
 /*
- * Keeps thread i of a pool that has a thread for every processor on processor i. Left alone, a thread that wakes is often put behind the
+ * Keeps thread i of as many as there are processors on processor i. Left alone, a thread that wakes is often put behind the
  * one that woke it, and half of the machine stands idle for milliseconds.
  */
-static void pin(pool_t* p, int i) {
+static void pin(int threads, int i) {
 #if defined(__linux__)
   cpu_set_t all, one;
-  if (sched_getaffinity(getpid(), sizeof all, &all) || CPU_COUNT(&all) != p->threads) return;
+  if (sched_getaffinity(getpid(), sizeof all, &all) || CPU_COUNT(&all) != threads) return;
   CPU_ZERO(&one);
   for (int c = 0, k = 0; c < CPU_SETSIZE; c++) if (CPU_ISSET(c, &all) && k++ == i) CPU_SET(c, &one);
   pthread_setaffinity_np(pthread_self(), sizeof one, &one);
 #else
-  (void)p, (void)i;
+  (void)threads, (void)i;
 #endif
+}
+/*
+ * A large buffer is written by a thread on each processor, part by part: its pages come to lie beside the processors that read them,
+ * and two memories are filled at once. A part begins at a multiple of a huge page.
+ */
+typedef struct { char* to; const char* from; int64_t bytes; int threads, part; pthread_t thread; } move_t;
+static _Atomic int movers;  /* threads of the largest pool */
+static void* move_part(void* arg) {
+  move_t* m = arg;
+  if (m->part) pin(m->threads, m->part);
+  memmove(m->to, m->from, (size_t)m->bytes);
+  return 0;
+}
+void tp_move(void* to, const void* from, int64_t bytes) {
+  int64_t apart = (char*)to - (const char*)from;
+  int n = bytes < (32 << 20) || (apart < bytes && apart > -bytes) ? 1 : atomic_load(&movers);
+  if (n > 64) n = 64;
+  if (n < 2) { if (bytes > 0) memmove(to, from, (size_t)bytes); return; }
+  move_t parts[64];
+  int64_t each = (bytes / n + (2 << 20) - 1) >> 21 << 21;
+  for (int i = n - 1; i >= 0; i--) {
+    int64_t begin = i * each < bytes ? i * each : bytes, end = begin + each < bytes ? begin + each : bytes;
+    parts[i] = (move_t){ (char*)to + begin, (const char*)from + begin, end - begin, n, i, 0 };
+    if (i == 0 || pthread_create(&parts[i].thread, 0, move_part, &parts[i])) { parts[i].threads = 0; parts[i].part = 0; move_part(&parts[i]); }
+  }
+  for (int i = 1; i < n; i++) if (parts[i].threads) pthread_join(parts[i].thread, 0);
 }
 /* The caller is thread 0 while it runs. The process's first thread, which runs JavaScript, stays free; children would inherit its place. */
 static void pin_caller(pool_t* p) {
@@ -121,7 +146,7 @@ static void pin_caller(pool_t* p) {
   static __thread int pinned;
   if (pinned || syscall(SYS_gettid) == getpid()) return;
   pinned = 1;
-  pin(p, 0);
+  pin(p->threads, 0);
 #else
   (void)p;
 #endif
@@ -164,7 +189,7 @@ static void take(worker_t* w, int first) {
 static void* worker(void* arg) {
   worker_t* w = arg;
   pool_t* p = w->pool;
-  pin(p, (int)(w - p->workers));
+  pin(p->threads, (int)(w - p->workers));
   for (;;) {
     int64_t since = now_ns();
     for (int i = 1; atomic_load_explicit(&p->left, memory_order_acquire) <= 0; i++) {
@@ -210,6 +235,7 @@ void* tp_open(int32_t threads, int32_t* abort_flag) {
     if (i && pthread_create(&p->workers[i].thread, &attr, worker, &p->workers[i])) { p->threads = i; break; }
   }
   pthread_attr_destroy(&attr);
+  if (p->threads > atomic_load(&movers)) atomic_store(&movers, p->threads);
   return p;
 }
 int32_t tp_threads(pool_t* p) { return p->threads; }
