@@ -20,7 +20,7 @@ import { lowerWhole } from "./whole.js";
 /** Elements that are worth a second kernel, and those of a chunk, at least. */
 const worth = 1 << 17;
 const chunk = 1 << 15;
-/** The same where a row's elements lie one behind the other and threads share it. */
+/** The same of a row whose elements lie one behind the other, where threads share it. */
 const worthShared = 1 << 15;
 const sharedChunk = 1 << 12;
 
@@ -33,15 +33,14 @@ export function chunksOf(p: Plan, target: Target): number {
   const { rows, cols } = sizesOf(p, undefined);
   const total = hi(rows) * hi(cols);
   const shared = alongReduced(p) && target.threads > 1;
-  if (total < (shared ? worthShared : worth)) return 1;
+  const long = shared && hi(cols) >= worthShared;
+  if (!long && total < worth) return 1;
   const few = shared && hi(rows) >= 64;
   const points =
     few || alongReduced(p) ? hi(rows) * (few ? target.parallel : 1) : hi(rows) / (target.threads > 1 ? target.threads : target.lanes);
   if (points >= 2 * target.parallel) return 1;
-  return Math.max(
-    1,
-    Math.min(Math.ceil((4 * target.parallel) / Math.max(1, points)), Math.floor(total / (shared ? sharedChunk : chunk)), hi(cols)),
-  );
+  const most = long ? hi(cols) / sharedChunk : total / chunk;
+  return Math.max(1, Math.min(Math.ceil((4 * target.parallel) / Math.max(1, points)), Math.floor(most), hi(cols)));
 }
 
 /** How a plan's columns are cut where its rows are read whole, by chunks of them; undefined where they are not. */

@@ -52,6 +52,13 @@ describe("one long row", () => {
   });
 });
 
+test("rows that a few threads sum fast enough stay whole, however many they are", () => {
+  const x = input({ shape: [32, 2048], dtype: "f32" });
+  expect(grids({ name: "rows", inputs: [x], outputs: [sum(x, [1])] }, h200)).toHaveLength(1);
+  const y = input({ shape: [8, 40000], dtype: "f32" });
+  expect(grids({ name: "rows", inputs: [y], outputs: [sum(y, [1])] }, h200)[0]).toBe(8 * 9);
+});
+
 describe("the first of several equal extremes, or the first NaN", () => {
   /** A row of few different values in which `put` changes some. */
   const given = (n: number, shape: readonly number[], dtype: DType, put: (i: number) => number | undefined): Case["fill"] => {
