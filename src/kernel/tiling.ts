@@ -67,7 +67,7 @@ export function lanesFor(t: Target, lane: Dim, dtypes: readonly DType[]): number
 /** Rows ahead at which a matrix that is read across its rows is asked for. */
 const rowsAhead = 16;
 /** Bytes of results beyond which caches are of no use to them. */
-const streamed = 1 << 25;
+export const streamed: number = 1 << 25;
 /** More than stays in the caches nearest to the cores, which other matrices want as well. */
 const isFar = (t: Target, elements: number, dtypes: readonly DType[]): boolean =>
   4 * elements * Math.max(...dtypes.map(bytesOf)) > (t.caches[1] ?? 1 << 20) * t.parallel;

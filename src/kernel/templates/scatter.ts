@@ -2,7 +2,7 @@
  * Writing at positions that are data (scatter, index put, embedding gradients): each grid point owns part of the result, takes the
  * base, and joins what the index sends there in row-major order of the index. The result does not depend on how work is shared out.
  */
-import { computeDType, type DType } from "../../core/dtype.js";
+import { bytesOf, computeDType, type DType } from "../../core/dtype.js";
 import { add, ceilDiv, type Dim, div, divides, hi, indexOn, max, min, mod, mul, sub, variable } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import { is, type Node } from "../../ir/node.js";
@@ -30,7 +30,7 @@ import {
   type Value,
 } from "../kernel.js";
 import { reindex } from "../positions.js";
-import { lanesFor } from "../tiling.js";
+import { lanesFor, streamed } from "../tiling.js";
 import { emptyKernel, finishKernel } from "../walk.js";
 
 /** Claims scatters. The base and the source are computed where they are read; what uses the result at the same place follows at once. */
@@ -71,8 +71,7 @@ function lowerScatter(group: Group, target: Target): Kernel {
   const dtype = combine === "set" ? root.type.dtype : computeDType(root.type.dtype);
   const name = namesFor(group);
   const buffers = groupBuffers(group);
-  const direct = group.outputs.includes(root) && dtype === root.type.dtype;
-
+  const alone = group.outputs.length === 1;
   // Shares: of the rows' elements first (they need no share of the index), then of the places.
   const dtypes: DType[] = [root.type.dtype, source.type.dtype];
   const counting = isCounting(index) && places.length === 1;
@@ -89,8 +88,10 @@ function lowerScatter(group: Group, target: Target): Kernel {
   const range = digit("range", mod(div(unit, share.columns), share.ranges), share.ranges);
   const at0 = digit("batch", div(unit, mul(share.columns, share.ranges)), b);
   const each = ceilDiv(size, share.ranges);
-  // What nobody reads but this kernel lies in memory of its own, where every range finds it in the cache.
-  const apart = !direct && share.near;
+  // What the kernel computes from sums that it keeps apart, in memory of its own, it reads from the cache, and nothing is written twice.
+  const there = group.outputs.includes(root) && dtype === root.type.dtype;
+  const apart = share.near && !(there && (alone || buffers.get(base) === buffers.get(root)));
+  const direct = there && !apart;
   const total: Buffer = direct
     ? buffers.get(root)!
     : apart
@@ -165,6 +166,9 @@ function lowerScatter(group: Group, target: Target): Kernel {
 
   // 3. What leaves: the result where it is not there already, and what is computed from it.
   const leaving = group.outputs.filter((o) => !(o === root && direct));
+  // What a large table is made of and not made from passes the caches by.
+  const streams = apart && divides(share.vector, r) && hi(numel(shape)) * bytesOf(dtype) >= streamed;
+  const hintOf = (o: Node): "stream" | undefined => (streams && !group.inPlace?.some((d) => d.output === o) ? "stream" : undefined);
   const finish = leaving.length
     ? sweep((p, axes) => {
         const at_ = whole(p, add(first, at(place)));
@@ -179,7 +183,7 @@ function lowerScatter(group: Group, target: Target): Kernel {
         }
         return [
           ...body,
-          ...leaving.map((o, i) => store(buffers.get(o)!, flatten(reindex(at_, shape, o.type.shape), o.type.shape), values[i]!)),
+          ...leaving.map((o, i) => store(buffers.get(o)!, flatten(reindex(at_, shape, o.type.shape), o.type.shape), values[i]!, hintOf(o))),
         ];
       }, "f")
     : [];
