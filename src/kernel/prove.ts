@@ -19,16 +19,56 @@ import {
  * What tells of a number whether it is shown to be at least 0: given `facts`, and `running`, which hold wherever the kernel runs. `declared` are
  * names that are taken. Undefined where the facts contradict each other, so that nothing runs.
  */
-export function prover(
-  facts: readonly Fact[],
-  running: readonly Fact[],
-  declared: ReadonlyMap<string, unknown>,
-): ((d: Dim) => boolean) | undefined {
+export function prover(facts: readonly Fact[], running: readonly Fact[], declared: ReadonlyMap<string, unknown>): Prove | undefined {
+  const direct = atOnce(facts, running, declared);
+  return direct && ((d) => direct(d) || caseByCase(d, facts, running, declared) || asOne(direct, d, facts, running, declared));
+}
+type Prove = (d: Dim) => boolean;
+
+/** For each value of a variable that has few: tests that bound it together with others bound these then. */
+function caseByCase(d: Dim, facts: readonly Fact[], running: readonly Fact[], declared: ReadonlyMap<string, unknown>): boolean {
+  const values = (v: Dim): number => hi(v) - lo(v) + 1;
+  const few = [...occurrences(d).values()].filter(([, v]) => values(v) <= mostCases).sort((x, y) => values(x[1]) - values(y[1]));
+  return few.some(([name, v]) =>
+    Array.from({ length: values(v) }, (_, i) => new Map<string, Dim>([[name, lo(v) + i]])).every((names) => {
+      const prove = atOnce(under(facts, names), under(running, names), declared);
+      return !prove || prove(substitute(d, names));
+    }),
+  );
+}
+/** With one name for a sum that is divided by a size and known to be less: the quotient is 0 then, and the rest is the sum. */
+function asOne(direct: Prove, d: Dim, facts: readonly Fact[], running: readonly Fact[], declared: ReadonlyMap<string, unknown>): boolean {
+  return [...quotients(d).values()].some(({ a, b }) => {
+    if (typeof a === "number" || typeof b === "number" || !(lo(a) >= 0) || !direct(sub(sub(b, a), 1))) return false;
+    return a.terms.some(({ atom, by }) => {
+      if (atom.kind !== "var" || by !== 1 || declared.has(`${atom.name}_sum`)) return false;
+      const one = variable(`${atom.name}_sum`, 0, hi(b) - 1, b);
+      const names = new Map([[atom.name, sub(one, sub(a, variable(atom.name, atom.min, atom.max, atom.below)))]]);
+      const prove = atOnce(under(facts, names), under(running, names), declared);
+      return !prove || prove(substitute(d, names));
+    });
+  });
+}
+/** Divisions in an expression, and remainders. */
+function quotients(d: Dim, into: Map<string, { readonly a: Dim; readonly b: Dim }> = new Map()): typeof into {
+  const atom = (x: Atom): void => {
+    if (x.kind === "prod") x.factors.forEach(atom);
+    else if (x.kind !== "var") {
+      if (x.kind === "div" || x.kind === "mod") into.set(x.key, x);
+      quotients(x.a, into);
+      quotients(x.b, into);
+    }
+  };
+  if (typeof d !== "number") for (const t of d.terms) atom(t.atom);
+  return into;
+}
+const under = (all: readonly Fact[], names: ReadonlyMap<string, Dim>): Fact[] =>
+  all.map((f) => ({ a: substitute(f.a, names), op: f.op, b: substitute(f.b, names) }));
+
+function atOnce(facts: readonly Fact[], running: readonly Fact[], declared: ReadonlyMap<string, unknown>): Prove | undefined {
   // The tests around it may leave so little that divisions vanish; where they contradict each other nothing runs.
   const tight = narrow(facts);
   if (!tight) return undefined;
-  const under = (all: readonly Fact[], names: ReadonlyMap<string, Dim>): Fact[] =>
-    all.map((f) => ({ a: substitute(f.a, names), op: f.op, b: substitute(f.b, names) }));
   const left = under(facts, tight);
   // Where divisions have vanished, what is left says more.
   const tighter = narrow(left);
@@ -127,6 +167,8 @@ function digitsOf(facts: readonly Fact[], declared: ReadonlyMap<string, unknown>
 }
 /** Combinations of values that are tried. */
 const most = 1 << 16;
+/** Values of one variable that are. */
+const mostCases = 32;
 /** The dim that a variable is always less than. */
 export const belowOf = (v: Dim): Dim | undefined =>
   typeof v !== "number" && v.terms[0]?.atom.kind === "var" ? v.terms[0].atom.below : undefined;

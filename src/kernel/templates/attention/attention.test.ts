@@ -108,12 +108,15 @@ describe.skipIf(!hasCompiler())("attention template in C", () => {
       ).map(([n, m]) => attention({ batch: [b], queries: s, keys: k, depth: 8, dims: { b: 1, s: n, k: m } })),
     ]);
   });
-  it("reads heads out of one buffer", () => {
-    const [B, T, H, D] = [2, 70, 3, 8];
-    const qkv = input({ shape: [B, T, 3 * H * D], dtype: "f32" });
-    const head = (i: number): Node => permute(reshape(slice(qkv, [0, 0, i * H * D], [B, T, H * D]), [B, T, H, D]), [0, 2, 1, 3]);
-    const y = scaledDotProductAttention(head(0), head(1), head(2), null, { isCausal: true });
-    check([{ name: "fused qkv", inputs: [qkv], outputs: [y] }]);
+  it("reads heads out of one buffer, also in tiles that do not end with the keys", () => {
+    const fused = (T: number, D: number): Case => {
+      const [B, H] = [2, 3];
+      const qkv = input({ shape: [B, T, 3 * H * D], dtype: "f32" });
+      const head = (i: number): Node => permute(reshape(slice(qkv, [0, 0, i * H * D], [B, T, H * D]), [B, T, H, D]), [0, 2, 1, 3]);
+      const y = scaledDotProductAttention(head(0), head(1), head(2), null, { isCausal: true });
+      return { name: `fused qkv ${T} x ${D}`, inputs: [qkv], outputs: [y] };
+    };
+    check([fused(70, 8), fused(128, 64)]);
   });
   it("few queries: a grid point is a head of keys", () => {
     check(

@@ -72,6 +72,7 @@ export function lowerForward(group: Group, target: Target): Kernel {
   ];
   const K = axis(x.name("o_e"), count, "loop");
   const from = keyBatch(x, index);
+  const [key, whole] = [add(k0, at(K)), typeof x.keys !== "number" || divides(t.keys, x.keys)];
   const values = product(x, {
     stem: "o",
     count: x.width,
@@ -80,7 +81,8 @@ export function lowerForward(group: Group, target: Target): Kernel {
     L: x.L,
     vector: t.vector,
     inner: K,
-    scalar: (row, into) => x.read(v, [...from, add(k0, at(K)), row], into),
+    // Where the last tile is not whole, a name tells how far keys go: what splits heads and positions has simple indices then.
+    scalar: (row, into) => x.read(v, [...from, whole ? key : named(x, "key", key, sub(x.keys, 1), into), row], into),
     row: (l) => load(pT, add(mul(at(K), W), l)),
     start: (row, l) => x.op("mul", load(oT, add(mul(row, W), l)), load(alpha, l)),
     finish: (_, each) => each((row, l, value) => [store(oT, add(mul(row, W), l), value)]),
@@ -93,14 +95,14 @@ export function lowerForward(group: Group, target: Target): Kernel {
       scores(x, { q: qT, index, q0, start, k0, count, step: t.rows, leave: (row, l, s) => [store(pT, add(mul(row, W), l), s)] }),
     ),
     ...weights,
-    ...(typeof x.keys === "number" ? values : given(add(k0, count, -1), x.keys, values)),
+    ...(typeof x.keys === "number" && whole ? values : given(add(k0, count, -1), x.keys, values)),
   ];
 
   const [out, rows] = group.outputs.length
     ? [group.outputs.find((o) => o.attrs.index === 0), group.outputs.find((o) => o.attrs.index === 1)]
     : [];
   const blind = root.attrs.mask === true || root.attrs.offset === true || lo(x.keys) === 0;
-  const whole = blind
+  const sum = blind
     ? x.op("where", apply("eq", "bool", load(total, lane), x.number(0)), x.number(1), load(total, lane))
     : load(total, lane);
   const foot = x.op("where", apply("eq", "bool", load(top, lane), none), x.number(0), load(top, lane));
@@ -110,7 +112,7 @@ export function lowerForward(group: Group, target: Target): Kernel {
   const inside = (place: Dim, body: readonly Stmt[]): readonly Stmt[] =>
     divides(W, x.queries) ? body : [{ kind: "if", test: below(place, x.queries), body }];
   const shape = [...x.batch, x.queries];
-  const finish: Stmt[] = [...lanes(x, [store(total, lane, whole)])];
+  const finish: Stmt[] = [...lanes(x, [store(total, lane, sum)])];
   if (rows) {
     const value = x.op("add", foot, x.op("log", load(total, lane)));
     finish.push(...lanes(x, inside(add(q0, lane), [store(x.buffers.get(rows)!, flatten([...index, add(q0, lane)], shape), value)])));
