@@ -90,7 +90,7 @@ function rewritten(g: Graph, steps: readonly Step[], codegen: Codegen): Graph {
     const s = stepOf.get(n);
     return s ? [s.attention.inputs[0]!, s.attention.inputs.at(-1)!, ...s.writes.flatMap((w) => w.inputs)] : n.inputs;
   };
-  const make_ = (n: Node): void => {
+  const build = (n: Node): void => {
     const s = stepOf.get(n);
     if (!s) return void done.set(n, withInputs(n, mapped(n.inputs, done)));
     const made = joined(s, done, codegen);
@@ -116,7 +116,7 @@ function rewritten(g: Graph, steps: readonly Step[], codegen: Codegen): Graph {
       continue;
     }
     open.delete(n);
-    make_(n);
+    build(n);
   }
   return replaceRoots(g, (n) => done.get(n)!);
 }
