@@ -53,11 +53,16 @@ describe.skipIf(!hasCompiler())("the c device", () => {
   });
   afterAll(() => device.free(state));
 
-  test.each([1, 3])("large buffers are written and read whole: %d threads", async (threads) => {
+  test.each([
+    [1, 50],
+    [3, 50],
+    // Equal parts of whole huge pages, and a rest of less than a byte for each thread.
+    [8, 48],
+  ])("large buffers are written and read whole: %d threads, %d MiB and a word", async (threads, mebibytes) => {
     const many = await openC(key, { threads });
     try {
       // Not a whole number of pages, let alone of parts.
-      const data = new Uint32Array((50 << 18) + 1).map((_, i) => Math.imul(i, 2654435761));
+      const data = new Uint32Array((mebibytes << 18) + 1).map((_, i) => Math.imul(i, 2654435761));
       const bytes = new Uint8Array(data.buffer);
       const block = many.alloc(bytes.length + 12);
       many.write(block, 0, new Uint8Array(12).fill(7));

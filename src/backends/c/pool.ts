@@ -132,7 +132,7 @@ void tp_move(void* to, const void* from, int64_t bytes) {
   if (n > 64) n = 64;
   if (n < 2) { if (bytes > 0) memmove(to, from, (size_t)bytes); return; }
   move_t parts[64];
-  int64_t each = (bytes / n + (2 << 20) - 1) >> 21 << 21;
+  int64_t each = ((bytes + n - 1) / n + (2 << 20) - 1) >> 21 << 21;
   for (int i = n - 1; i >= 0; i--) {
     int64_t begin = i * each < bytes ? i * each : bytes, end = begin + each < bytes ? begin + each : bytes;
     parts[i] = (move_t){ (char*)to + begin, (const char*)from + begin, end - begin, n, i, 0 };
