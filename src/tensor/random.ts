@@ -66,9 +66,11 @@ export interface RandomOptions {
   readonly dtype?: DType;
   readonly requiresGrad?: boolean;
   readonly generator?: Generator;
+  /** The device to draw on, the default one where none is named. Each gives the same numbers (normal ones up to rounding). */
+  readonly device?: string;
 }
 function drawn(n: Node, options: RandomOptions): Tensor {
-  const t = newTensor(n);
+  const t = newTensor(n, options.device);
   return options.requiresGrad ? t.requiresGrad_() : t;
 }
 const source = (o: RandomOptions): Node => (o.generator ?? defaultGenerator).next();
@@ -92,13 +94,15 @@ export function randperm(n: number, options: RandomOptions = {}): Tensor {
   const order = argsort(draw.uniform(source(options), [n], 0, { dtype: "f64" }), 0);
   return drawn(cast(order, options.dtype ?? "i64"), options);
 }
-/** 1 with the probability that each element says, else 0 (torch.bernoulli). */
-export const bernoulli = (p: Tensor, options: RandomOptions = {}): Tensor =>
-  drawn(draw.bernoulli(p.read(false), source(options), 0), options);
-/** Uniform draws of the shape and dtype of x, on the default device (torch.rand_like). */
-export const randLike = (x: Tensor, options: RandomOptions = {}): Tensor => rand(x.shape, { dtype: x.dtype, ...options });
-/** Normal draws of the shape and dtype of x, on the default device (torch.randn_like). */
-export const randnLike = (x: Tensor, options: RandomOptions = {}): Tensor => randn(x.shape, { dtype: x.dtype, ...options });
+/** 1 with the probability that each element says, else 0, on the device of `p` (torch.bernoulli). */
+export const bernoulli = (p: Tensor, options: Omit<RandomOptions, "device"> = {}): Tensor =>
+  drawn(draw.bernoulli(p.read(false), source(options), 0), { ...options, device: p.cell.device });
+/** Uniform draws of the shape, dtype and device of x (torch.rand_like). */
+export const randLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
+  rand(x.shape, { dtype: x.dtype, device: x.cell.device, ...options });
+/** Normal draws of the shape, dtype and device of x (torch.randn_like). */
+export const randnLike = (x: Tensor, options: RandomOptions = {}): Tensor =>
+  randn(x.shape, { dtype: x.dtype, device: x.cell.device, ...options });
 
 /** Uniform in [low, high), as a node. */
 export function uniformNode(shape: Shape, dtype: DType, low: number, high: number, g: Generator = defaultGenerator): Node {

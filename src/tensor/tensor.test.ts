@@ -3,6 +3,7 @@ import { useDevice } from "../../test/support/devices.js";
 import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
 import {
   arange,
+  bernoulli,
   cat,
   emptyLike,
   engineCounters,
@@ -16,7 +17,10 @@ import {
   ones,
   onesLike,
   rand,
+  randint,
+  randLike,
   randn,
+  randnLike,
   randperm,
   ready,
   type Tensor,
@@ -32,9 +36,18 @@ describe("creation", () => {
   test("what is made like a tensor has its shape, dtype and device", async () => {
     const x = tensor([1.5, 2], { device: "null" });
     await ready("null");
-    for (const y of [zerosLike(x), onesLike(x), fullLike(x, 3), emptyLike(x)])
+    for (const y of [zerosLike(x), onesLike(x), fullLike(x, 3), emptyLike(x), randLike(x), randnLike(x), bernoulli(x)])
       expect([y.shape, y.dtype, y.device]).toEqual([[2], "f32", "null"]);
-    expect(zeros([2]).device).not.toBe("null");
+    for (const y of [rand([2], { device: "null" }), randint(0, 3, [2], { device: "null" }), randperm(2, { device: "null" })])
+      expect(y.device).toBe("null");
+    for (const y of [zeros([2]), rand([2]), randLike(x, { device: zeros([2]).device })]) expect(y.device).not.toBe("null");
+  });
+  test("a seed gives the same numbers on every device", async () => {
+    await ready("interp");
+    manualSeed(7);
+    const here = await values(rand([33]));
+    manualSeed(7);
+    expect(await values(rand([33], { device: "interp" }))).toEqual(here);
   });
   test("dtypes follow the values", () => {
     expect(tensor([1, 2]).dtype).toBe("i64");
