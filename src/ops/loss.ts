@@ -1,5 +1,6 @@
 import { ArgumentError } from "../core/errors.js";
-import { numel } from "../core/type.js";
+import { numel, sameShape, showType } from "../core/type.js";
+import { warnOnce } from "../core/warn.js";
 import type { Node } from "../ir/node.js";
 import { logSigmoid } from "./activation.js";
 import { cast } from "./cast.js";
@@ -20,7 +21,11 @@ export interface LossOptions {
 
 /** A loss of x and a target that broadcasts with it, computed in f32 where they are half floats. */
 function pairwise(name: string, x: Node, target: Node, loss: (x: Node, target: Node) => Node): Node {
-  broadcastShapes(name, x.type.shape, target.type.shape);
+  const { shape } = x.type;
+  broadcastShapes(name, shape, target.type.shape);
+  // [n, 1] against [n] is n x n losses, hardly ever what was meant (torch warns as well).
+  if (!sameShape(shape, target.type.shape))
+    warnOnce(`${name}: a target ${showType(target.type)} for ${showType(x.type)} broadcasts; give both one shape`);
   return single([x, target], loss);
 }
 

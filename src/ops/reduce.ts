@@ -1,6 +1,6 @@
 import { fromBytes, toBytes } from "../core/convert.js";
 import { computeDType, type DType, dtypes, isFloat, isWide } from "../core/dtype.js";
-import { DTypeError, ShapeError } from "../core/errors.js";
+import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
 import { NdArray } from "../core/ndarray.js";
 import { showShape, type TensorType } from "../core/type.js";
 import { make, type Node, type Op, type OpKind, op, type ReferenceType, type Sample } from "../ir/node.js";
@@ -30,8 +30,11 @@ const kept = (x: Node, axes: readonly number[]): readonly (typeof x.type.shape)[
 /** A reduced value back at the shape of what was reduced. */
 export const broadcastBack = (y: Node, x: Node, axes: readonly number[]): Node => expand(reshape(y, kept(x, axes)), x.type.shape);
 /** A reduced value with its axes as 1 if `keepdim` says so. */
-export const keepDims = (y: Node, x: Node, axes: readonly number[], { keepdim = false }: ReduceOptions): Node =>
-  keepdim ? reshape(y, kept(x, axes)) : y;
+export function keepDims(y: Node, x: Node, axes: readonly number[], options: ReduceOptions): Node {
+  // A bare `true`, as Python has it, would be read as an object without the option.
+  if (typeof options !== "object") throw new ArgumentError(`${y.op.name}: ${options} is no object of options; write { keepdim: true }`);
+  return options.keepdim ? reshape(y, kept(x, axes)) : y;
+}
 
 /** The shape without `axes`. */
 export function inferReduce(name: string, x: TensorType, axes: readonly number[]): TensorType {

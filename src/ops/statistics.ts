@@ -57,9 +57,9 @@ export interface VarianceOptions extends ReduceOptions {
   readonly correction?: number;
 }
 /** Mean square distance from the mean, with n - correction as divisor (torch.var). */
-export function variance(x: Node, dim?: Dims, { correction = 1, keepdim = false }: VarianceOptions = {}): Node {
+export function variance(x: Node, dim?: Dims, options: VarianceOptions = {}): Node {
   const axes = axesOf(x, dim, "variance");
-  return keepDims(make(varianceOp, [floating(x)], { axes, correction }), x, axes, { keepdim });
+  return keepDims(make(varianceOp, [floating(x)], { axes, correction: options.correction ?? 1 }), x, axes, options);
 }
 const centred = (x: Node, axes: readonly number[]): Node => sub(x, mean(x, axes, { keepdim: true }));
 const freedom = (x: Node, { axes, correction }: Spread): Node => {
@@ -97,9 +97,9 @@ export const varianceOp: Op<[Node], Spread> = op<[Node], Spread>({
   samples: spreadSamples(variance),
 });
 /** Square root of the variance (torch.std). */
-export function std(x: Node, dim?: Dims, { correction = 1, keepdim = false }: VarianceOptions = {}): Node {
+export function std(x: Node, dim?: Dims, options: VarianceOptions = {}): Node {
   const axes = axesOf(x, dim, "std");
-  return keepDims(make(stdOp, [floating(x)], { axes, correction }), x, axes, { keepdim });
+  return keepDims(make(stdOp, [floating(x)], { axes, correction: options.correction ?? 1 }), x, axes, options);
 }
 /** The op of `std`; where it is 0 its derivative is 0. */
 export const stdOp: Op<[Node], Spread> = op<[Node], Spread>({

@@ -23,7 +23,7 @@ import {
 } from "node:fs";
 import { homedir, platform, tmpdir } from "node:os";
 import { join } from "node:path";
-import { warnOnce } from "./warn.js";
+import { warnOnce } from "../core/warn.js";
 
 export interface Cache {
   /** Where work in progress is put: private to the user. */

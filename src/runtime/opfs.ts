@@ -1,8 +1,8 @@
 /** Pieces of files in a page's origin-private file system: a file for each piece, called by its SHA-256, and one for each URL that lists them. */
 
+import { warnOnce } from "../core/warn.js";
 import type { KnownFile, PieceStore } from "./remote.js";
 import { digest, hashOf } from "./sha256.js";
-import { warnOnce } from "./warn.js";
 
 /** What browsers have of files, as far as it is used here. */
 interface FileHandle {

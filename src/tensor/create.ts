@@ -11,7 +11,8 @@ import { reshape } from "../ops/movement.js";
 import { defaultDType } from "../ops/promotion.js";
 import { full as fullNode, input, iota } from "../ops/source.js";
 import { Cell } from "./cell.js";
-import { currentDevice } from "./device.js";
+import { currentDevice, deviceGiven } from "./device.js";
+import { dtypeGiven, shapeGiven } from "./given.js";
 import { mode } from "./mode.js";
 import { literalNode, newTensor } from "./record.js";
 import { Storage, setStorage } from "./storage.js";
@@ -27,17 +28,12 @@ export interface CreateOptions {
 export type NestedArray = number | bigint | boolean | NaturalArray | readonly NestedArray[];
 
 function made(n: Node, options: CreateOptions, constant = false): Tensor {
-  const device = options.device ?? currentDevice();
+  const device = options.device ? deviceGiven(options.device) : currentDevice();
   // A constant is never worth running for its own sake.
   const t = constant ? new Tensor(new Cell(n, device)) : newTensor(n, device);
   return options.requiresGrad ? t.requiresGrad_() : t;
 }
 
-/** A dtype that somebody wrote, if it is one. */
-function known(dtype: DType): DType {
-  if (!(dtype in dtypes)) throw new DTypeError(`${dtype} is no dtype; these are: ${Object.keys(dtypes).join(", ")}`);
-  return dtype;
-}
 const typedDTypes: readonly (readonly [new (n: number) => NaturalArray, DType])[] = [
   [Float32Array, "f32"],
   [Float64Array, "f64"],
@@ -64,7 +60,7 @@ export function tensor(values: NestedArray, second?: readonly number[] | CreateO
   if (ArrayBuffer.isView(values))
     found = { flat: values as NaturalArray, shape: [(values as NaturalArray).length], dtype: dtypeOfTyped(values as NaturalArray) };
   else found = flatten(values as Exclude<NestedArray, NaturalArray>);
-  const dtype = known(options.dtype ?? found.dtype);
+  const dtype = dtypeGiven(options.dtype ?? found.dtype);
   const shape = Array.isArray(second) ? (second as readonly number[]) : found.shape;
   const n = shape.reduce((a, b) => a * b, 1);
   if (n !== found.flat.length) throw new ShapeError(`tensor: ${found.flat.length} values do not fill a shape of [${shape.join(", ")}]`);
@@ -117,8 +113,9 @@ const valueFor = (dtype: DType, value: number | bigint | boolean): number | bigi
 
 /** A tensor of one repeated number (torch.full). */
 export function full(shape: Shape, value: number | bigint | boolean, options: CreateOptions = {}): Tensor {
+  shapeGiven("full", shape);
   const guess: DType = typeof value === "boolean" ? "bool" : typeof value === "bigint" || Number.isInteger(value) ? "i64" : defaultDType();
-  const dtype = known(options.dtype ?? guess);
+  const dtype = dtypeGiven(options.dtype ?? guess);
   const v = valueFor(dtype, value);
   const constant = mode.trace !== undefined || [0, 1, -1, 2, 0.5].includes(Number(v));
   if (constant) return made(fullNode(shape, v, dtype), options, true);
@@ -154,7 +151,7 @@ export function arange(...args: (number | CreateOptions | undefined)[]): Tensor 
   if (step === 0 || !numbers.every((x) => Number.isFinite(+x)))
     throw new ArgumentError(`arange: from ${start} to ${end} by ${step} is no range`);
   if (step > 0 ? start > end : start < end) throw new ArgumentError(`arange: from ${start} to ${end}, a step of ${step} leads away`);
-  const dtype = options.dtype ?? (numbers.every(Number.isInteger) ? "i64" : defaultDType());
+  const dtype = dtypeGiven(options.dtype ?? (numbers.every(Number.isInteger) ? "i64" : defaultDType()));
   const size = Math.ceil((end - start) / step);
   const wide = Number.isInteger(start) && Number.isInteger(step) ? "i64" : "f64";
   const at = iota(size, wide);
@@ -165,7 +162,7 @@ export function arange(...args: (number | CreateOptions | undefined)[]): Tensor 
 /** `steps` numbers from start to end, both included (torch.linspace). */
 export function linspace(start: number, end: number, steps: number, options: CreateOptions = {}): Tensor {
   if (!Number.isInteger(steps) || steps < 0) throw new ArgumentError(`linspace: ${steps} steps`);
-  const dtype = options.dtype ?? defaultDType();
+  const dtype = dtypeGiven(options.dtype ?? defaultDType());
   const values = Float64Array.from({ length: steps }, (_, i) => {
     const step = (end - start) / Math.max(steps - 1, 1);
     return i < steps / 2 ? start + step * i : end - step * (steps - 1 - i);
@@ -174,7 +171,7 @@ export function linspace(start: number, end: number, steps: number, options: Cre
 }
 /** Ones on the diagonal, zeros elsewhere (torch.eye). */
 export function eye(n: number, m: number = n, options: CreateOptions = {}): Tensor {
-  const dtype = options.dtype ?? defaultDType();
+  const dtype = dtypeGiven(options.dtype ?? defaultDType());
   const rows = reshape(iota(n, "i32"), [n, 1]);
   return made(cast(eq(rows, iota(m, "i32")), dtype), options);
 }

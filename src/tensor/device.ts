@@ -1,11 +1,11 @@
 /** Which devices there are, and which one is meant. Backends register a loader; nothing native is loaded before it is used. */
 import { ArgumentError, UnsupportedError } from "../core/errors.js";
+import { warnOnce } from "../core/warn.js";
 import type { Graph } from "../ir/graph.js";
 import { type Backend, backendFor, type Codegen } from "../kernel/codegen.js";
 import type { DeviceOptions } from "../runtime/device.js";
 import { deviceName } from "../runtime/device.js";
 import type { HostFunctions, Program } from "../runtime/program.js";
-import { warnOnce } from "../runtime/warn.js";
 import { Engine } from "./engine.js";
 import { mode, scoped } from "./mode.js";
 
@@ -55,6 +55,11 @@ export function setDefaultBackend(name: string): void {
 export function withDevice<T>(name: string, fn: () => T): T {
   known(name);
   return scoped("withDevice", { device: name }, fn);
+}
+/** The name of a device that somebody asked for: `ArgumentError` where no backend is called so. */
+export function deviceGiven(name: string): string {
+  known(name);
+  return name;
 }
 function known(name: string): Registered {
   const b = backends.get(deviceName(name)[0]);

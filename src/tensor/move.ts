@@ -1,6 +1,7 @@
 /** Values from one device to another, by way of the host. */
 import { ArgumentError } from "../core/errors.js";
 import { input } from "../ops/source.js";
+import { deviceName } from "../runtime/device.js";
 import { Cell } from "./cell.js";
 import { backendNames, engineOf } from "./device.js";
 import { mode } from "./mode.js";
@@ -9,7 +10,7 @@ import { Tensor } from "./tensor.js";
 
 /** The tensor's values on another device; the tensor itself where it is there already. */
 export function move(t: Tensor, device: string): Tensor {
-  if (!backendNames().includes(device))
+  if (!backendNames().includes(deviceName(device)[0]))
     throw new ArgumentError(`to: ${device} is neither a dtype nor a device; devices are ${backendNames().join(", ") || "not registered"}`);
   const [from, to] = [engineOf(t.cell.device), engineOf(device)];
   if (from === to || from.name === to.name) return t;

@@ -10,7 +10,9 @@ import { add, cast, mul } from "../ops/elementwise.js";
 import { defaultDType } from "../ops/promotion.js";
 import * as draw from "../ops/random.js";
 import { argsort } from "../ops/sort.js";
+import { deviceGiven } from "./device.js";
 import { markFill } from "./fill.js";
+import { dtypeGiven, shapeGiven } from "./given.js";
 import { hostEffect, hostValues, literalNode, newTensor, record } from "./record.js";
 import type { Tensor } from "./tensor.js";
 
@@ -70,25 +72,25 @@ export interface RandomOptions {
   readonly device?: string;
 }
 function drawn(n: Node, options: RandomOptions): Tensor {
-  const t = newTensor(n, options.device);
+  const t = newTensor(n, options.device ? deviceGiven(options.device) : undefined);
   return options.requiresGrad ? t.requiresGrad_() : t;
 }
 const source = (o: RandomOptions): Node => (o.generator ?? defaultGenerator).next();
 function floatOf(name: string, o: RandomOptions): DType {
-  const dtype = o.dtype ?? defaultDType();
+  const dtype = dtypeGiven(o.dtype ?? defaultDType());
   if (!isFloat(dtype)) throw new DTypeError(`${name}: ${dtype} is not a float dtype`);
   return dtype;
 }
 
 /** Uniform in [0, 1) (torch.rand). */
 export const rand = (shape: Shape, options: RandomOptions = {}): Tensor =>
-  drawn(uniformNode(shape, floatOf("rand", options), 0, 1, options.generator), options);
+  drawn(uniformNode(shapeGiven("rand", shape), floatOf("rand", options), 0, 1, options.generator), options);
 /** Normally distributed, mean 0 and deviation 1 (torch.randn). */
 export const randn = (shape: Shape, options: RandomOptions = {}): Tensor =>
-  drawn(normalNode(shape, floatOf("randn", options), 0, 1, options.generator), options);
+  drawn(normalNode(shapeGiven("randn", shape), floatOf("randn", options), 0, 1, options.generator), options);
 /** Whole numbers in [low, high) (torch.randint). */
 export const randint = (low: number, high: number, shape: Shape, options: RandomOptions = {}): Tensor =>
-  drawn(draw.randint(source(options), low, high, shape, 0, { dtype: options.dtype ?? "i64" }), options);
+  drawn(draw.randint(source(options), low, high, shapeGiven("randint", shape), 0, { dtype: options.dtype ?? "i64" }), options);
 /** 0, ..., n - 1 in random order (torch.randperm). */
 export function randperm(n: number, options: RandomOptions = {}): Tensor {
   const order = argsort(draw.uniform(source(options), [n], 0, { dtype: "f64" }), 0);

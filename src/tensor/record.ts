@@ -1,5 +1,7 @@
 /** Recording: an op's function is called on nodes, literals become run-time inputs, and the result is a tensor again. */
 import { type DType, isFloat } from "../core/dtype.js";
+import { ArgumentError } from "../core/errors.js";
+import { showType } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import { cast } from "../ops/cast.js";
 import { type Precision, precisionOf } from "../ops/precision.js";
@@ -62,12 +64,26 @@ interface Call {
 export function record(name: string, f: Fn, args: readonly unknown[]): unknown {
   const call: Call = { nodes: new Map(), numbers: new Set(), precision: mode.autocast && precisionOf(f) };
   const lifted = args.map((a) => lift(a, call));
-  const out = withUserLiterals(call.numbers, () => f(...(lifted as never[])));
+  const out = withUserLiterals(call.numbers, () => called(name, f, args, lifted));
   const track = mode.grad && [...call.nodes.keys()].some(carries);
   const self = args[0] instanceof Tensor && viewNames.has(name) ? args[0] : undefined;
   const device = [...call.nodes.values()].find((t) => t.cell.device !== currentDevice())?.cell.device ?? currentDevice();
   return lower(out, { track, self, base: self && (lifted[0] as Node), device });
 }
+
+/** Calls the function. Arguments that no declaration allows, as plain JavaScript can hand over, are told in the user's words. */
+function called(name: string, f: Fn, args: readonly unknown[], lifted: readonly unknown[]): unknown {
+  try {
+    return f(...(lifted as never[]));
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    const given = args.map((a) => (a instanceof Tensor ? showType({ dtype: a.dtype, shape: a.shape }) : shown(a))).join(", ");
+    const how = "shapes and lists of dims are arrays, as in [2, 3]; options are an object; other operands are tensors or numbers";
+    throw new ArgumentError(`${name}(${given}): these are not the arguments that it takes (${error.message}); ${how}`, { cause: error });
+  }
+}
+const shown = (x: unknown): string =>
+  typeof x === "function" ? "a function" : (JSON.stringify(x, (_, v) => (typeof v === "bigint" ? `${v}n` : v)) ?? `${x}`);
 
 /** Runs `fn`; numbers among `numbers` that it uses as operands become run-time inputs. In a trace they are constants. */
 function withUserLiterals<T>(numbers: ReadonlySet<Literal>, fn: () => T): T {

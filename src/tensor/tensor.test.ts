@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { useDevice } from "../../test/support/devices.js";
-import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
+import { ArgumentError, DTypeError, ShapeError, TreepieError } from "../core/errors.js";
 import {
   arange,
   bernoulli,
@@ -221,5 +221,22 @@ describe("recording", () => {
     await t.data();
     expect(ones([2]).mul(5).dataSync()).toEqual(new Float32Array([5, 5]));
     expect(ones([]).mul(5).itemSync()).toBe(5);
+  });
+});
+
+describe("arguments that a declaration forbids are told in the user's words", () => {
+  const untyped = (x: unknown): never => x as never;
+  test.each<[string, () => unknown, RegExp]>([
+    ["a shape as numbers", () => zeros(untyped(3)), /^full: 3 is no shape; a shape is an array/],
+    ["a drawn shape as numbers", () => rand(untyped(3)), /^rand: 3 is no shape/],
+    ["a method's shape as numbers", () => arange(6).reshape(untyped(2)), /^reshape\(i64\[6\], 2\): these are not the arguments/],
+    ["an array for a tensor", () => ones([2]).add(untyped([1, 2])), /^add\(f32\[2\], \[1,2\]\): these are not the arguments/],
+    ["a bare true for keepdim", () => ones([2]).sum(0, untyped(true)), /^sum: true is no object of options; write { keepdim: true }/],
+    ["a dtype by another name", () => rand([2], { dtype: untyped("float32") }), /^float32 is no dtype; these are: bool,/],
+    ["a device that there is not", () => zeros([2], { device: "gpu" }), /^there is no device gpu; known are /],
+    ["a device to draw on that there is not", () => rand([2], { device: "gpu" }), /^there is no device gpu/],
+  ])("%s", (_, call, message) => {
+    expect(call).toThrow(message);
+    expect(call).toThrow(TreepieError);
   });
 });

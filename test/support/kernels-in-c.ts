@@ -7,11 +7,11 @@ import { cCodegen } from "../../src/backends/c/codegen.js";
 import { bytesOf } from "../../src/core/dtype.js";
 import { UnsupportedError } from "../../src/core/errors.js";
 import { evaluate, hi } from "../../src/core/expr.js";
+import { warnOnce } from "../../src/core/warn.js";
 import type { Kernel } from "../../src/kernel/kernel.js";
 import { kernelText } from "../../src/kernel/save.js";
 import { cpu } from "../../src/runtime/cpu.js";
 import { ffi } from "../../src/runtime/ffi.js";
-import { warnOnce } from "../../src/runtime/warn.js";
 
 /** Runs one kernel over its whole grid; buffers are changed in place. */
 export type RunKernel = (buffers: readonly Uint8Array[], dims?: Readonly<Record<string, number>>) => void;

@@ -3,8 +3,8 @@ import { existsSync, realpathSync, statSync } from "node:fs";
 import { platform, release } from "node:os";
 import { delimiter, join } from "node:path";
 import type { DType } from "../../core/dtype.js";
+import { warnOnce } from "../../core/warn.js";
 import { ffi, type NativeLibrary } from "../../runtime/ffi.js";
-import { warnOnce } from "../../runtime/warn.js";
 
 /** A library that was found. */
 export interface BlasFile {

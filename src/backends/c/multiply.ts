@@ -1,10 +1,10 @@
 /** Products by a library, as a kernel of the native half: each grid point is a block of one product, which a thread asks the library for. */
 import { bytesOf, isHalf } from "../../core/dtype.js";
 import { clamp } from "../../core/numbers.js";
+import { warnOnce } from "../../core/warn.js";
 import type { Choice, Chosen, Multiplier } from "../../runtime/choices.js";
 import { asInteger } from "../../runtime/json.js";
 import type { ProductTypes, SizedMatrix, SizedProduct } from "../../runtime/product.js";
-import { warnOnce } from "../../runtime/warn.js";
 import { type Blas, type BlasFile, openBlas } from "./blas.js";
 
 /** In how many blocks a result is cut, down and across: each is a grid point. */

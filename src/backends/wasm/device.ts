@@ -1,6 +1,7 @@
 /** The device for WebAssembly: one memory for everything, and one call that runs a whole program on a pool of threads. */
 
 import { ArgumentError, DeviceError, OutOfMemoryError } from "../../core/errors.js";
+import { warnOnce } from "../../core/warn.js";
 import { Arena, type Block, Blocks } from "../../runtime/blocks.js";
 import { cpu } from "../../runtime/cpu.js";
 import type { Allocation, Call, Counters, Device, DeviceOptions, Loaded, LoadOptions } from "../../runtime/device.js";
@@ -11,7 +12,6 @@ import { Memory, memoryLimit, noCounters, showBytes } from "../../runtime/memory
 import { profile } from "../../runtime/profile.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, breathe, inTurn, type Job, Queue, runBlocking } from "../../runtime/queue.js";
-import { warnOnce } from "../../runtime/warn.js";
 import { type WasmFunction, type WasmMemory, webAssembly } from "./api.js";
 import { control, controlBytes } from "./control.js";
 import { driver } from "./driver.js";

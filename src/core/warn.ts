@@ -1,4 +1,4 @@
-import { tell } from "../core/host.js";
+import { tell } from "./host.js";
 
 const said = new Set<string>();
 
