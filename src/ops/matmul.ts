@@ -5,6 +5,7 @@ import { numel, sameShape, showShape, showType } from "../core/type.js";
 import { make, type Node, type Op, op } from "../ir/node.js";
 import { add, mul } from "./arithmetic.js";
 import { cast } from "./cast.js";
+import { innerProducts } from "./inner-products.js";
 import { expand, permute, reshape } from "./movement.js";
 import { computesIn, float32MatmulPrecision } from "./precision.js";
 import { broadcastShapes, resultType } from "./promotion.js";
@@ -67,38 +68,27 @@ export const dotOp: Op<[Node, Node], DotAttrs> = op({
     return cast(sum(mul(left, right), [batch.length + 2], { dtype: wide }), dtype);
   },
   reference: ([a, b], attrs, out) => {
-    const held =
-      attrs.precision === "tf32" && !out.exact
-        ? (x: NdArray): ArrayLike<number> => Float64Array.from(x.data as Float64Array, toTf32)
-        : (x: NdArray): ArrayLike<number> => x.data as ArrayLike<number>;
-    const [left, right] = [held(a), held(b)];
     const shape = out.shape as readonly number[];
     const [m, n] = shape.slice(-2) as [number, number];
     const k = a.shape.at(-1)!;
     const batch = shape.slice(0, -2).reduce((x, y) => x * y, 1);
+    if (isFloat(out.dtype)) {
+      const rounds = attrs.precision === "tf32" && !out.exact;
+      const held = (x: NdArray): Float64Array => (rounds ? (x.data as Float64Array).map(toTf32) : (x.data as Float64Array));
+      return new NdArray(out.dtype, shape, innerProducts(held(a), held(b), [batch, m, k, n], out.exact ?? false));
+    }
+    const [left, right] = [a.data as ArrayLike<number>, b.data as ArrayLike<number>];
     const data = hostData(out.dtype, batch * m * n);
-    const term = isFloat(out.dtype)
-      ? (s: number, x: number, y: number): number => s + x * y
-      : data instanceof Float64Array
+    const term =
+      data instanceof Float64Array
         ? (s: number, x: number, y: number): number => (s + Math.imul(x, y)) | 0
         : (s: number, x: number, y: number): number => s + x * y;
     for (let z = 0; z < batch; z++)
       for (let i = 0; i < m; i++)
         for (let j = 0; j < n; j++) {
           let s = (data instanceof Float64Array ? 0 : 0n) as number;
-          let lost = 0;
-          for (let l = 0; l < k; l++) {
-            const x = left[(z * m + i) * k + l]!;
-            const y = right[(z * k + l) * n + j]!;
-            const next = term(s, x, y);
-            // The oracle keeps what the addition loses.
-            if (out.exact && isFloat(out.dtype) && Number.isFinite(next)) {
-              const p = x * y;
-              lost += Math.abs(s) >= Math.abs(p) ? s - next + p : p - next + s;
-            }
-            s = next;
-          }
-          data[(z * m + i) * n + j] = lost ? s + lost : s;
+          for (let l = 0; l < k; l++) s = term(s, left[(z * m + i) * k + l]!, right[(z * k + l) * n + j]!);
+          data[(z * m + i) * n + j] = s;
         }
     return new NdArray(out.dtype, shape, data);
   },

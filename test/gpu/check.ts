@@ -2,20 +2,21 @@
  * What vitest runs elsewhere, as a plain script for a GPU machine that has nothing installed:
  * `npx esbuild test/gpu/check.ts --bundle --platform=node --format=esm --external:koffi --outfile=check.mjs`, then
  * `node check.mjs conformance 12` there: the suite, shared out over 12 processes (the compiler works for one at a time).
- * `node check.mjs fuzz 12 1000` is the graph fuzzer, `node check.mjs products 12` and `attention 12` what matrix units compute,
+ * `node check.mjs fuzz 12 1000` is the graph fuzzer, `node check.mjs products 12`, `attention 12` and `long 7` what matrix units compute,
  * `library 8` what cuBLASLt may, `decode 8` tokens through small models. `TREEPIE_SAMPLE=8` takes every eighth case. `TREEPIE_CHECK=webgpu` checks the webgpu backend instead of cuda (`--external:webgpu`).
  */
 import { spawn } from "node:child_process";
 import { cuda } from "../../src/backends/cuda/index.js";
 import { webgpu } from "../../src/backends/webgpu/index.js";
 import "../../src/ops/index.js";
-import { allCases } from "../conformance/cases.js";
+import { allCases, type Case } from "../conformance/cases.js";
 import { judge } from "../conformance/judge.js";
 import { runAll } from "../conformance/run.js";
 import { buildCase, randomRecipe } from "../fuzz/graphs.js";
 import { attentionCases } from "./attention.js";
 import { decodeCases } from "./decode.js";
 import { libraryCases } from "./library.js";
+import { judgeLongAttention, longAttentionCases } from "./long-attention.js";
 import { judgeProduct, productCases } from "./products.js";
 
 const backend = process.env["TREEPIE_CHECK"] === "webgpu" ? webgpu : cuda;
@@ -28,36 +29,43 @@ interface Found {
   readonly wrong: readonly string[];
 }
 
-/** Cases beside the suite. */
-const own: Readonly<Record<string, () => ReturnType<typeof productCases>>> = {
+/** Cases beside the suite: drawing values takes longer than a GPU does, so each process makes its own ones alone. */
+const own: Readonly<Record<string, () => (() => Case)[]>> = {
   products: productCases,
   library: libraryCases,
-  attention: attentionCases,
-  decode: decodeCases,
+  attention: () => attentionCases().map((c) => () => c),
+  long: longAttentionCases,
+  decode: () => decodeCases().map((c) => () => c),
 };
 
 /** One process' share: every `count`-th block of cases. */
 async function share(what: string, index: number, count: number, total: number): Promise<Found> {
-  const { cases, failed } =
-    what in own
-      ? { cases: own[what]!(), failed: [] }
-      : what === "fuzz"
-        ? { cases: Array.from({ length: total }, (_, i) => buildCase(randomRecipe(i))), failed: [] }
-        : allCases({ derivatives: ["f32"], ...(process.env["TREEPIE_OPS"] && { ops: process.env["TREEPIE_OPS"].split(",") }) });
+  const suite =
+    what in own || what === "fuzz"
+      ? { cases: [], failed: [] }
+      : allCases({ derivatives: ["f32"], ...(process.env["TREEPIE_OPS"] && { ops: process.env["TREEPIE_OPS"].split(",") }) });
+  const list: readonly (() => Case)[] =
+    own[what]?.() ??
+    (what === "fuzz" ? Array.from({ length: total }, (_, i) => () => buildCase(randomRecipe(i))) : suite.cases.map((c) => () => c));
   const block = what in own ? 1 : 20;
   const sample = Number(process.env["TREEPIE_SAMPLE"] ?? 1);
-  const mine = cases.filter((_, i) => i % sample === 0).filter((_, i) => Math.floor(i / block) % count === index);
+  const mine = list
+    .filter((_, i) => i % sample === 0)
+    .filter((_, i) => Math.floor(i / block) % count === index)
+    .map((make) => make());
   const device = await backend.open();
   const codegen = backend.codegen();
   const { results, broken } = await runAll(mine, codegen, device, 100);
-  const wrong = [...(index ? [] : failed.map((f) => `${f.name}: ${f.why}`)), ...broken.map((b) => `${b.case.name}: ${b.why}`)];
+  const wrong = [...(index ? [] : suite.failed.map((f) => `${f.name}: ${f.why}`)), ...broken.map((b) => `${b.case.name}: ${b.why}`)];
   let compared = 0;
   let notCompared = 0;
   for (const [c, got] of results) {
     const found =
       what === "products" || what === "library" || (what === "decode" && c.name.includes("f32"))
         ? judgeProduct(c, got)
-        : judge(c, got, codegen.target.ieee);
+        : what === "long"
+          ? judgeLongAttention(c, got)
+          : judge(c, got, codegen.target.ieee);
     compared += got.length;
     notCompared += found.notCompared.length;
     wrong.push(...found.wrong);

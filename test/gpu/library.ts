@@ -64,8 +64,8 @@ export function libraryCase(name: string, dtype: DType, f: (x: Leaves) => Node, 
   return { name: label, op: "product", roots: [root], feeds };
 }
 
-/** Cases for a GPU: whole tiles and not, rows that begin at any place. */
-export function libraryCases(): Case[] {
+/** Cases for a GPU, to be made when they are needed: whole tiles and not, rows that begin at any place. */
+export function libraryCases(): (() => Case)[] {
   const sizes: readonly Sizes[] = [
     [72, 96, 80],
     [128, 768, 320],
@@ -73,9 +73,15 @@ export function libraryCases(): Case[] {
     [512, 256, 200],
     [100, 200, 257],
   ];
-  return (["bf16", "f16", "f32"] as const).flatMap((dtype) => {
-    setFloat32MatmulPrecision(dtype === "f32" ? "high" : "highest");
-    const all = [...Object.entries(libraryUses).map(([name, [f]]) => [name, f] as const), ["batched", batched] as const];
-    return sizes.flatMap((s) => all.flatMap(([name, f]) => (name === "wide" && dtype === "f32" ? [] : [libraryCase(name, dtype, f, s)])));
-  });
+  const all = [...Object.entries(libraryUses).map(([name, [f]]) => [name, f] as const), ["batched", batched] as const];
+  return (["bf16", "f16", "f32"] as const).flatMap((dtype) =>
+    sizes.flatMap((s) =>
+      all
+        .filter(([name]) => name !== "wide" || dtype !== "f32")
+        .map(([name, f]) => () => {
+          setFloat32MatmulPrecision(dtype === "f32" ? "high" : "highest");
+          return libraryCase(name, dtype, f, s);
+        }),
+    ),
+  );
 }

@@ -45,36 +45,36 @@ const uses: Readonly<Record<string, (a: Node, w: Node, bias: Node, v: Node) => N
 const shaped = { turned: ["turned", "both"], rows: ["rows", "both"], wide: ["rounded"] } as const;
 const has = (list: readonly string[], use: string): boolean => list.includes(use);
 
-/** The cases. */
-export function productCases(): Case[] {
-  return (["bf16", "f16", "tf32", "f32"] as const).flatMap((kind) => {
-    const dtype: DType = kind === "tf32" ? "f32" : kind;
-    setFloat32MatmulPrecision(kind === "tf32" ? "high" : "highest");
-    return sizes.flatMap(([m, k, n]) =>
-      Object.entries(uses).flatMap(([use, f]): Case[] => {
-        if (use === "part" && m < 3) return [];
-        if (use === "rounded" && dtype === "f32") return [];
-        const name = `${use} ${m}x${k}x${n} ${kind}`;
-        const next = stream(name);
-        const feeds = new Map<Node, NdArray>();
-        const leaf = (shape: number[], label: string, of: DType = dtype): Node => {
-          const node = o.input({ shape, dtype: of }, label);
-          feeds.set(node, draw(next, of, shape, [-1, 1]));
-          return node;
-        };
-        const [a, w, bias, v] = [
-          leaf(has(shaped.turned, use) ? [k, m] : [m, k], "a"),
-          leaf(has(shaped.rows, use) ? [k, n] : [n, k], "w", has(shaped.wide, use) ? "f32" : dtype),
-          leaf([n], "bias"),
-          leaf([n, k], "v"),
-        ];
-        const roots = f(a, w, bias, v);
-        const used = new Set(topo(roots));
-        for (const leaf of feeds.keys()) if (!used.has(leaf)) feeds.delete(leaf);
-        return [{ name, op: "product", roots, feeds }];
-      }),
-    );
-  });
+/** The cases, to be made when they are needed. */
+export const productCases = (): (() => Case)[] =>
+  (["bf16", "f16", "tf32", "f32"] as const).flatMap((kind) =>
+    sizes.flatMap((size) =>
+      Object.keys(uses)
+        .filter((use) => (use !== "part" || size[0] >= 3) && (use !== "rounded" || kind === "bf16" || kind === "f16"))
+        .map((use) => () => productCase(use, size, kind)),
+    ),
+  );
+function productCase(use: string, [m, k, n]: (typeof sizes)[number], kind: "bf16" | "f16" | "tf32" | "f32"): Case {
+  const dtype: DType = kind === "tf32" ? "f32" : kind;
+  setFloat32MatmulPrecision(kind === "tf32" ? "high" : "highest");
+  const name = `${use} ${m}x${k}x${n} ${kind}`;
+  const next = stream(name);
+  const feeds = new Map<Node, NdArray>();
+  const leaf = (shape: number[], label: string, of: DType = dtype): Node => {
+    const node = o.input({ shape, dtype: of }, label);
+    feeds.set(node, draw(next, of, shape, [-1, 1]));
+    return node;
+  };
+  const [a, w, bias, v] = [
+    leaf(has(shaped.turned, use) ? [k, m] : [m, k], "a"),
+    leaf(has(shaped.rows, use) ? [k, n] : [n, k], "w", has(shaped.wide, use) ? "f32" : dtype),
+    leaf([n], "bias"),
+    leaf([n, k], "v"),
+  ];
+  const roots = uses[use]!(a, w, bias, v);
+  const used = new Set(topo(roots));
+  for (const leaf of feeds.keys()) if (!used.has(leaf)) feeds.delete(leaf);
+  return { name, op: "product", roots, feeds };
 }
 /** Parts of the largest result that an element may be off. */
 const allowances: Readonly<Record<string, number>> = { bf16: 8e-3, f16: 1e-3, tf32: 2e-3, f32: 4e-6 };
