@@ -11,9 +11,9 @@ export function smallStep(): () => Tensor {
   const optimizer = new optim.AdamW(model.parameters());
   const step = compile((x: Tensor): Tensor => {
     const loss = model.forward(x).square().mean();
-    optimizer.zeroGrad();
     loss.backward();
     optimizer.step();
+    optimizer.zeroGrad();
     return loss;
   });
   const x = randn([32, 64]);

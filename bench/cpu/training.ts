@@ -23,9 +23,9 @@ export async function trainer(folder: string, dtype: DType, tf32 = false): Promi
     const before = float32MatmulPrecision();
     setFloat32MatmulPrecision(tf32 ? "high" : "highest");
     const l = dtype === "bf16" ? autocast("bf16", () => loss(tokens, labels)) : loss(tokens, labels);
-    optimizer.zeroGrad();
     l.backward();
     optimizer.step();
+    optimizer.zeroGrad();
     setFloat32MatmulPrecision(before);
     return l.detach();
   });

@@ -127,9 +127,9 @@ def mlp_train(spec, inputs):
 
         def once():
             loss = f(x, y, *params)
-            optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
             return loss.detach()
 
         def run(calls):

@@ -347,9 +347,9 @@ def trainer(Model):
             def once():
                 with torch.autocast(kind, torch.bfloat16, enabled=spec["dtype"] == "bf16"):
                     loss = f(tokens, labels)
-                optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
                 return loss.detach()
 
             def run(calls):

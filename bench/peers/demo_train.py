@@ -71,10 +71,10 @@ y = torch.randint(0, vocabulary, (batch, context))
 
 def step():
     loss = forward(x, y)
-    optimizer.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
     return loss.item()
 
 

@@ -117,7 +117,7 @@ export abstract class Optimizer<S extends Settings = Settings> {
     if (!n) this.numbers.set(key, (n = hostNumber(read, dtype)));
     return n;
   }
-  /** Forgets all gradients. */
+  /** Forgets all gradients. At the end of a compiled step, that keeps them from being stored: nobody can read them any more. */
   zeroGrad(): void {
     for (const g of this.paramGroups) for (const p of g.params) p.grad = null;
   }

@@ -85,10 +85,10 @@ export function demoStep(model: GPT, optimizer: AdamW, dtype: DemoDType = "f32")
   return compile((tokens: Tensor, targets: Tensor): Tensor => {
     const forward = (): Tensor => model.loss(tokens.to("i64"), targets.to("i64"));
     const loss = dtype === "f32" ? forward() : autocast(dtype, forward);
-    optimizer.zeroGrad();
     loss.backward();
     clipGradNorm_(params, 1);
     optimizer.step();
+    optimizer.zeroGrad();
     return loss.detach();
   });
 }
