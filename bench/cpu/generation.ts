@@ -116,7 +116,7 @@ async function inBatches(model: models.CausalModel, length: number, first: numbe
   const decoder = new Decoder(model, length);
   const { rules, numbers, seed } = rulesOf({});
   const run = await decoder.begin(numbers, rules, seed);
-  return async (calls) => {
+  const go = async (calls: number): Promise<void> => {
     decoder.resume(first, prompt, run);
     const size = decoder.batch(0.2);
     let before: Promise<unknown> | undefined;
@@ -127,6 +127,9 @@ async function inBatches(model: models.CausalModel, length: number, first: numbe
     }
     await before;
   };
+  // Its programs are compiled here: a first turn of seconds would be taken for what a token takes.
+  await go(1);
+  return go;
 }
 
 /** Tokens one after another. */
