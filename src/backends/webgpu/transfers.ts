@@ -7,6 +7,7 @@ import { mapRead } from "./flags.js";
 import { type Place, type Range, rangesOf } from "./pieces.js";
 import type { Pipeline } from "./pipelines.js";
 import type { Presence } from "./presence.js";
+import type { Recorder } from "./recorder.js";
 
 /** Bytes that one copy to or from the host takes. */
 const pieceBytes = 64 << 20;
@@ -16,6 +17,7 @@ const bindingAlign = 256;
 /** What transfers need of their device. */
 export interface Ways {
   readonly gpu: GPUDevice;
+  readonly recorder: Recorder;
   readonly presence: Presence;
   /** Buffers that results come back through. */
   readonly staging: Memory<GPUBuffer>;
@@ -41,7 +43,7 @@ export class Transfers {
     }
   }
   #putInto({ buffer, offset }: Range, data: Uint8Array, isEnd: boolean): void {
-    const { queue } = this.#ways.gpu;
+    const { queue } = this.#ways.recorder;
     const head = Math.min(data.length, (4 - (offset % 4)) % 4);
     const tail = (data.length - head) % 4;
     const end = data.length - tail;
@@ -76,7 +78,7 @@ export class Transfers {
 
   /** Copies from the begin of one memory to that of another. */
   copy(from: Place, to: Place, bytes: number): void {
-    const { gpu, copying } = this.#ways;
+    const { gpu, recorder, copying } = this.#ways;
     const whole = bytes - (bytes % 4);
     const encoder = gpu.createCommandEncoder();
     let at = 0;
@@ -87,7 +89,7 @@ export class Transfers {
       encoder.copyBufferToBuffer(source.buffer, source.offset, target.buffer, target.offset, source.size);
       at += source.size;
     }
-    gpu.queue.submit([encoder.finish()]);
+    recorder.queue.submit([encoder.finish()]);
     if (whole === bytes) return;
     // Part of a word is copied by a kernel, with what stands before it back to where a binding may begin.
     const offset = whole - (whole % bindingAlign);
@@ -96,9 +98,9 @@ export class Transfers {
   }
   /** Runs one workgroup of a kernel of the device itself. */
   #dispatch({ pipeline, layout }: Pipeline, buffers: readonly GPUBufferBinding[], dims: readonly number[]): void {
-    const { gpu } = this.#ways;
+    const { gpu, recorder } = this.#ways;
     const uniform = this.#ways.uniform(16);
-    gpu.queue.writeBuffer(uniform, 0, new Int32Array(dims));
+    recorder.queue.writeBuffer(uniform, 0, new Int32Array(dims));
     const resources = [...buffers, { buffer: uniform, size: 4 * dims.length }];
     const entries = resources.map((resource, binding) => ({ binding, resource }));
     const encoder = gpu.createCommandEncoder();
@@ -107,7 +109,7 @@ export class Transfers {
     pass.setBindGroup(0, gpu.createBindGroup({ layout, entries }));
     pass.dispatchWorkgroups(1);
     pass.end();
-    gpu.queue.submit([encoder.finish()]);
+    recorder.queue.submit([encoder.finish()]);
     uniform.destroy();
   }
 
@@ -122,7 +124,7 @@ export class Transfers {
     return out;
   }
   async #piece({ buffer, offset }: Range, out: Uint8Array): Promise<void> {
-    const { gpu, staging, presence } = this.#ways;
+    const { gpu, recorder, staging, presence } = this.#ways;
     presence.check();
     const begin = offset - (offset % 4);
     const size = roundUp(offset + out.length, 4) - begin;
@@ -130,7 +132,7 @@ export class Transfers {
     try {
       const encoder = gpu.createCommandEncoder();
       encoder.copyBufferToBuffer(buffer, begin, back, 0, size);
-      gpu.queue.submit([encoder.finish()]);
+      recorder.queue.submit([encoder.finish()]);
       await presence.unlessLost(back.mapAsync(mapRead, 0, size));
       out.set(new Uint8Array(back.getMappedRange(0, size), offset - begin, out.length));
       back.unmap();
