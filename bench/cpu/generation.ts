@@ -46,7 +46,7 @@ export interface Generation {
   readonly dtype: DType;
   /** Tokens of the prompt. */
   readonly prompt: number;
-  /** Where it takes place, if not on the processor: there sizes are fixed, and the next token is begun before the last one is read. */
+  /** Where it takes place, if not on the processor: there sizes are fixed. */
   readonly site?: Site;
   readonly variants?: readonly Variant[];
   readonly scripts?: readonly ScriptPeer[];
@@ -95,30 +95,16 @@ async function programs(
   };
 }
 
-/** As in a generation, a step is asked for before the token of the one before it is read. */
-function oneByOne(decode: (token: Tensor, position: number) => readonly Tensor[], first: number, prompt: number): Runner["run"] {
-  return async (calls) => {
-    let token = tensor([first], { dtype: "i64" });
-    let before: Promise<unknown> | undefined;
-    for (let i = 0; i < calls; i++) {
-      const [logits, next] = decode(token, prompt + i) as [Tensor, Tensor];
-      const value = next.item();
-      logits.dispose();
-      await before;
-      before = value;
-      token = next;
-    }
-    await before;
-  };
-}
-/** What a generation does where a device has one queue: two batches of steps are asked for before the first is read. */
+/** What a generation does: two batches of steps are asked for before the first is read, of as many tokens as their time allows. */
 async function inBatches(model: models.CausalModel, length: number, first: number, prompt: number): Promise<Runner["run"]> {
   const decoder = new Decoder(model, length);
   const { rules, numbers, seed } = rulesOf({});
   const run = await decoder.begin(numbers, rules, seed);
+  let ms = Number.POSITIVE_INFINITY;
   const go = async (calls: number): Promise<void> => {
+    const start = performance.now();
     decoder.resume(first, prompt, run);
-    const size = decoder.batch(0.2);
+    const size = decoder.batch(ms);
     let before: Promise<unknown> | undefined;
     for (let i = 0; i < calls; i += size) {
       const tokens = decoder.steps(Math.min(size, calls - i), run);
@@ -126,9 +112,11 @@ async function inBatches(model: models.CausalModel, length: number, first: numbe
       before = tokens;
     }
     await before;
+    ms = (performance.now() - start) / calls;
   };
-  // Its programs are compiled here: a first turn of seconds would be taken for what a token takes.
+  // Its programs are compiled here: a first turn of seconds would be taken for what a token takes. The second one tells how many are a batch.
   await go(1);
+  await go(8);
   return go;
 }
 
@@ -164,7 +152,7 @@ export function decodeCase(g: Generation): Case {
           const logits = forced.map((t, i) => decode(tensor([t], { dtype: "i64" }), prompt + i)[0]!);
           return joined(logits);
         },
-        run: site ? await inBatches(model, length, forced[0]!, prompt) : oneByOne(decode, forced[0]!, prompt),
+        run: await inBatches(model, length, forced[0]!, prompt),
       };
     },
   });

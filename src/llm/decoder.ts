@@ -13,9 +13,9 @@ export interface Run {
   readonly seed: number;
 }
 
-/** Most tokens that are asked for and read together, and for how long a reader may wait for them. */
+/** Most tokens that are asked for and read together, and for how long the first of them may wait: no longer than one picture of a screen stands. */
 const mostAtOnce = 16;
-const batchMs = 4;
+const batchMs = 16;
 /** Tokens that the device remembers: far more than are ever asked for and not yet read. */
 const remembered = 1024;
 const i64 = { dtype: "i64" } as const;

@@ -12,19 +12,9 @@ export interface Job {
   step(blocking: boolean, wake: () => void): "done" | "more" | "waiting";
   /** Blocks this thread until the part that is waiting has ended. */
   block?(): void;
-  /**
-   * Begins behind the head of the queue, which runs elsewhere; `reads` are buffers that have to stay as they are until this is the
-   * head. False: it does not.
-   */
-  ahead?(reads: readonly unknown[]): boolean;
-  /** Buffers that it reads; a job that has these may be overtaken by one that does not write them. */
-  readonly reads?: readonly unknown[];
   done(): void;
   fail(error: unknown): void;
 }
-
-/** How far ahead of the head a job may begin; looking costs time at every push. */
-const farthest = 32;
 
 export class Queue {
   readonly #jobs: Job[] = [];
@@ -32,8 +22,6 @@ export class Queue {
   #part = 0;
   #waiting = false;
   #running = false;
-  /** The job that has begun ahead of its turn. */
-  #begun: Job | undefined;
 
   get idle(): boolean {
     return this.#jobs.length === 0;
@@ -42,7 +30,6 @@ export class Queue {
   push(job: Job): void {
     this.#jobs.push(job);
     this.#pump(false);
-    this.#lookAhead();
   }
 
   /** Takes a job that has not begun out of the queue. */
@@ -56,27 +43,11 @@ export class Queue {
   /** Runs everything in the queue on this thread. */
   drain(): void {
     if (this.#waiting) {
+      this.#part++;
       this.#jobs[0]!.block?.();
       this.#waiting = false;
-      this.#part++;
     }
     this.#pump(true);
-  }
-
-  /** While the head runs elsewhere, the first program behind it may begin, where it overtakes nothing that matters to it. */
-  #lookAhead(): void {
-    if (!this.#waiting || this.#begun) return;
-    const reads: unknown[] = [];
-    const end = Math.min(this.#jobs.length, farthest);
-    for (let i = 1; i < end; i++) {
-      const job = this.#jobs[i]!;
-      if (job.ahead) {
-        if (job.ahead(reads)) this.#begun = job;
-        return;
-      }
-      if (!job.reads) return;
-      reads.push(...job.reads);
-    }
   }
 
   #pump(blocking: boolean): void {
@@ -85,7 +56,6 @@ export class Queue {
     try {
       while (this.#jobs.length) {
         const job = this.#jobs[0]!;
-        if (job === this.#begun) this.#begun = undefined;
         const part = ++this.#part;
         let state: "done" | "more" | "waiting";
         try {
@@ -93,7 +63,6 @@ export class Queue {
             if (part !== this.#part || !this.#waiting) return;
             this.#waiting = false;
             this.#pump(false);
-            this.#lookAhead();
           });
         } catch (error) {
           this.#jobs.shift();
@@ -114,12 +83,11 @@ export class Queue {
   }
 }
 
-/** Does something small in turn: at once where the queue is idle. With `reads`, programs that do not write these may begin before. */
-export function inTurn<T>(queue: Queue, work: () => T, reads?: readonly unknown[]): Promise<T> {
+/** Does something small in turn: at once where the queue is idle. */
+export function inTurn<T>(queue: Queue, work: () => T): Promise<T> {
   return new Promise((resolve, reject) => {
     let result: T;
     queue.push({
-      ...(reads && { reads }),
       step() {
         result = work();
         return "done";
@@ -144,17 +112,13 @@ export function runBlocking(queue: Queue, make: (done: () => void, fail: (error:
   if (failure) throw failure.error;
 }
 
-/**
- * Does something once everything pushed so far has run; a failure then has nobody else to go to than `fail`. With `overtaken`, a program
- * pushed later may begin before it.
- */
-export function afterwards(queue: Queue, work: () => void, fail: (error: InternalError) => void, overtaken: boolean = false): void {
+/** Does something once everything pushed so far has run; a failure then has nobody else to go to than `fail`. */
+export function afterwards(queue: Queue, work: () => void, fail: (error: InternalError) => void): void {
   if (queue.idle) {
     work();
     return;
   }
   queue.push({
-    ...(overtaken && { reads: [] }),
     step() {
       work();
       return "done";

@@ -84,33 +84,36 @@ describe.skipIf(!hasCompiler())("the c device", () => {
     while (Atomics.load(number, 0) !== want && performance.now() < until) Atomics.wait(never, 0, 0, 5);
     return number[0]!;
   };
-  test("a program begins when the one before it has ended, though the event loop stands still", async () => {
+  test("programs run one after another, though the event loop stands still", async () => {
     const loaded = await device.load(onState("again", [sleepy(2)], [launch(0, 8)]));
     device.write(state, 0, new Uint8Array(16));
     await device.submit(loaded, call);
     const before = device.counters.launches;
-    const both = [device.submit(loaded, call), device.submit(loaded, call)];
-    expect(stare(24)).toBe(24);
-    await Promise.all(both);
-    expect(device.counters.launches - before).toBe(2);
-    // A third one goes on from there, and so does a call that blocks.
-    const third = device.submit(loaded, call);
-    device.submitSync(loaded, call);
-    await third;
+    const four = Array.from({ length: 4 }, () => device.submit(loaded, call));
     expect(stare(40)).toBe(40);
+    await Promise.all(four);
+    expect(device.counters.launches - before).toBe(4);
+    // Another one goes on from there, and so does a call that blocks.
+    const another = device.submit(loaded, call);
+    device.submitSync(loaded, call);
+    await another;
+    expect(stare(56)).toBe(56);
     loaded.unload();
   });
-  test("a program that writes what is to be read before it waits; one that only follows does not", async () => {
+  test("what is read, written or copied between programs has its turn, though the event loop stands still", async () => {
     const loaded = await device.load(onState("writes", [sleepy(2)], [launch(0, 8)]));
     device.write(state, 0, new Uint8Array(16));
     await device.submit(loaded, call);
     const other = device.alloc(16);
     const [first, read] = [device.submit(loaded, call), device.read(state, 0, 4)];
+    device.copy(state, other, 16);
+    device.write(state, 0, new Uint8Array([100]));
     const second = device.submit(loaded, call);
-    stare(16);
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    expect(stare(108)).toBe(108);
     expect(new Int32Array((await read).buffer)[0]).toBe(16);
+    expect(new Int32Array((await device.read(other, 0, 4)).buffer)[0]).toBe(16);
     await Promise.all([first, second]);
+    device.write(state, 0, new Uint8Array([24]));
     // A fresh buffer is written, another one read and freed: none of it is in the way.
     const [third, bytes] = [device.submit(loaded, call), device.read(other, 0, 4)];
     device.free(other);

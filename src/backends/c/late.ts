@@ -11,6 +11,7 @@ export type OpenWith = (library: Uint8Array) => Promise<Device>;
 export class LateDevice implements Device {
   readonly name = "c";
   readonly blocking = true;
+  readonly ordered = true;
   readonly key: TargetKey;
   readonly #why: string;
   readonly #open: OpenWith;

@@ -7,7 +7,7 @@ import { sizedProduct } from "../../runtime/product.js";
 import type { Program } from "../../runtime/program.js";
 import type { Cut, Record } from "./multiply.js";
 import type { Native } from "./native.js";
-import { type Places, Table, type Words } from "./table.js";
+import { type Places, Table } from "./table.js";
 
 /** What is at hand: the native half, and what runs a table's records on this thread and says how many seconds they took. */
 export interface Bench {
@@ -62,11 +62,7 @@ export function measureStep(
       native.fill(place, filling, bytes);
       return { bytes, freed: false, place };
     });
-    const words = (count: number): Words => {
-      const address = take(count * 8);
-      return { address, view: new BigInt64Array(native.ffi.view(address, count * 8)) };
-    };
-    const here: Places = { ...places, words, of: (a) => (a as (typeof buffers)[number]).place };
+    const here: Places = { ...places, of: (a) => (a as (typeof buffers)[number]).place };
     const tables = new Map<Cut | undefined, Table>();
     const tableFor = (chosen: Chosen<Cut> | undefined): Table => {
       const record = chosen && bench.record(chosen);

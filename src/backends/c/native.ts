@@ -29,8 +29,13 @@ export interface Native {
   open(threads: number, control: bigint): bigint;
   threads(pool: bigint): number;
   close(pool: bigint): void;
-  readonly run: NativeFunction;
-  wait(pool: bigint, ticket: number): void;
+  /** Hands a table of records to the pool's own thread; false where there is no memory for it. */
+  submit(pool: bigint, table: BigInt64Array, scratch: number, ticket: number): boolean;
+  /** Runs one on this thread, while nothing else runs. */
+  run(pool: bigint, table: BigInt64Array, scratch: number, ticket: number): void;
+  readonly wait: NativeFunction;
+  /** Ticket of the last request that has ended. */
+  completed(pool: bigint): number;
 }
 
 /** Compiles (or finds) and loads the native half; `library` is one that was compiled already. */
@@ -49,7 +54,10 @@ export async function native(library: Uint8Array | string = poolSource): Promise
   const open = lib.func("tp_open", "pointer", ["i32", "pointer"]);
   const threads = lib.func("tp_threads", "i32", ["pointer"]);
   const close = lib.func("tp_close", "void", ["pointer"]);
-  const wait = lib.func("tp_wait", "void", ["pointer", "i64"]);
+  const request = ["pointer", "pointer", "i64", "i64", "i64"] as const;
+  const submit = lib.func("tp_submit", "i32", request);
+  const run = lib.func("tp_run", "void", request);
+  const completed = lib.func("tp_completed", "i64", ["pointer"]);
   return {
     ffi: ffi(),
     held,
@@ -72,7 +80,9 @@ export async function native(library: Uint8Array | string = poolSource): Promise
     },
     threads: (pool) => threads(pool) as number,
     close: (pool) => void close(pool),
-    run: lib.func("tp_run", "i32", ["pointer", "pointer", "i64", "i64", "i64", "i64"]),
-    wait: (pool, ticket) => void wait(pool, ticket),
+    submit: (pool, table, scratch, ticket) => submit(pool, table, table.length, scratch, ticket) === 1,
+    run: (pool, table, scratch, ticket) => void run(pool, table, table.length, scratch, ticket),
+    wait: lib.func("tp_wait", "void", ["pointer", "i64"]),
+    completed: (pool) => completed(pool) as number,
   };
 }

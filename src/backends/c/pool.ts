@@ -1,8 +1,14 @@
 import { productSource } from "./multiply.js";
 
+/** Requests that may be under way: each has its own four words of the control block. */
+export const slots = 1024;
+
 /**
  * The native half of the device, as C text: memory, the thread pool, and the loop that walks a program's steps. It is compiled once
  * and cached like the kernels.
+ *
+ * Programs are handed over as requests, each with its own copy of its table. Thread 0 of the pool runs them one after another, so that
+ * the pool goes from one to the next while nobody waits; what is short and alone runs on the thread that asks.
  *
  * A program is a table of 64-bit words, one record per launch: [words, kernel, grid, beside, count of dims, dims..., argument
  * addresses...]. Launches marked `beside` run side by side with those before them: together they are one region, after which all
@@ -37,17 +43,21 @@ typedef void (*kernel_t)(void* const* args, const long long* dims, long long beg
 typedef struct { const int64_t* first; long long tickets; } job_t;   /* the records of a region, and their tickets together */
 typedef struct pool pool_t;
 typedef struct { pool_t* pool; char* scratch; long long scratch_bytes; pthread_t thread; } worker_t;
+typedef struct request { struct request* next; int64_t words, scratch, ticket, table[]; } request_t;
 struct pool {
   job_t job;
   _Alignas(128) _Atomic long long left;      /* tickets of the current region that nobody has taken */
   _Alignas(128) _Atomic long long finished;  /* tickets of it that have run */
   _Alignas(128) _Atomic int sleepers;
   _Atomic int stop, busy;
-  _Atomic long long completed;               /* ticket of the last program that ended */
+  _Atomic long long completed;               /* ticket of the last request that ended */
   _Atomic int failed;
-  volatile int32_t* abort_flag;              /* the control block: abort flag; as doubles, for programs of even and of odd tickets: launches, nanoseconds, result */
+  double* control;                           /* for each request under way: its abort flag, launches, nanoseconds, result */
+  volatile int32_t* abort_flag;              /* of the request that runs */
   pthread_mutex_t lock;
-  pthread_cond_t work, ended;
+  pthread_cond_t work, asked, ended;
+  request_t *first, **last;                  /* requests that have not begun */
+  long long awaited;                         /* the first ticket that somebody waits for */
   int threads;
   long long scratch_bytes;
   worker_t workers[];
@@ -140,17 +150,6 @@ void tp_move(void* to, const void* from, int64_t bytes) {
   }
   for (int i = 1; i < n; i++) if (parts[i].threads) pthread_join(parts[i].thread, 0);
 }
-/* The caller is thread 0 while it runs. The process's first thread, which runs JavaScript, stays free; children would inherit its place. */
-static void pin_caller(pool_t* p) {
-#if defined(__linux__)
-  static __thread int pinned;
-  if (pinned || syscall(SYS_gettid) == getpid()) return;
-  pinned = 1;
-  pin(p->threads, 0);
-#else
-  (void)p;
-#endif
-}
 static int scratch_for(worker_t* w) {
   if (w->scratch_bytes >= w->pool->scratch_bytes) return 1;
   free(w->scratch);
@@ -214,7 +213,8 @@ static void stay(void) {
   Dl_info self;
   if (dladdr((void*)stay, &self)) dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
-void* tp_open(int32_t threads, int32_t* abort_flag) {
+static void* conduct(void* arg);
+void* tp_open(int32_t threads, double* control) {
   stay();
 #if defined(__linux__) && defined(__x86_64__)
   syscall(SYS_arch_prctl, 0x1023, 18); /* matrix tiles: asked for once per process, refused where there are none */
@@ -222,19 +222,23 @@ void* tp_open(int32_t threads, int32_t* abort_flag) {
   pool_t* p = 0;
   if (threads < 1 || posix_memalign((void**)&p, 128, sizeof(pool_t) + (size_t)threads * sizeof(worker_t))) return 0;
   memset(p, 0, sizeof(pool_t) + (size_t)threads * sizeof(worker_t));
-  p->abort_flag = abort_flag;
+  p->control = control;
   p->threads = threads;
+  p->last = &p->first;
+  p->awaited = INT64_MAX;
   pthread_mutex_init(&p->lock, 0);
   pthread_cond_init(&p->work, 0);
+  pthread_cond_init(&p->asked, 0);
   pthread_cond_init(&p->ended, 0);
   pthread_attr_t attr;
   pthread_attr_init(&attr);
   pthread_attr_setstacksize(&attr, 4 << 20);
   for (int i = 0; i < threads; i++) {
     p->workers[i].pool = p;
-    if (i && pthread_create(&p->workers[i].thread, &attr, worker, &p->workers[i])) { p->threads = i; break; }
+    if (pthread_create(&p->workers[i].thread, &attr, i ? worker : conduct, &p->workers[i])) { p->threads = i; break; }
   }
   pthread_attr_destroy(&attr);
+  if (!p->threads) { free(p); return 0; }
   if (p->threads > atomic_load(&movers)) atomic_store(&movers, p->threads);
   return p;
 }
@@ -243,10 +247,12 @@ void tp_close(pool_t* p) {
   pthread_mutex_lock(&p->lock);
   atomic_store(&p->stop, 1);
   pthread_cond_broadcast(&p->work);
+  pthread_cond_broadcast(&p->asked);
   pthread_mutex_unlock(&p->lock);
-  for (int i = 0; i < p->threads; i++) { if (i) pthread_join(p->workers[i].thread, 0); free(p->workers[i].scratch); }
+  for (int i = 0; i < p->threads; i++) { pthread_join(p->workers[i].thread, 0); free(p->workers[i].scratch); }
   pthread_mutex_destroy(&p->lock);
   pthread_cond_destroy(&p->work);
+  pthread_cond_destroy(&p->asked);
   pthread_cond_destroy(&p->ended);
   free(p);
 }
@@ -276,15 +282,10 @@ static const int64_t* launch(pool_t* p, const int64_t* first, const int64_t* end
   for (int i = 1; atomic_load_explicit(&p->finished, memory_order_acquire) != tickets; i++) { PAUSE(); if (i % 4096 == 0) sched_yield(); }
   return next;
 }
-static void wait_for(pool_t* p, int64_t ticket) {
-  pthread_mutex_lock(&p->lock);
-  while (atomic_load(&p->completed) < ticket) pthread_cond_wait(&p->ended, &p->lock);
-  pthread_mutex_unlock(&p->lock);
-}
-/* Runs the records of [table, table + words) once the program with the ticket \`after\` has ended. 0: done; 1: aborted; 2: no memory for scratch. */
-int32_t tp_run(pool_t* p, const int64_t* table, int64_t words, int64_t scratch, int64_t ticket, int64_t after) {
-  pin_caller(p);
-  wait_for(p, after);
+/* Runs a table of records as thread 0 of the pool, and tells in the request's part of the control block: 0: done; 1: aborted; 2: no memory for scratch. */
+static void run(pool_t* p, const int64_t* table, int64_t words, int64_t scratch, int64_t ticket) {
+  double* told = p->control + 4 * (ticket % ${slots});
+  p->abort_flag = (volatile int32_t*)told;
   atomic_store(&p->busy, 1);
   atomic_store(&p->failed, 0);
   if (scratch > p->scratch_bytes) p->scratch_bytes = scratch;
@@ -296,22 +297,59 @@ int32_t tp_run(pool_t* p, const int64_t* table, int64_t words, int64_t scratch, 
     step = launch(p, step, table + words);
   }
   if (result == 0 && *p->abort_flag) result = 1;
-  if (atomic_load(&p->failed)) { result = 2; *p->abort_flag = 0; }
-  atomic_store(&p->busy, 0);
-  volatile double* told = (volatile double*)p->abort_flag + 1 + 3 * (ticket & 1);
-  told[0] = launches;
-  told[1] = (double)(now_ns() - since);
-  told[2] = result;
+  if (atomic_load(&p->failed)) result = 2;
+  told[1] = launches;
+  told[2] = (double)(now_ns() - since);
+  told[3] = result;
   pthread_mutex_lock(&p->lock);
+  if (!p->first) atomic_store(&p->busy, 0);
   atomic_store(&p->completed, ticket);
-  pthread_cond_broadcast(&p->ended);
+  if (ticket >= p->awaited) { p->awaited = INT64_MAX; pthread_cond_broadcast(&p->ended); }
   pthread_mutex_unlock(&p->lock);
-  return result;
 }
-/* Waits on this thread until the program with that ticket has ended. */
-void tp_wait(pool_t* p, int64_t ticket) { wait_for(p, ticket); }
+/* Thread 0: runs requests in the order in which they came. */
+static void* conduct(void* arg) {
+  worker_t* w = arg;
+  pool_t* p = w->pool;
+  pin(p->threads, 0);
+  for (;;) {
+    pthread_mutex_lock(&p->lock);
+    while (!p->first && !atomic_load(&p->stop)) pthread_cond_wait(&p->asked, &p->lock);
+    request_t* r = p->first;
+    if (r && !(p->first = r->next)) p->last = &p->first;
+    pthread_mutex_unlock(&p->lock);
+    if (!r) return 0;
+    run(p, r->table, r->words, r->scratch, r->ticket);
+    free(r);
+  }
+}
+/* Puts a program behind all others. Tickets count up; 0: no memory. */
+int32_t tp_submit(pool_t* p, const int64_t* table, int64_t words, int64_t scratch, int64_t ticket) {
+  request_t* r = malloc(sizeof(request_t) + (size_t)words * sizeof(int64_t));
+  if (!r) return 0;
+  r->next = 0; r->words = words; r->scratch = scratch; r->ticket = ticket;
+  memcpy(r->table, table, (size_t)words * sizeof(int64_t));
+  pthread_mutex_lock(&p->lock);
+  *p->last = r;
+  p->last = &r->next;
+  pthread_cond_signal(&p->asked);
+  pthread_mutex_unlock(&p->lock);
+  return 1;
+}
+/* Runs a program on this thread, while no request is under way. */
+void tp_run(pool_t* p, const int64_t* table, int64_t words, int64_t scratch, int64_t ticket) { run(p, table, words, scratch, ticket); }
+/* Waits on this thread until the request with that ticket has ended. */
+void tp_wait(pool_t* p, int64_t ticket) {
+  pthread_mutex_lock(&p->lock);
+  while (atomic_load(&p->completed) < ticket) {
+    if (ticket < p->awaited) p->awaited = ticket;
+    pthread_cond_wait(&p->ended, &p->lock);
+  }
+  pthread_mutex_unlock(&p->lock);
+}
+int64_t tp_completed(pool_t* p) { return atomic_load(&p->completed); }
 ${productSource}`;
 /** The kernel that copies. A binary program lists it, and its library is the whole native half. */
 export const copyEntry = "tp_copy";
 /** Changes when the way that kernels are called changes. Part of every cache key. */
-export const abiVersion = 4;
+export const abiVersion = 5;

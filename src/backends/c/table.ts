@@ -6,24 +6,21 @@ import type { Record } from "./multiply.js";
 
 /** What the table needs of the device. */
 export interface Places extends Addresses {
-  /** Native memory for `words` words, instead of what `old` had. */
-  words(words: number, old: Words | undefined): Words;
   readonly copy: bigint;
   /** The kernel that asks a library for products. */
   readonly product: bigint;
 }
 /** What stands for a step that a library computes; undefined: its kernel runs. */
 export type Chooser = (step: number, sizes: Sizes) => Record | undefined;
-export interface Words {
-  readonly address: bigint;
-  readonly view: BigInt64Array;
-}
 export type Segment =
-  /** `step` is the first of the program's steps that it runs. */
-  | { readonly kind: "native"; readonly at: number; readonly words: number; readonly step: number }
+  /** Records for the native loop; `step` is the first of the program's steps that they run. */
+  | { readonly kind: "native"; readonly records: BigInt64Array; readonly step: number }
   | { readonly kind: "host"; readonly call: HostStep; readonly step: number };
 
 const copyBlock = 1 << 18;
+/** The records of a copy by itself. */
+export const copyRecords = (kernel: bigint, from: bigint, to: bigint, bytes: number): BigInt64Array =>
+  BigInt64Array.of(8n, kernel, BigInt(Math.ceil(bytes / copyBlock)), 0n, 1n, BigInt(bytes), from, to);
 
 export class Table extends Prepared<Places> {
   readonly #functions: readonly bigint[];
@@ -32,7 +29,7 @@ export class Table extends Prepared<Places> {
   readonly #choose: Chooser;
   /** Where each buffer's address stands. */
   #uses: number[][] = [];
-  words: Words | undefined;
+  #words: BigInt64Array = new BigInt64Array();
   segments: readonly Segment[] = [];
   scratchBytes = 0;
 
@@ -46,21 +43,20 @@ export class Table extends Prepared<Places> {
   protected override move(buffer: number, address: () => bigint): void {
     const uses = this.#uses[buffer]!;
     if (!uses.length) return;
-    const { view } = this.words!;
     const value = address();
-    for (const at of uses) view[at] = value;
+    for (const at of uses) this.#words[at] = value;
   }
 
   protected override write(places: Places): void {
     const p = this.program;
     this.scratchBytes = scratchOf(p, this.sizes);
     const words: (number | bigint)[] = [];
-    const segments: Segment[] = [];
+    const segments: (Extract<Segment, { kind: "host" }> | { readonly begin: number; readonly end: number; readonly step: number })[] = [];
     this.#uses = p.buffers.map(() => []);
     let begin = 0;
     let first = 0;
     const close = (next: number): void => {
-      if (words.length > begin) segments.push({ kind: "native", at: begin, words: words.length - begin, step: first });
+      if (words.length > begin) segments.push({ begin, end: words.length, step: first });
       begin = words.length;
       first = next;
     };
@@ -107,9 +103,7 @@ export class Table extends Prepared<Places> {
       }
     }
     close(p.steps.length);
-    this.words = places.words(Math.max(1, words.length), this.words);
-    const view = this.words.view;
-    for (let i = 0; i < words.length; i++) view[i] = BigInt(words[i]!);
-    this.segments = segments;
+    const all = (this.#words = BigInt64Array.from(words, BigInt));
+    this.segments = segments.map((s) => ("kind" in s ? s : { kind: "native", records: all.subarray(s.begin, s.end), step: s.step }));
   }
 }
