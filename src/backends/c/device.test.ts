@@ -127,6 +127,31 @@ describe.skipIf(!hasCompiler())("the c device", () => {
     loaded.unload();
   });
 
+  test("bytes of any size, and more requests than there are places for, keep their order while a program runs", async () => {
+    const loaded = await device.load(onState("busy", [sleepy(5)], [launch(0, 8)]));
+    device.write(state, 0, new Uint8Array(16));
+    await device.submit(loaded, call);
+    const words = (5 << 20) / 4;
+    const [from, to] = [device.alloc(4 * words), device.alloc(4 * words)];
+    device.copy(from, to, 4 * words);
+    const data = new Uint32Array(words).map((_, i) => i);
+    const running = device.submit(loaded, call);
+    device.write(from, 0, new Uint8Array(data.buffer));
+    device.copy(from, to, 4 * words);
+    const again = device.submit(loaded, call);
+    const back = device.read(to, 0, 4 * words);
+    device.write(to, 0, new Uint8Array(4 * words));
+    expect(Buffer.compare(await back, new Uint8Array(data.buffer))).toBe(0);
+    await Promise.all([running, again]);
+    const last = device.submit(loaded, call);
+    for (let i = 0; i < 3000; i++) device.write(to, 4 * (i % 7), new Uint8Array([i % 251]));
+    const final = Array.from({ length: 7 }, (_, i) => Array.from({ length: 3000 }, (_, k) => k).findLast((k) => k % 7 === i)! % 251);
+    expect([...new Uint32Array((await device.read(to, 0, 28)).buffer)]).toEqual(final);
+    await last;
+    for (const b of [from, to]) device.free(b);
+    loaded.unload();
+  });
+
   test("timers tick while a program runs, and an abort ends it between kernels and inside one", async () => {
     const steps = Array.from({ length: 40 }, () => launch(0, 2));
     const long = await device.load(onState("long", [sleepy(10)], steps));
