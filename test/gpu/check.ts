@@ -3,9 +3,11 @@
  * `npx esbuild test/gpu/check.ts --bundle --platform=node --format=esm --external:koffi --outfile=check.mjs`, then
  * `node check.mjs conformance 12` there: the suite, shared out over 12 processes (the compiler works for one at a time).
  * `node check.mjs fuzz 12 1000` is the graph fuzzer, `node check.mjs products 12`, `attention 12` and `long 7` what matrix units compute,
- * `library 8` what cuBLASLt may, `decode 8` tokens through small models. `TREEPIE_SAMPLE=8` takes every eighth case. `TREEPIE_CHECK=webgpu` checks the webgpu backend instead of cuda (`--external:webgpu`).
+ * `library 8` what cuBLASLt may, `decode 8` tokens through small models. `TREEPIE_SAMPLE=8` takes every eighth case. `TREEPIE_CHECK=webgpu` checks the webgpu
+ * backend instead of cuda (`--external:webgpu`), `TREEPIE_CHECK=c` what that machine's processor has.
  */
 import { spawn } from "node:child_process";
+import { c } from "../../src/backends/c/index.js";
 import { cuda } from "../../src/backends/cuda/index.js";
 import { webgpu } from "../../src/backends/webgpu/index.js";
 import "../../src/ops/index.js";
@@ -19,7 +21,8 @@ import { libraryCases } from "./library.js";
 import { judgeLongAttention, longAttentionCases } from "./long-attention.js";
 import { judgeProduct, productCases } from "./products.js";
 
-const backend = process.env["TREEPIE_CHECK"] === "webgpu" ? webgpu : cuda;
+const backends = { cuda, webgpu, c } as const;
+const backend = backends[(process.env["TREEPIE_CHECK"] ?? "cuda") as keyof typeof backends];
 
 interface Found {
   readonly ran: number;
@@ -59,13 +62,13 @@ async function share(what: string, index: number, count: number, total: number):
   const wrong = [...(index ? [] : suite.failed.map((f) => `${f.name}: ${f.why}`)), ...broken.map((b) => `${b.case.name}: ${b.why}`)];
   let compared = 0;
   let notCompared = 0;
-  for (const [c, got] of results) {
+  for (const [of, got] of results) {
     const found =
-      what === "products" || what === "library" || (what === "decode" && c.name.includes("f32"))
-        ? judgeProduct(c, got)
+      what === "products" || what === "library" || (what === "decode" && of.name.includes("f32"))
+        ? judgeProduct(of, got)
         : what === "long"
-          ? judgeLongAttention(c, got)
-          : judge(c, got, codegen.target.ieee);
+          ? judgeLongAttention(of, got)
+          : judge(of, got, codegen.target.ieee);
     compared += got.length;
     notCompared += found.notCompared.length;
     wrong.push(...found.wrong);
