@@ -105,8 +105,8 @@ export function op<I extends readonly Node[], A extends Attrs>(def: Omit<Op<I, A
 export function make<I extends readonly Node[], A extends Attrs>(op: Op<I, A>, inputs: I, attrs: A): Node<A> {
   const types = inputs.map((x) => x.type) as unknown as Each<I, TensorType>;
   const out = op.infer(types, attrs);
-  const node = { op: op as unknown as Op<readonly Node[], A>, inputs, attrs };
-  return "dtype" in out ? { ...node, type: out } : { ...node, type: out[0]!, tuple: out };
+  const made = op as unknown as Op<readonly Node[], A>;
+  return "dtype" in out ? { op: made, inputs, attrs, type: out } : { op: made, inputs, attrs, type: out[0]!, tuple: out };
 }
 
 /** Narrows a node to one op, so `attrs` is typed: `if (is(n, reshapeOp)) n.attrs.shape`. */

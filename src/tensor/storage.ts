@@ -1,5 +1,6 @@
 /** Where the values of nodes are. A node is immutable, so a realised value stays with its node for as long as anyone holds it. */
 import { byteLength } from "../core/ndarray.js";
+import { slot } from "../core/slot.js";
 import type { TensorType } from "../core/type.js";
 import type { Node } from "../ir/node.js";
 import type { Allocation } from "../runtime/device.js";
@@ -91,7 +92,7 @@ export function renew(s: Storage): void {
   s.stamp = ++stamps;
 }
 
-const storages = new WeakMap<Node, Storage>();
+const storages = slot<Node, Storage>();
 /** The realised value of a node, if it has one. */
 export const storageOf = (n: Node): Storage | undefined => storages.get(n);
 /** Says where the value of a node is. */
@@ -118,6 +119,6 @@ export interface HostLiteral {
   /** In a trace: which host value of the trace it is. */
   readonly slot?: number;
 }
-const literals = new WeakMap<Node, HostLiteral>();
+const literals = slot<Node, HostLiteral>();
 export const literalOf = (n: Node): HostLiteral | undefined => literals.get(n);
 export const setLiteral = (n: Node, l: HostLiteral): void => void literals.set(n, l);
