@@ -26,28 +26,6 @@ describe.skipIf(missing)("the webgpu device", () => {
     broken: kernel("broken", "this is not WGSL;"),
   });
 
-  test("programs of one turn are one submission, and what follows them waits for it", async () => {
-    const device = shared.device();
-    const loaded = await device.load(
-      onState(key, "step", [kernel("step", "for (var i = 0; i < 4; i++) { s[i] = s[i] * 2.0 + 1.0; }")], [launch(0, 1)]),
-    );
-    const s = device.alloc(16);
-    device.write(s, 0, new Uint8Array(16));
-    const before = { ...device.counters };
-    const turn = [1, 2, 3].map(() => device.submit(loaded, { buffers: [s], dims: [] }));
-    // Writes and reads stand behind the programs in front of them, and before those behind.
-    device.write(s, 0, new Uint8Array(Float32Array.of(10).buffer));
-    turn.push(device.submit(loaded, { buffers: [s], dims: [] }));
-    const read = device.read(s, 0, 16);
-    turn.push(device.submit(loaded, { buffers: [s], dims: [] }));
-    await Promise.all(turn);
-    expect([...floatsOf(await read)]).toEqual([21, 15, 15, 15]);
-    expect([...floatsOf(await device.read(s, 0, 16))]).toEqual([43, 31, 31, 31]);
-    expect([device.counters.launches - before.launches, device.counters.submissions - before.submissions]).toEqual([5, 3]);
-    loaded.unload();
-    device.free(s);
-  });
-
   test("a kernel stays inside its buffers", async () => {
     const device = shared.device();
     const loaded = await device.load(

@@ -1,6 +1,6 @@
 /**
- * A WebGPU device. Everything happens in the order of its one queue: a program is recorded at once and submitted with those of the same
- * turn, and whoever waits for it waits for the queue. Nothing here can block.
+ * A WebGPU device. Everything happens in the order of its one queue: a program is one command buffer, submitted at once, and whoever
+ * waits for it waits for the queue. Nothing here can block.
  */
 import { DeviceError, OutOfMemoryError, UnsupportedError } from "../../core/errors.js";
 import { Arena, type Block, Blocks } from "../../runtime/blocks.js";
@@ -20,7 +20,6 @@ import { copyKernel, patchKernel } from "./move.js";
 import { makePieces, type Pieces, type Place } from "./pieces.js";
 import { type Pipeline, Pipelines } from "./pipelines.js";
 import { Presence } from "./presence.js";
-import { Recorder } from "./recorder.js";
 import { Stamps } from "./stamps.js";
 import { Transfers } from "./transfers.js";
 
@@ -62,7 +61,6 @@ class WebGpuDevice implements Device {
   readonly #queue = new Queue();
   readonly #nowhere: Place;
   readonly #presence: Presence;
-  readonly #recorder: Recorder;
   readonly #transfers: Transfers;
   /** Only where the adapter has timestamps. */
   readonly #profiled: Profile | undefined;
@@ -83,7 +81,6 @@ class WebGpuDevice implements Device {
     const pieces = {
       take: (bytes: number): Pieces => makePieces(bytes, most, (size) => this.#buffer(size, all)),
       give: (p: Pieces): void => {
-        this.#recorder.flush();
         for (const b of p.buffers) b.destroy();
       },
     };
@@ -98,10 +95,7 @@ class WebGpuDevice implements Device {
       this.#closed ? "the device is closed" : `the WebGPU device ${adapter} was lost: ${message}`,
     );
     const uniform = (bytes: number): GPUBuffer => this.#buffer(bytes, usage.uniform | usage.copyTarget);
-    const recorder = new Recorder(device, this.#presence, this.counters);
-    this.#recorder = recorder;
-    const ways = { gpu: device, recorder, presence: this.#presence, staging: this.#staging, patch, copying, uniform };
-    this.#transfers = new Transfers(ways);
+    this.#transfers = new Transfers({ gpu: device, presence: this.#presence, staging: this.#staging, patch, copying, uniform });
     // WebGPU itself keeps kernels inside what is bound: there is nothing to mark.
     const ground = {
       memory: this.#memory,
@@ -115,13 +109,11 @@ class WebGpuDevice implements Device {
     this.#arena = new Arena(this.#memory, "the arena of temporaries");
     this.#places = {
       device,
-      queue: () => this.#recorder.queue,
       of: (a) => (a as Block<Pieces, Place>).place,
       arena: (bytes) => this.#arenaOf(bytes),
       within: ({ pieces }, offset) => ({ pieces, offset }),
       uniforms: (bytes, old) => {
         if (old && old.size >= bytes) return old;
-        this.#recorder.flush();
         old?.destroy();
         return uniform(bytes);
       },
@@ -175,7 +167,6 @@ class WebGpuDevice implements Device {
     const give = (): void => {
       for (const c of constants) this.#memory.give(c.pieces, c.bytes);
       for (const key of held) this.#pipelines.release(key);
-      this.#recorder.flush();
       launches?.uniforms?.destroy();
     };
     try {
@@ -232,7 +223,7 @@ class WebGpuDevice implements Device {
       this.#queue.push({
         step: () => "done",
         done: () =>
-          this.#recorder.settled().then(() => {
+          this.#presence.settled().then(() => {
             const fault = this.#blocks.fault();
             if (fault) reject(fault);
             else resolve();
@@ -270,7 +261,8 @@ class WebGpuDevice implements Device {
     let begun = false;
     let fetched: ReadonlyMap<number, Uint8Array> | undefined;
     let failed: Error | undefined;
-    const over: Promise<GPUError | null>[] = [];
+    const refused: Promise<GPUError | null>[] = [];
+    const told: Promise<void>[] = [];
     // What the GPU has begun it ends; its results are left behind.
     const stop = (): void => {
       if (!begun) this.#queue.remove(job);
@@ -288,8 +280,15 @@ class WebGpuDevice implements Device {
         const segment = launches.segments[at];
         if (!segment) return "done";
         if (segment.kind === "launches") {
-          if (this.#profiled || hear) over.push(this.#timed(loaded, segment, hear));
-          else over.push(this.#recorder.add((encoder) => launches.encode(encoder, segment, this.#places)));
+          this.#gpu.pushErrorScope("validation");
+          const encoder = this.#gpu.createCommandEncoder({ label: loaded.program.name });
+          if (this.#profiled || hear) told.push(this.#timed(loaded, segment, encoder, hear));
+          else {
+            this.counters.launches += launches.encode(encoder, segment, this.#places);
+            this.#gpu.queue.submit([encoder.finish()]);
+          }
+          this.counters.submissions++;
+          refused.push(this.#gpu.popErrorScope());
         } else if (!fetched) {
           this.#inputs(loaded, segment.step).then(
             (inputs) => {
@@ -309,9 +308,8 @@ class WebGpuDevice implements Device {
         return ++at === launches.segments.length ? "done" : "more";
       },
       done: () => {
-        if (launches.segments.at(-1)?.kind !== "launches") over.push(this.#recorder.settled().then(() => null));
-        Promise.all(over)
-          .then((errors) => {
+        Promise.all([Promise.all(refused), this.#presence.settled(), ...told])
+          .then(([errors]) => {
             const wrong = errors.find((e) => e);
             // What a buffer lacked says more than what then refused it.
             if (wrong) throw this.#blocks.fault() ?? new DeviceError(`WebGPU refused ${loaded.program.name}: ${wrong.message}`);
@@ -327,20 +325,19 @@ class WebGpuDevice implements Device {
     return job;
   }
 
-  /** Submits a segment by itself and tells what its dispatches took. */
-  async #timed({ program, launches }: WebGpuLoaded, segment: Dispatches, hear?: HearStep): Promise<GPUError | null> {
+  /** Submits a segment and tells what its dispatches took. */
+  async #timed({ program, launches }: WebGpuLoaded, segment: Dispatches, encoder: GPUCommandEncoder, hear?: HearStep): Promise<void> {
     const steps = launches.stepsOf(segment);
     const { sizes } = launches;
     const stamps = new Stamps(this.#gpu, steps.length);
-    this.#recorder.flush();
-    const over = this.#recorder.add((encoder) => launches.encodeTimed(encoder, segment, this.#places, stamps));
-    this.#recorder.flush();
+    launches.encodeTimed(encoder, segment, this.#places, stamps);
+    this.counters.launches += steps.length;
+    this.#gpu.queue.submit([encoder.finish()]);
     // A device that is lost says so elsewhere.
     for (const [i, ns] of (await stamps.times().catch(() => [])).entries()) {
       this.#profiled?.add(program, steps[i]!, ns, sizes);
       hear?.(steps[i]!, ns / 1e6);
     }
-    return over;
   }
   async #inputs({ launches }: WebGpuLoaded, step: HostStep): Promise<ReadonlyMap<number, Uint8Array>> {
     const all = [...new Set(step.inputs)].map(async (b) => {

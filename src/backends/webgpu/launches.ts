@@ -12,8 +12,6 @@ import type { Stamps } from "./stamps.js";
 /** What the launches need of the device. */
 export interface Places extends Addresses<Place> {
   readonly device: GPUDevice;
-  /** The queue, behind everything that was recorded. */
-  queue(): GPUQueue;
   /** A uniform buffer of at least that many bytes, instead of `old`. */
   uniforms(bytes: number, old: GPUBuffer | undefined): GPUBuffer;
 }
@@ -88,13 +86,6 @@ function chunksOf({ chunks }: KernelCode, argument: number, buffer: number, byte
 const buffersOf = (step: Exclude<Step, { kind: "host" }>): readonly number[] =>
   step.kind === "copy" ? [step.from, step.to] : step.buffers;
 
-function record(pass: GPUComputePassEncoder, l: Launch): void {
-  pass.setPipeline(l.pipeline.pipeline);
-  pass.setBindGroup(0, l.bound);
-  if (l.groups[1] === 1) pass.dispatchWorkgroups(l.groups[0]);
-  else pass.dispatchWorkgroups(l.groups[0], l.groups[1]);
-}
-
 export class Launches extends Prepared<Places, Place> {
   readonly #pipelines: readonly (Pipeline | undefined)[];
   #launches: Launch[] = [];
@@ -111,34 +102,32 @@ export class Launches extends Prepared<Places, Place> {
 
   /** Records a segment. Returns how many dispatches that were. */
   encode(encoder: GPUCommandEncoder, segment: Dispatches, places: Places): number {
-    const launches = this.#bound(segment, places);
     const pass = encoder.beginComputePass({ label: this.program.name });
-    for (const l of launches) record(pass, l);
+    for (let i = segment.from; i < segment.to; i++) this.#record(pass, this.#launches[i]!, places);
     pass.end();
-    return launches.length;
+    return segment.to - segment.from;
   }
   /** The same with timestamps. */
-  encodeTimed(encoder: GPUCommandEncoder, segment: Dispatches, places: Places, stamps: Stamps): number {
-    const launches = this.#bound(segment, places);
-    launches.forEach((l, i) => {
-      const pass = encoder.beginComputePass(stamps.pass(i));
-      record(pass, l);
+  encodeTimed(encoder: GPUCommandEncoder, segment: Dispatches, places: Places, stamps: Stamps): void {
+    for (let i = segment.from; i < segment.to; i++) {
+      const pass = encoder.beginComputePass(stamps.pass(i - segment.from));
+      this.#record(pass, this.#launches[i]!, places);
       pass.end();
-    });
+    }
     stamps.finish(encoder);
-    return launches.length;
   }
   /** The steps of a segment's dispatches, by number. */
   stepsOf(segment: Dispatches): readonly number[] {
     return this.#launches.slice(segment.from, segment.to).map((l) => l.step);
   }
 
-  /** A segment's launches with their bind groups: what cannot be bound has recorded nothing. */
-  #bound(segment: Dispatches, places: Places): readonly Launch[] {
-    const launches = this.#launches.slice(segment.from, segment.to);
-    for (const l of launches) l.bound ??= this.#bind(l, places);
-    return launches;
+  #record(pass: GPUComputePassEncoder, l: Launch, places: Places): void {
+    l.bound ??= this.#bind(l, places);
+    pass.setPipeline(l.pipeline.pipeline);
+    pass.setBindGroup(0, l.bound);
+    pass.dispatchWorkgroups(l.groups[0], l.groups[1]);
   }
+
   #bind(l: Launch, places: Places): GPUBindGroup {
     const at = l.bindings.map((b) => this.address(b.buffer, places));
     const old = l.known.find((k) => k.places.every((p, i) => samePlace(p, at[i]!)));
@@ -235,6 +224,6 @@ export class Launches extends Prepared<Places, Place> {
     const data = new Int32Array((known.size * pitch) / 4);
     for (const l of this.#launches) data.set(l.dims, l.uniform / 4);
     this.uniforms = places.uniforms(data.byteLength, this.uniforms);
-    places.queue().writeBuffer(this.uniforms, 0, data);
+    places.device.queue.writeBuffer(this.uniforms, 0, data);
   }
 }

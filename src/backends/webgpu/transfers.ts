@@ -7,7 +7,6 @@ import { mapRead } from "./flags.js";
 import { type Place, type Range, rangesOf } from "./pieces.js";
 import type { Pipeline } from "./pipelines.js";
 import type { Presence } from "./presence.js";
-import type { Recorder } from "./recorder.js";
 
 /** Bytes that one copy to or from the host takes. */
 const pieceBytes = 64 << 20;
@@ -17,7 +16,6 @@ const bindingAlign = 256;
 /** What transfers need of their device. */
 export interface Ways {
   readonly gpu: GPUDevice;
-  readonly recorder: Recorder;
   readonly presence: Presence;
   /** Buffers that results come back through. */
   readonly staging: Memory<GPUBuffer>;
@@ -43,7 +41,7 @@ export class Transfers {
     }
   }
   #putInto({ buffer, offset }: Range, data: Uint8Array, isEnd: boolean): void {
-    const { queue } = this.#ways.recorder;
+    const { queue } = this.#ways.gpu;
     const head = Math.min(data.length, (4 - (offset % 4)) % 4);
     const tail = (data.length - head) % 4;
     const end = data.length - tail;
@@ -78,7 +76,7 @@ export class Transfers {
 
   /** Copies from the begin of one memory to that of another. */
   copy(from: Place, to: Place, bytes: number): void {
-    const { gpu, recorder, copying } = this.#ways;
+    const { gpu, copying } = this.#ways;
     const whole = bytes - (bytes % 4);
     const encoder = gpu.createCommandEncoder();
     let at = 0;
@@ -89,7 +87,7 @@ export class Transfers {
       encoder.copyBufferToBuffer(source.buffer, source.offset, target.buffer, target.offset, source.size);
       at += source.size;
     }
-    recorder.queue.submit([encoder.finish()]);
+    gpu.queue.submit([encoder.finish()]);
     if (whole === bytes) return;
     // Part of a word is copied by a kernel, with what stands before it back to where a binding may begin.
     const offset = whole - (whole % bindingAlign);
@@ -98,9 +96,9 @@ export class Transfers {
   }
   /** Runs one workgroup of a kernel of the device itself. */
   #dispatch({ pipeline, layout }: Pipeline, buffers: readonly GPUBufferBinding[], dims: readonly number[]): void {
-    const { gpu, recorder } = this.#ways;
+    const { gpu } = this.#ways;
     const uniform = this.#ways.uniform(16);
-    recorder.queue.writeBuffer(uniform, 0, new Int32Array(dims));
+    gpu.queue.writeBuffer(uniform, 0, new Int32Array(dims));
     const resources = [...buffers, { buffer: uniform, size: 4 * dims.length }];
     const entries = resources.map((resource, binding) => ({ binding, resource }));
     const encoder = gpu.createCommandEncoder();
@@ -109,7 +107,7 @@ export class Transfers {
     pass.setBindGroup(0, gpu.createBindGroup({ layout, entries }));
     pass.dispatchWorkgroups(1);
     pass.end();
-    recorder.queue.submit([encoder.finish()]);
+    gpu.queue.submit([encoder.finish()]);
     uniform.destroy();
   }
 
@@ -124,7 +122,7 @@ export class Transfers {
     return out;
   }
   async #piece({ buffer, offset }: Range, out: Uint8Array): Promise<void> {
-    const { gpu, recorder, staging, presence } = this.#ways;
+    const { gpu, staging, presence } = this.#ways;
     presence.check();
     const begin = offset - (offset % 4);
     const size = roundUp(offset + out.length, 4) - begin;
@@ -132,7 +130,7 @@ export class Transfers {
     try {
       const encoder = gpu.createCommandEncoder();
       encoder.copyBufferToBuffer(buffer, begin, back, 0, size);
-      recorder.queue.submit([encoder.finish()]);
+      gpu.queue.submit([encoder.finish()]);
       await presence.unlessLost(back.mapAsync(mapRead, 0, size));
       out.set(new Uint8Array(back.getMappedRange(0, size), offset - begin, out.length));
       back.unmap();
