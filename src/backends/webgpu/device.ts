@@ -281,14 +281,18 @@ class WebGpuDevice implements Device {
         if (!segment) return "done";
         if (segment.kind === "launches") {
           this.#gpu.pushErrorScope("validation");
-          const encoder = this.#gpu.createCommandEncoder({ label: loaded.program.name });
-          if (this.#profiled || hear) told.push(this.#timed(loaded, segment, encoder, hear));
-          else {
-            this.counters.launches += launches.encode(encoder, segment, this.#places);
-            this.#gpu.queue.submit([encoder.finish()]);
+          try {
+            const encoder = this.#gpu.createCommandEncoder({ label: loaded.program.name });
+            if (this.#profiled || hear) told.push(this.#timed(loaded, segment, encoder, hear));
+            else {
+              this.counters.launches += launches.encode(encoder, segment, this.#places);
+              this.#gpu.queue.submit([encoder.finish()]);
+            }
+            this.counters.submissions++;
+          } finally {
+            // Also where a binding is refused before there is anything to submit: scopes are a stack.
+            refused.push(this.#gpu.popErrorScope());
           }
-          this.counters.submissions++;
-          refused.push(this.#gpu.popErrorScope());
         } else if (!fetched) {
           this.#inputs(loaded, segment.step).then(
             (inputs) => {
