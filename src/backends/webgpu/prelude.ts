@@ -221,11 +221,8 @@ fn lgamma_(x: f32) -> f32 { if (nan_(x)) { return x; } if (x <= 0.0f && x == flo
 
 /** Every function, by name. */
 export const parts: Parts = new Map([...list, ...wideParts]);
-/** The same where f16 is WGSL's own: its conversions round as they should (`halves.ts` asks the device). */
-export const ownHalves: Parts = new Map([
-  ...parts,
-  ["half_of", "fn half_of(x: f32) -> f16 { return f16(x); }"],
-  ["round_f16", "fn round_f16(x: f32) -> f32 { return f32(f16(x)); }"],
-  ["widen_f16", "fn widen_f16(h: u32) -> f32 { return f32(bitcast<vec2<f16>>(h).x); }"],
-  ["narrow_f16", "fn narrow_f16(x: f32) -> u32 { return bitcast<u32>(vec2<f16>(f16(x), f16())); }"],
-]);
+/**
+ * The same where f16 is WGSL's own: what is stored is converted by the device (`halves.ts` asks it how). Values that stay in registers are
+ * still rounded in bits, since drivers drop a conversion to f16 and back.
+ */
+export const ownHalves: Parts = new Map([...parts, ["half_of", "fn half_of(x: f32) -> f16 { return f16(x); }"]]);

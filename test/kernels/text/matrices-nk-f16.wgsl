@@ -2,9 +2,19 @@
 enable f16;
 enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity);
+var<private> unknown_zero: u32 = 0u;
+fn from_bits(x: u32) -> f32 { return bitcast<f32>(x | unknown_zero); }
 fn nan_(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 fn max_(a: f32, b: f32) -> f32 { return select(select(max(a, b), b, nan_(b)), a, nan_(a)); }
-fn round_f16(x: f32) -> f32 { return f32(f16(x)); }
+fn widen_f16(h: u32) -> f32 { let s = (h & 0x8000u) << 16u; let e = (h >> 10u) & 31u; let m = h & 1023u;
+  if (e == 0u) { return bitcast<f32>(bitcast<u32>(f32(m) * 5.9604644775390625e-8f) | s); }
+  return from_bits(s | (select(e + 112u, 255u, e == 31u) << 23u) | (m << 13u)); }
+fn narrow_f16(x: f32) -> u32 { let u = bitcast<u32>(x); let s = (u >> 16u) & 0x8000u; let m = u & 0x7fffffffu;
+  if (m > 0x7f800000u) { return s | 0x7e00u | ((m >> 13u) & 0x1ffu); }
+  if (m >= 0x477ff000u) { return s | 0x7c00u; }
+  if (m >= 0x38800000u) { return s | ((m + 0xfffu + ((m >> 13u) & 1u) - 0x38000000u) >> 13u); }
+  return s | (bitcast<u32>(bitcast<f32>(m) + 0.5f) - 0x3f000000u); }
+fn round_f16(x: f32) -> f32 { return widen_f16(narrow_f16(x)); }
 fn half_of(x: f32) -> f16 { return f16(x); }
 @group(0) @binding(0) var<storage, read> in0: array<f16>;
 @group(0) @binding(1) var<storage, read> in1: array<f16>;

@@ -2,10 +2,19 @@
 enable f16;
 var<private> unknown_zero: u32 = 0u;
 fn infinity() -> f32 { return bitcast<f32>(0x7f800000u | unknown_zero); }
+fn from_bits(x: u32) -> f32 { return bitcast<f32>(x | unknown_zero); }
 fn nan_(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 fn max_(a: f32, b: f32) -> f32 { return select(select(max(a, b), b, nan_(b)), a, nan_(a)); }
 fn neg_(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ 0x80000000u); }
-fn round_f16(x: f32) -> f32 { return f32(f16(x)); }
+fn widen_f16(h: u32) -> f32 { let s = (h & 0x8000u) << 16u; let e = (h >> 10u) & 31u; let m = h & 1023u;
+  if (e == 0u) { return bitcast<f32>(bitcast<u32>(f32(m) * 5.9604644775390625e-8f) | s); }
+  return from_bits(s | (select(e + 112u, 255u, e == 31u) << 23u) | (m << 13u)); }
+fn narrow_f16(x: f32) -> u32 { let u = bitcast<u32>(x); let s = (u >> 16u) & 0x8000u; let m = u & 0x7fffffffu;
+  if (m > 0x7f800000u) { return s | 0x7e00u | ((m >> 13u) & 0x1ffu); }
+  if (m >= 0x477ff000u) { return s | 0x7c00u; }
+  if (m >= 0x38800000u) { return s | ((m + 0xfffu + ((m >> 13u) & 1u) - 0x38000000u) >> 13u); }
+  return s | (bitcast<u32>(bitcast<f32>(m) + 0.5f) - 0x3f000000u); }
+fn round_f16(x: f32) -> f32 { return widen_f16(narrow_f16(x)); }
 fn scale_(x: f32, n: i32) -> f32 { let h = n >> 1u; let g = n - h; return x * bitcast<f32>(u32(h + 127) << 23u) * bitcast<f32>(u32(g + 127) << 23u); }
 fn exp_far(x: f32) -> f32 { if (nan_(x)) { return x; } if (x > 88.8f) { return infinity(); } if (x < -104.0f) { return 0.0f; } let n = round(x * 1.44269504f);
   let r = fma(n, 2.12194440e-4f, fma(n, -0.693359375f, x)); return scale_(fma(fma(fma(fma(fma(0.00138144672f, r, 0.00836878084f), r, 0.0416683927f), r, 0.166665196f), r, 0.49999994f), r * r, r) + 1.0f, i32(n)); }
