@@ -102,6 +102,8 @@ export interface Dialect {
   mma(u: MatrixUnit, acc: readonly string[], a: readonly string[], b: readonly string[], fresh: boolean): string;
   spill(u: MatrixUnit, acc: readonly string[], to: Buffer, index: string, stride: string): string;
   issue(u: MatrixUnit): readonly [string, string];
+  /** Absent where threads cannot give registers to others. */
+  registerCount?(change: "more" | "fewer", count: number): string;
   settle(u: MatrixUnit, pending: number, of: readonly string[]): string;
 
   finish(k: Kernel, printed: Printed): KernelCode;

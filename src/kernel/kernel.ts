@@ -85,6 +85,8 @@ export type Stmt =
   | { readonly kind: "copy"; readonly to: Ref; readonly from: Ref; readonly count: number }
   | { readonly kind: "commit" }
   | { readonly kind: "wait"; readonly pending: number }
+  /** Registers of a thread from here on, in a branch of a whole group of four warps: some give what others take. It means nothing. */
+  | { readonly kind: "registers"; readonly change: "more" | "fewer"; readonly count: number }
   /** A whole tile in the background, by one thread; its bytes arrive at `signal`. The launcher makes a descriptor of `from`: rows of `columns` elements, as many as there are, and the box; beyond them a tile is 0. */
   | {
       readonly kind: "copyTile";

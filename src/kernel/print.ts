@@ -119,6 +119,9 @@ function statement(s: State, x: Stmt): void {
     case "wait":
       emit(s, d.wait(x.pending));
       return;
+    case "registers":
+      if (d.registerCount) emit(s, d.registerCount(x.change, x.count));
+      return;
     case "copyTile":
       emit(
         s,

@@ -52,6 +52,7 @@ const unions: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
     copy: { to: "ref", from: "ref", count: "number" },
     commit: {},
     wait: { pending: "number" },
+    registers: { change: "more|fewer", count: "number" },
     copyTile: { to: "ref", from: "text", origin: "dim[]", box: "number[]", columns: "number", signal: "ref" },
     signal: { op: "arm|expect|arrive|await", on: "ref", amount: "dim" },
     turn: { to: "ref", toStride: "dim", from: "ref", fromStride: "dim", rows: "number" },

@@ -71,6 +71,9 @@ export function showKernel(k: Kernel): string {
       case "wait":
         put(depth, `wait ${s.pending}`);
         return;
+      case "registers":
+        put(depth, `${s.change} registers: ${s.count}`);
+        return;
       case "copyTile":
         put(
           depth,

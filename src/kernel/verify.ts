@@ -321,6 +321,7 @@ class Checker {
       case "barrier":
       case "commit":
       case "wait":
+      case "registers":
         return s;
       case "settle":
         if (x.of) this.ref(x.of, s, x.of.count);

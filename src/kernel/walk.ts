@@ -74,6 +74,7 @@ export function rewriteStmts(body: readonly Stmt[], how: Rewrite): readonly Stmt
       case "barrier":
       case "commit":
       case "wait":
+      case "registers":
         return s;
       case "settle":
         return s.of ? { ...s, of: { ...ref(s.of), count: s.of.count } } : s;

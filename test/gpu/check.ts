@@ -2,7 +2,7 @@
  * What vitest runs elsewhere, as a plain script for a GPU machine that has nothing installed:
  * `npx esbuild test/gpu/check.ts --bundle --platform=node --format=esm --external:koffi --outfile=check.mjs`, then
  * `node check.mjs conformance 12` there: the suite, shared out over 12 processes (the compiler works for one at a time).
- * `node check.mjs fuzz 12 1000` is the graph fuzzer, `node check.mjs products 12`, `attention 12` and `long 7` what matrix units compute,
+ * `node check.mjs fuzz 12 1000` is the graph fuzzer, `node check.mjs products 12`, `attention 12` and `long 8` what matrix units compute,
  * `library 8` what cuBLASLt may, `decode 8` tokens through small models. `TREEPIE_SAMPLE=8` takes every eighth case. `TREEPIE_CHECK=webgpu` checks the webgpu
  * backend instead of cuda (`--external:webgpu`), `TREEPIE_CHECK=c` what that machine's processor has.
  */

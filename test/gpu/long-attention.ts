@@ -17,12 +17,15 @@ interface Shape {
   readonly span?: number;
   /** Where the first query stands. */
   readonly offset?: number;
+  /** Numbers that are added to scores. */
+  readonly mask?: true;
 }
 const shapes: readonly Shape[] = [
   { heads: 88, keyHeads: 22, queries: 520, keys: 520, depth: 64, causal: true, dtype: "bf16" },
   { heads: 88, keyHeads: 88, queries: 576, keys: 640, depth: 64, causal: false, dtype: "f16" },
   { heads: 88, keyHeads: 11, queries: 513, keys: 777, depth: 64, causal: false, dtype: "bf16", span: 8 },
   { heads: 90, keyHeads: 9, queries: 520, keys: 900, depth: 64, causal: true, dtype: "bf16", offset: 380 },
+  { heads: 60, keyHeads: 60, queries: 520, keys: 600, depth: 64, causal: true, dtype: "bf16", mask: true },
   { heads: 12, keyHeads: 3, queries: 4500, keys: 4500, depth: 64, causal: true, dtype: "bf16", span: 4 },
   { heads: 54, keyHeads: 27, queries: 600, keys: 600, depth: 128, causal: true, dtype: "f16" },
   { heads: 54, keyHeads: 54, queries: 520, keys: 1024, depth: 128, causal: false, dtype: "bf16", span: 4 },
@@ -41,13 +44,15 @@ export const longAttentionCases = (): (() => Case)[] =>
       return node;
     };
     const [q, k, v] = [leaf(s.heads, s.queries, span), leaf(s.keyHeads, s.keys, span), leaf(s.keyHeads, s.keys, 2)];
+    const mask = s.mask ? o.input({ shape: [s.queries, s.keys], dtype: "f32" }) : null;
+    if (mask) feeds.set(mask, draw(next, "f32", [s.queries, s.keys], [-2, 2]));
     const offset = s.offset === undefined ? undefined : o.input({ shape: [1], dtype: "i64" });
     if (offset)
       feeds.set(
         offset,
         NdArray.of("i64", [1], () => BigInt(s.offset!)),
       );
-    const y = o.scaledDotProductAttention(q, k, v, null, { isCausal: s.causal, enableGqa: true, ...(offset && { offset }) });
+    const y = o.scaledDotProductAttention(q, k, v, mask, { isCausal: s.causal, enableGqa: true, ...(offset && { offset }) });
     return { name, op: "attention", roots: [y], feeds };
   });
 
@@ -60,7 +65,7 @@ const apart = 53;
 export function judgeLongAttention(c: Case, got: readonly NdArray[]): { readonly wrong: string[]; readonly notCompared: string[] } {
   const s = named.get(c.name)!;
   const { depth, keys, queries } = s;
-  const [q, k, v] = [...c.feeds.values()].map((x) => x.data as Float64Array) as [Float64Array, Float64Array, Float64Array];
+  const [q, k, v, mask] = [...c.feeds.values()].map((x) => x.data) as [Float64Array, Float64Array, Float64Array, Float64Array];
   const y = got[0]!.data as Float64Array;
   const weights = new Float64Array(keys);
   let worst = 0;
@@ -73,7 +78,7 @@ export function judgeLongAttention(c: Case, got: readonly NdArray[]): { readonly
     for (let j = 0; j < seen; j++) {
       let score = 0;
       for (let d = 0; d < depth; d++) score += q[row * depth + d]! * k[from + j * depth + d]!;
-      weights[j] = score / Math.sqrt(depth);
+      weights[j] = score / Math.sqrt(depth) + (s.mask ? mask[query * keys + j]! : 0);
       most = Math.max(most, weights[j]!);
     }
     let total = 0;

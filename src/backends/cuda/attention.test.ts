@@ -83,7 +83,7 @@ describe("attention on GPUs", () => {
           verify: true,
         },
       );
-      expect(p.kernels.map((k) => k.threads)).toEqual([size === 64 ? 384 : 256]);
+      expect(p.kernels.map((k) => k.threads)).toEqual([size === 64 ? 512 : 384]);
       return [p.prelude, ...p.kernels.map((k) => k.source)].join("\n");
     });
     for (const text of sources) expect(text).toContain("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16");

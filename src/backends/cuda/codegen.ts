@@ -10,6 +10,7 @@ import type { Buffer, Kernel, Stmt } from "../../kernel/kernel.js";
 import { partsFor } from "../../kernel/parts.js";
 import { print } from "../../kernel/print.js";
 import { spellIndex } from "../../kernel/spell.js";
+import { eachStmt } from "../../kernel/walk.js";
 import type { ScalarOp } from "../../ops/scalar.js";
 import type { KernelCode } from "../../runtime/program.js";
 import { cudaKey } from "./key.js";
@@ -179,6 +180,15 @@ const native = (): never => {
   throw new UnsupportedError("CUDA has no vector values");
 };
 
+/** Whether threads give registers to others: as many as fit one block are then theirs from the start. */
+function movesRegisters(body: readonly Stmt[]): boolean {
+  let found = false;
+  eachStmt(body, (s) => {
+    found ||= s.kind === "registers";
+  });
+  return found;
+}
+
 /** The words of CUDA C++. */
 const cuda: Dialect = {
   vectors: "unrolled",
@@ -264,6 +274,7 @@ const cuda: Dialect = {
     throw new UnsupportedError("CUDA has no turned blocks of words; choose a tiling without them");
   },
   copyTile: (to, at, from, row, column, signal) => `copy_tile(${to.name} + ${at}, &${from.name}_map, ${column}, ${row}, ${signal});`,
+  registerCount: (change, count) => `asm volatile("setmaxnreg.${change === "more" ? "inc" : "dec"}.sync.aligned.u32 ${count};");`,
   signal: (o, on, amount) => `signal_${o}(${on}${o === "arrive" ? "" : `, ${amount}`});`,
   ...unitWords,
   finish,
@@ -320,7 +331,7 @@ function finish(k: Kernel, p: Printed): KernelCode {
   ];
   const body = usesSharedUnits(k.body) ? p.body.map((l) => l.replace(/^landed</, "landed_for_units<")) : p.body;
   const lines = [
-    `extern "C" __global__ void __launch_bounds__(${k.threads}) ${p.entry}(${params.join(", ")}) {`,
+    `extern "C" __global__ void __launch_bounds__(${k.threads}${movesRegisters(k.body) ? ", 1" : ""}) ${p.entry}(${params.join(", ")}) {`,
     `typedef ${p.wide ? "i64" : "int"} ix;`,
     ...(shared.bytes ? ["extern __shared__ __align__(1024) unsigned char smem[];"] : []),
     ...shared.lines,

@@ -193,11 +193,8 @@ fn(
   "copy_tile",
   'void copy_tile(void* to, const tile_map* map, int column, int row, u64* s) { asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" :: "r"(shared_address(to)), "l"(map), "r"(shared_address(s)), "r"(column), "r"(row) : "memory"); }',
 );
-// Where a tile lies for a matrix unit: rows of 128 bytes, their 16-byte pieces exchanged, eight rows 1,024 bytes apart.
-fn(
-  "tile_address",
-  "u64 tile_address(const void* p) { return ((shared_address(p) & 0x3ffff) >> 4) | (1ull << 16) | (64ull << 32) | (1ull << 62); }",
-);
+// Where a tile lies for a matrix unit, `i` half floats behind a buffer's start: rows of 128 bytes, their 16-byte pieces exchanged, eight rows 1,024 bytes apart.
+fn("tile_address", "u64 tile_address(const void* p, int i) { return 0x4000004000010000ull + ((shared_address(p) >> 4) + (u32)(i >> 3)); }");
 
 /** Every function, in an order that compiles. */
 export const parts: Parts = new Map(list);

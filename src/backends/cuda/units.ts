@@ -17,10 +17,10 @@ function inBackground(u: MatrixUnit, acc: readonly string[], a: readonly string[
   const of = held ? `{${list(u.regs.a, n)}}` : `%${n}`;
   const last = n + (held ? u.regs.a : 1);
   const turns = `${held ? "" : "0, "}${u.turned ? 1 : 0}`;
-  const from = held ? operands(a, "r") : `"l"(tile_address(${a[0]} + ${a[1]}))`;
+  const from = held ? operands(a, "r") : `"l"(tile_address(${a[0]}, ${a[1]}))`;
   return (
     `asm volatile("wgmma.mma_async.sync.aligned.m${u.m}n${u.n}k${u.k}.f32.${u.input}.${u.input} {${list(n)}}, ${of}, %${last}, ${fresh ? 0 : 1}, 1, 1, ${turns};" ` +
-    `: ${operands(acc, fresh ? "=f" : "+f")} : ${from}, "l"(tile_address(${b[0]} + ${b[1]})));`
+    `: ${operands(acc, fresh ? "=f" : "+f")} : ${from}, "l"(tile_address(${b[0]}, ${b[1]})));`
   );
 }
 

@@ -89,6 +89,7 @@ function statement(code: Code, s: Stmt): Action {
     case "prefetch":
     case "commit":
     case "wait":
+    case "registers":
     case "settle":
       return alone(() => {});
     default:

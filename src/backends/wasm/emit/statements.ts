@@ -70,6 +70,7 @@ function statement(s: State, x: Stmt): void {
     case "barrier":
     case "commit":
     case "wait":
+    case "registers":
       return;
     case "turn":
     case "copyTile":

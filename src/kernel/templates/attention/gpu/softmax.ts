@@ -38,8 +38,10 @@ export interface Fragments {
 export interface Softmax {
   /** Before the first tile. */
   readonly begin: readonly Stmt[];
-  /** Scores of a tile's keys from `k0` on become weights, but for those before `from`; sums of weights go on. */
-  weigh(k0: Dim, from?: Dim): readonly Stmt[];
+  /** The greatest of a tile's scores, of keys from `k0` on but for those before `from`, and what sums so far are to be multiplied by. */
+  top(k0: Dim, from?: Dim): readonly Stmt[];
+  /** Scores of every first eight rows, or of every second eight, become weights, and are added up. */
+  weigh(half: 0 | 1): readonly Stmt[];
   /** Sums of values follow the greatest exponent. */
   readonly follow: readonly Stmt[];
   /** Results leave. */
@@ -65,7 +67,7 @@ export function softmaxOf(x: Attention, t: MatrixTiling, f: Fragments): Softmax 
   const C = axis(c.name, 2, "unroll");
   const J = axis(x.name("j"), NT, "unroll");
   const W = axis(x.name("w"), WT, "unroll");
-  const row = add(mul(at(I), 2), at(h));
+  const row = (half: Dim = at(h)): Dim => add(mul(at(I), 2), half);
   const number = (n: number): Value => x.number(n);
   const none = number(Number.NEGATIVE_INFINITY);
   /** Row and column of register (h, c) of the fragment at `column`. */
@@ -74,10 +76,10 @@ export function softmaxOf(x: Attention, t: MatrixTiling, f: Fragments): Softmax 
     return [add(mul(add(mul(warp, tall), at(I)), unit.m), r, mul(at(h), 8)), add(column, col, at(c))];
   };
   const { mask, factor } = weighing(x);
-  const element = (b: Buffer, fragments: Axis, lanes: Axis = c): Dim =>
-    add(mul(add(mul(at(I), (b === s ? NT : WT) as number), at(fragments)), 4), mul(at(h), 2), at(lanes));
-  const score = (lanes?: Axis): Value => load(s, element(s, J, lanes));
-  const exponential = (v: Value): Value => apply("exp2near", "f32", x.op("fma", v, number(factor), load(base, row)));
+  const element = (b: Buffer, fragments: Axis, half: Dim = at(h)): Dim =>
+    add(mul(add(mul(at(I), (b === s ? NT : WT) as number), at(fragments)), 4), mul(half, 2), at(c));
+  const score = (half?: Dim): Value => load(s, element(s, J, half));
+  const exponential = (v: Value, half?: Dim): Value => apply("exp2near", "f32", x.op("fma", v, number(factor), load(base, row(half))));
 
   const scaled = (k0: Dim): readonly Stmt[] => {
     if (!mask && x.scale > 0) return [];
@@ -109,34 +111,44 @@ export function softmaxOf(x: Attention, t: MatrixTiling, f: Fragments): Softmax 
     return out;
   };
   const blind = root.attrs.mask === true || root.attrs.offset === true || lo(x.keys) === 0;
-  const bottom = blind ? x.op("where", apply("eq", "bool", load(most, row), none), number(0), load(most, row)) : load(most, row);
+  const greatest = load(most, row());
+  const bottom = blind ? x.op("where", apply("eq", "bool", greatest, none), number(0), greatest) : greatest;
   // Some chains of scores side by side: one would wait for each of its steps.
   const chains = Math.min(4, NT);
   const chain = x.fragment("chain", "f32", chains);
   const [A, E] = [axis(x.name("a"), chains, "unroll"), axis(x.name("e"), NT / chains, "unroll")];
-  const inChain = load(s, add(mul(add(mul(at(I), NT), mul(at(E), chains), at(A)), 4), mul(at(h), 2), at(C)));
-  const combined = (op: "max" | "add", threads: number): readonly Stmt[] => [
-    ...loops([A], [{ kind: "combine", op, axes: [E, C], threads: 1, value: inChain, into: ref(chain, at(A)) }]),
-    { kind: "combine", op, axes: [A], threads, value: load(chain, at(A)), into: ref(most, row) },
-  ];
-  const weights: readonly Stmt[] = loops(
+  const combined = (op: "max" | "add", half: Dim, threads: number): readonly Stmt[] => {
+    const inChain = load(s, add(mul(add(mul(at(I), NT), mul(at(E), chains), at(A)), 4), mul(half, 2), at(C)));
+    return [
+      ...loops([A], [{ kind: "combine", op, axes: [E, C], threads: 1, value: inChain, into: ref(chain, at(A)) }]),
+      { kind: "combine", op, axes: [A], threads, value: load(chain, at(A)), into: ref(most, row(half)) },
+    ];
+  };
+  const tops: readonly Stmt[] = loops(
     [I, h],
     [
-      ...combined("max", 4),
-      store(most, row, x.op("max", load(most, row), load(top, row))),
+      ...combined("max", at(h), 4),
+      store(most, row(), x.op("max", greatest, load(top, row()))),
       // A query that has seen nothing yet keeps a base that is a number, or differences of infinities would be none.
-      store(base, row, x.op("mul", bottom, number(-factor))),
-      store(alpha, row, exponential(load(top, row))),
-      store(top, row, load(most, row)),
-      ...loops([J, C], [store(s, element(s, J), exponential(score()))]),
-      ...combined("add", 1),
-      store(total, row, x.op("fma", load(total, row), load(alpha, row), load(most, row))),
+      store(base, row(), x.op("mul", bottom, number(-factor))),
+      store(alpha, row(), exponential(load(top, row()))),
+      store(top, row(), greatest),
     ],
   );
+  const weigh = (half: 0 | 1): readonly Stmt[] =>
+    loops(
+      [I],
+      [
+        ...loops([J, C], [store(s, element(s, J, half), exponential(score(half), half))]),
+        ...combined("add", half, 1),
+        store(total, row(half), x.op("fma", load(total, row(half)), load(alpha, row(half)), load(most, row(half)))),
+      ],
+    );
   return {
-    begin: loops([I, h], [store(top, row, none), store(total, row, number(0))]),
-    weigh: (k0, from) => [...scaled(k0), ...hidden(k0, from), ...weights],
-    follow: loops([I, h, W, C], [store(o, element(o, W), x.op("mul", load(o, element(o, W)), load(alpha, row)))]),
+    begin: loops([I, h], [store(top, row(), none), store(total, row(), number(0))]),
+    top: (k0, from) => [...scaled(k0), ...hidden(k0, from), ...tops],
+    weigh,
+    follow: loops([I, h, W, C], [store(o, element(o, W), x.op("mul", load(o, element(o, W)), load(alpha, row())))]),
     leave: leave(),
   };
 
@@ -147,20 +159,20 @@ export function softmaxOf(x: Attention, t: MatrixTiling, f: Fragments): Softmax 
     const query = add(q0, r);
     const inside = (body: readonly Stmt[]): readonly Stmt[] =>
       divides(BR, x.queries) ? body : [{ kind: "if", test: below(query, x.queries), body }];
-    const sum = load(total, row);
+    const sum = load(total, row());
     const whole = blind ? x.op("where", apply("eq", "bool", sum, number(0)), number(1), sum) : sum;
     const finish: Stmt[] = [
-      { kind: "combine", op: "add", axes: [], threads: 4, value: load(total, row), into: ref(total, row) },
-      store(total, row, whole),
+      { kind: "combine", op: "add", axes: [], threads: 4, value: load(total, row()), into: ref(total, row()) },
+      store(total, row(), whole),
     ];
     if (rows) {
       const foot = x.op(
         "where",
-        apply("eq", "bool", load(top, row), none),
+        apply("eq", "bool", load(top, row()), none),
         number(0),
-        x.op("mul", load(top, row), number(factor * Math.LN2)),
+        x.op("mul", load(top, row()), number(factor * Math.LN2)),
       );
-      const value = x.op("add", foot, x.op("log", load(total, row)));
+      const value = x.op("add", foot, x.op("log", load(total, row())));
       const one: Stmt = {
         kind: "if",
         test: below(mod(lane, 4), 1),
@@ -169,9 +181,9 @@ export function softmaxOf(x: Attention, t: MatrixTiling, f: Fragments): Softmax 
       finish.push(...inside([one]));
     }
     if (out) {
-      finish.push(store(total, row, x.op("div", number(1), load(total, row))));
+      finish.push(store(total, row(), x.op("div", number(1), load(total, row()))));
       const [, col] = cell(mul(at(W), unit.n));
-      const value = x.op("mul", load(o, element(o, W)), load(total, row));
+      const value = x.op("mul", load(o, element(o, W)), load(total, row()));
       finish.push(...inside(loops([W, c], [store(x.buffers.get(out)!, x.placeOf([...index, query, col]), value)])));
     }
     return loops([I, h], finish);

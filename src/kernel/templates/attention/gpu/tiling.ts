@@ -5,7 +5,7 @@ import { numel } from "../../../../core/type.js";
 import type { Node } from "../../../../ir/node.js";
 import type { Target } from "../../../codegen.js";
 import type { MatrixUnit } from "../../../kernel.js";
-import { sizesOf } from "../setup.js";
+import { type Attention, sizesOf } from "../setup.js";
 
 /** Tiles of queries and keys that matrix units work on. */
 export interface MatrixTiling {
@@ -49,6 +49,8 @@ export interface BackgroundTiling {
   readonly keys: number;
   /** Tiles of keys and of values that are on their way or in use. */
   readonly slots: number;
+  /** Registers of a thread that multiplies, and of one of the group that moves tiles. */
+  readonly registers: { readonly work: number; readonly move: number };
 }
 
 /** Where there are enough long rows, and heads of one or two swizzled rows. */
@@ -57,16 +59,31 @@ export function tileBackground(node: Node, target: Target): BackgroundTiling | u
   const { dtype } = node.inputs[0]!.type;
   const unit = unitFor(target, node);
   if (!unit || depth !== width || (width !== swizzled && width !== 2 * swizzled) || typeof keys !== "number") return undefined;
-  // Narrow sums leave registers to three groups, and queries stay in shared memory.
-  const groups = width === swizzled ? 3 : 2;
+  // Narrow sums leave registers to three groups, and queries stay in shared memory; masks take registers.
+  const groups = width === swizzled && !node.attrs.mask ? 3 : 2;
   const units = target.units.filter((u) => u.operands === "shared" && u.input === dtype);
   const adding = units.find((u) => u.turned && u.regs.a > 0 && u.n === swizzled);
   const scoring = units.find((u) => !u.turned && u.regs.a > 0 === (groups === 2) && u.n === 128);
   if (!adding || !scoring) return undefined;
   const rows = scoring.m * groups;
   if (hi(queries) < leastRows || keys < leastRows || hi(numel(batch)) * Math.ceil(hi(queries) / rows) < target.parallel) return undefined;
-  return { unit, scoring, adding, groups, queries: rows, keys: scoring.n, slots: groups === 3 ? 6 : 3 };
+  const row = width * bytesOf(dtype);
+  const slots = Math.min(6, Math.floor((target.sharedBytes - signalBytes - rows * row) / (2 * scoring.n * row)));
+  const registers = groups === 3 ? { work: 160, move: 32 } : { work: 240, move: 24 };
+  return { unit, scoring, adding, groups, queries: rows, keys: scoring.n, slots, registers };
 }
+/** Bytes of shared memory for signals, at most. */
+const signalBytes = 512;
+/** Heads whose longest rows all come first: as many as have keys and values that stay near while they are read again and again. */
+export function headsAbreast(x: Attention, t: BackgroundTiling): number {
+  const heads = numel(x.batch);
+  if (!x.causal || typeof heads !== "number") return 1;
+  const bytes = hi(x.keys) * 2 * x.width * bytesOf(t.scoring.input);
+  const fits = (some: number): boolean => heads % some === 0 && (some <= x.shared || Math.ceil(some / x.shared) * bytes <= mostNear);
+  return Array.from({ length: heads }, (_, i) => heads - i).find(fits)!;
+}
+/** Bytes of keys and values that the second cache keeps, a part of its size. */
+const mostNear = 16 << 20;
 /** Queries and keys, at least, at which tiles are worth moving in whole. */
 const leastRows = 512;
 /** Half floats of a row of a tile as it is copied: 128 bytes. */
