@@ -32,6 +32,7 @@ import {
 import { reindex } from "../positions.js";
 import { lanesFor, streamed } from "../tiling.js";
 import { emptyKernel, finishKernel } from "../walk.js";
+import { lowerOrdered, worthOrder } from "./scatterOrdered.js";
 
 /** Claims scatters. The base and the source are computed where they are read; what uses the result at the same place follows at once. */
 export const scatterTemplate: Template = {
@@ -45,7 +46,10 @@ export const scatterTemplate: Template = {
   epilogue: () => true,
   overwrites: (_node, input) => input === 0,
   readsOnce: (_node, input) => input === 2,
-  lower: (group, target) => [lowerScatter(group, target)],
+  lower: (group, target) =>
+    hasElements(group) && !countsPlaces(group.root!) && worthOrder(group.root!, target)
+      ? lowerOrdered(group, target)
+      : [lowerScatter(group, target)],
 };
 
 /** Positions 0, 1, 2, ..., as they are. */
@@ -54,6 +58,10 @@ function isCounting(x: Node): boolean {
   while (from.op.kind === "movement" && from.inputs.length === 1) from = from.inputs[0]!;
   return is(from, iotaOp);
 }
+
+/** Whether the index counts along one axis, so that what it sends to a row is known. */
+const countsPlaces = (root: Node): boolean =>
+  isCounting(root.inputs[1]!) && root.inputs[1]!.type.shape.length === (root.attrs as { axis: number }).axis + 1;
 
 /** One kernel. Half floats collect in f32 scratch and round once at the end. */
 function lowerScatter(group: Group, target: Target): Kernel {
@@ -74,7 +82,7 @@ function lowerScatter(group: Group, target: Target): Kernel {
   const alone = group.outputs.length === 1;
   // Shares: of the rows' elements first (they need no share of the index), then of the places.
   const dtypes: DType[] = [root.type.dtype, source.type.dtype];
-  const counting = isCounting(index) && places.length === 1;
+  const counting = countsPlaces(root);
   const share = sharesOf(target, [b, size, r, m], dtypes, counting);
   const unit = add(mul(indexOn("pid", share.grid), share.threads), variable("tid", 0, share.threads - 1));
   const units = mul(b, mul(share.ranges, share.columns));
