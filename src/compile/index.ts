@@ -66,7 +66,7 @@ export function compile(graph: Graph, codegen: Codegen, options: CompileOptions 
   });
   const fusion = inlineRows(fuse(g, codegen), codegen.target);
   dump.schedule(fusion);
-  const placed = plan(g, fusion);
+  const placed = plan(g, fusion, codegen.target.rowBytes);
   const program = link(g, placed, regionsOf(placed, orderTasks(placed)), codegen, verify ? verified : lower, {
     ...options,
     onKernel: dump.kernel,

@@ -14,6 +14,7 @@ import { kernelText } from "../kernel/save.js";
 import type { BufferPlan, DimRange, KernelCode, Port, Product, Program, Step, StepNote } from "../runtime/program.js";
 import { askAhead, type Launch, streamsOf } from "./ahead.js";
 import { planMemory } from "./memory.js";
+import { pitchesOf } from "./pitch.js";
 import { type Plan, type Slot, slotBytes, type Task } from "./plan.js";
 import type { Region } from "./regions.js";
 import { donate, lifetimes } from "./storage.js";
@@ -55,10 +56,11 @@ export function link(
     };
   };
   const scratch: { slot: Slot; task: Task; at: number }[] = [];
-  /** The group with what it writes in place. */
+  /** The group with what it writes in place, and how far rows lie apart. */
   const placed = (group: Group): Group => {
     const pairs = sharing.inPlace.get(group);
-    return pairs ? { ...group, inPlace: pairs } : group;
+    const pitches = pitchesOf(p, group);
+    return pairs || pitches ? { ...group, ...(pairs && { inPlace: pairs }), ...(pitches && { pitches }) } : group;
   };
   regions.forEach((region, at) => {
     for (const task of region) {
@@ -234,7 +236,9 @@ function hash53(text: string, seed: number): string {
 /** Text that groups share exactly when they lower to the same kernels. */
 function groupKey(group: Group): string {
   const ids = new Map<Node, number>();
-  const typeText = (n: Node): string => `${n.type.dtype}[${n.type.shape.map((d) => (typeof d === "number" ? d : d.key)).join()}]`;
+  const pitchText = (n: Node): string => (group.pitches?.has(n) ? `/${group.pitches.get(n)}` : "");
+  const typeText = (n: Node): string =>
+    `${n.type.dtype}[${n.type.shape.map((d) => (typeof d === "number" ? d : d.key)).join()}]${pitchText(n)}`;
   const parts: string[] = [];
   for (const n of group.inputs) {
     ids.set(n, ids.size);

@@ -5,10 +5,11 @@ import { type Dim, mul } from "../core/expr.js";
 import { numel } from "../core/type.js";
 import type { Graph } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
-import type { Group } from "../kernel/group.js";
+import { type Group, storedSize } from "../kernel/group.js";
 import type { BufferPlan } from "../runtime/program.js";
 import { isSupplied } from "./atoms.js";
 import type { Fusion } from "./fuse.js";
+import { pitchFor } from "./pitch.js";
 import { storageOf } from "./views.js";
 
 /** One buffer of the program to be. */
@@ -17,6 +18,8 @@ export interface Slot {
   readonly node: Node;
   readonly dtype: BufferPlan["dtype"];
   readonly size: Dim;
+  /** Elements from one row (along the last dim) to the next, where that is more than a row. */
+  readonly pitch?: number;
   readonly data?: Uint8Array;
 }
 
@@ -43,8 +46,11 @@ export interface Plan {
   readonly fusion: Fusion;
 }
 
-/** Gives every value a buffer, turns updates into writes in place where readers of the old value allow it, and plans the copies. */
-export function plan(g: Graph, fusion: Fusion): Plan {
+/**
+ * Gives every value a buffer, turns updates into writes in place where readers of the old value allow it, and plans the copies.
+ * `rowBytes`: what the rows of products' temporaries begin at multiples of (`Target.rowBytes`).
+ */
+export function plan(g: Graph, fusion: Fusion, rowBytes?: number): Plan {
   const p = new Planner(fusion);
   const inputs = g.inputs.map((n) => p.leaf(n, "input"));
   const state = g.state.map((n) => p.leaf(n, "state"));
@@ -59,7 +65,7 @@ export function plan(g: Graph, fusion: Fusion): Plan {
       value,
       updates.some(([other]) => other === value),
     );
-  p.fillTemps();
+  p.fillTemps(rowBytes);
   return { inputs, state, outputs, constants: p.constants, tasks: p.tasks, slotOf: p.slotOf, fusion };
 }
 
@@ -181,8 +187,14 @@ class Planner {
     }
   }
 
-  fillTemps(): void {
-    for (const g of this.fusion.groups) for (const o of g.outputs) if (!this.slotOf.has(o)) this.slotOf.set(o, newSlot("temp", o));
+  fillTemps(rowBytes: number | undefined): void {
+    for (const g of this.fusion.groups)
+      for (const o of g.outputs)
+        if (!this.slotOf.has(o)) {
+          const users = [g, ...(this.readers.get(o) ?? []).flatMap((t) => t.group ?? [])];
+          const pitch = rowBytes === undefined ? undefined : pitchFor(o, users, rowBytes);
+          this.slotOf.set(o, { ...newSlot("temp", o), size: storedSize(o, pitch), ...(pitch !== undefined && { pitch }) });
+        }
   }
 
   private addTask(t: Pick<Task, "kind" | "group" | "from" | "to" | "why">): Task {

@@ -1,4 +1,3 @@
-import { numel } from "../core/type.js";
 import type { Donation, Group } from "../kernel/group.js";
 import type { Lifetime } from "./memory.js";
 import { slotsOf } from "./order.js";
@@ -49,7 +48,7 @@ export function donate(p: Plan, regions: readonly Region[]): Sharing {
       const input = group.inputs.find((x) => {
         const from = p.slotOf.get(x)!;
         const dies = from.role === "temp" && last.get(from) === i && !shared.has(from) && !given.has(from);
-        return dies && numel(x.type.shape) === s.size && readsInStep(p.fusion, group, x, output);
+        return dies && from.size === s.size && from.pitch === s.pitch && readsInStep(p.fusion, group, x, output);
       });
       if (!input) continue;
       const from = p.slotOf.get(input)!;

@@ -93,6 +93,8 @@ export interface Target {
   readonly pieceBytes?: number;
   /** Bytes that the place of every temporary is a multiple of; absent where 64 will do. */
   readonly alignment?: number;
+  /** What rows of a product's operands and results should begin at multiples of, in bytes: temporaries have them so far apart. Absent: they are dense. */
+  readonly rowBytes?: number;
   /** A buffer is read in whole vectors only where every store to it writes whole vectors. */
   readonly wholeVectors?: true;
   /** Dtypes of which neighbours share a word of memory, so that a store of less than a word is two atomic ones; absent: none. */
@@ -135,6 +137,8 @@ export interface Template {
   readsOnce?(node: Node, input: number, target: Target): boolean;
   /** Whether operand `input` is only read at the position where the result is then written, which may therefore be the same memory. */
   overwrites?(node: Node, input: number): boolean;
+  /** Rows of inputs and outputs may lie further apart than they are long (`Group.pitches`). */
+  readonly pitched?: true;
   /** The group's kernels, in order. Several share `scratch` buffers that the group declares. */
   lower(group: Group, target: Target): readonly Kernel[];
   /** The group's one kernel as the call of a library, which a device may make in its place; a string is the reason why not. */

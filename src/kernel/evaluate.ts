@@ -3,9 +3,8 @@ import { computeDType, type DType, isHalf, isWide } from "../core/dtype.js";
 import { UnsupportedError } from "../core/errors.js";
 import { type Dim, hi, lo, stride, sub, substitute, variable, variables } from "../core/expr.js";
 import type { Node, Source, Test } from "../ir/node.js";
-import { flatten } from "../ops/movement.js";
 import { type ScalarOp, scalarOps } from "../ops/scalar.js";
-import type { Group } from "./group.js";
+import { type Group, placeIn } from "./group.js";
 import { type Axis, apply, at, type Buffer, constant, indexValue, load, type Stmt, store, type Value } from "./kernel.js";
 
 /** Turns the nodes of a group into scalar Values at an index: views become index arithmetic, producers are computed where they are read. */
@@ -46,6 +45,7 @@ interface World {
   /** Their names. */
   readonly global: ReadonlySet<string>;
   readonly given: Given;
+  readonly group: Group;
   readonly uses: ReadonlyMap<Node, number>;
   readonly locals: Buffer[];
   readonly depth: WeakMap<Value, number>;
@@ -94,6 +94,7 @@ export const makeEvaluator: MakeEvaluator = (group, buffers, given = new Map()) 
     buffers: stored,
     global: new Set([...stored.values()].map((b) => b.name)),
     given,
+    group,
     uses,
     locals: [],
     depth: new WeakMap(),
@@ -203,7 +204,7 @@ function begin(w: World, block: Block, node: Node, index: readonly Dim[], into: 
   if (given) return given;
   const buffer = w.buffers.get(node);
   const { op } = node;
-  if (buffer) return keep(w, block, node, index, load(buffer, flatten(index, node.type.shape)), into);
+  if (buffer) return keep(w, block, node, index, load(buffer, placeIn(w.group, node, index)), into);
   const dtype = computeDType(node.type.dtype);
   if (op.kind === "elementwise") {
     const finish = (args: readonly Value[]): Value => scalarValue(w, node, dtype, args);

@@ -1,7 +1,8 @@
 import { computeDType } from "../core/dtype.js";
-import { hi } from "../core/expr.js";
+import { add, type Dim, hi, mul } from "../core/expr.js";
 import { numel, type Shape } from "../core/type.js";
 import type { Node } from "../ir/node.js";
+import { flatten } from "../ops/movement.js";
 import type { Template } from "./codegen.js";
 import type { Buffer, Stmt, Value } from "./kernel.js";
 
@@ -24,6 +25,8 @@ export interface Group {
   readonly rows?: readonly Group[];
   /** Outputs that are written over an input: `groupBuffers` gives both the output's buffer. */
   readonly inPlace?: readonly Donation[];
+  /** Inputs and outputs whose rows (along the last dim) lie so many elements apart, further than they are long: what lies between them is nobody's. */
+  readonly pitches?: ReadonlyMap<Node, number>;
   /** claimed: the node that the template computes, and the template. */
   readonly root?: Node;
   readonly template?: Template;
@@ -61,11 +64,22 @@ export const hasElements = (group: Group): boolean => group.outputs.some((n) => 
 export function groupBuffers(group: Group): ReadonlyMap<Node, Buffer> {
   const buffers = new Map<Node, Buffer>();
   for (const [i, n] of group.inputs.entries())
-    buffers.set(n, { name: `in${i}`, dtype: n.type.dtype, space: "global", size: numel(n.type.shape) });
+    buffers.set(n, { name: `in${i}`, dtype: n.type.dtype, space: "global", size: storedSize(n, group.pitches?.get(n)) });
   for (const [i, n] of group.outputs.entries())
-    buffers.set(n, { name: `out${i}`, dtype: n.type.dtype, space: "global", size: numel(n.type.shape), writes: true });
+    buffers.set(n, { name: `out${i}`, dtype: n.type.dtype, space: "global", size: storedSize(n, group.pitches?.get(n)), writes: true });
   for (const { output, input } of group.inPlace ?? []) buffers.set(input, buffers.get(output)!);
   return buffers;
+}
+
+/** Elements that a value's buffer has. */
+export const storedSize = (n: Node, pitch: number | undefined): Dim =>
+  pitch === undefined ? numel(n.type.shape) : mul(numel(n.type.shape.slice(0, -1)), pitch);
+
+/** Where an element of an input or output lies in its buffer. */
+export function placeIn(group: Pick<Group, "pitches">, n: Node, index: readonly Dim[]): Dim {
+  const { shape } = n.type;
+  const pitch = group.pitches?.get(n);
+  return pitch === undefined ? flatten(index, shape) : add(mul(flatten(index.slice(0, -1), shape.slice(0, -1)), pitch), index.at(-1)!);
 }
 
 /** Values that are about to be stored, each computed before the first store: an output may share its memory with what another one reads. */

@@ -228,6 +228,18 @@ export const scatterOp: Op<[Node, Node, Node], { axis: number; combine: ScatterC
       ],
       call: (x, i, s) => scatterInto(x!, i!, s!, 0, "add"),
     },
+    ...([7, 2] as const).map(
+      (rows): Sample => ({
+        shapes: [[rows, 40], [34], [34, 40]],
+        dtypes: [null, "i64", null],
+        range: [
+          [-2, 2],
+          [0, rows - 1],
+          [-2, 2],
+        ],
+        call: (x, i, s) => scatterInto(x!, i!, s!, 0, "add"),
+      }),
+    ),
     {
       shapes: [
         [3, 4],

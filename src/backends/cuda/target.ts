@@ -43,6 +43,7 @@ export function cudaTarget(gpu: CudaTarget): Target {
     sharedBytes: gpu.sharedBytes ?? (gpu.sm >= 90 ? 227 << 10 : 99 << 10),
     parallel: (gpu.multiprocessors ?? 108) * 2,
     units: units(gpu.sm),
+    rowBytes: 16,
     maxBuffers: 200,
     aliasing: true,
     maxGrid: 2 ** 31 - 1,

@@ -4,10 +4,11 @@ import { ceilDiv, type Dim, min, mul, sub, variable } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import type { Node } from "../../ir/node.js";
 import { type Given, type LoopScope, makeEvaluator } from "../../kernel/evaluate.js";
+import { placeIn } from "../../kernel/group.js";
 import { type Axis, apply, at, type Buffer, type Combiner, load, type Stmt, store, type Value } from "../../kernel/kernel.js";
 import { reindex } from "../../kernel/positions.js";
 import { startOf } from "../../kernel/start.js";
-import { flatten } from "../../ops/movement.js";
+
 import { type ScalarOp, scalarOps } from "../../ops/scalar.js";
 import type { MergedAxis, Plan, Reduction } from "./space.js";
 
@@ -170,7 +171,7 @@ export function evaluatePasses(p: Plan, levels: Levels): Evaluated {
       return inPlace ? named(p, v, body) : v;
     });
     const hint = levels.stream && !inPlace ? "stream" : undefined;
-    for (const [i, o] of leaving.entries()) body.push(store(o.buffer, flatten(o.index, o.node.type.shape), values[i]!, hint));
+    for (const [i, o] of leaving.entries()) body.push(store(o.buffer, placeIn(p.group, o.node, o.index), values[i]!, hint));
     passes.push({ before, body, sums: mine });
   }
   current = p.passes;
@@ -180,7 +181,7 @@ export function evaluatePasses(p: Plan, levels: Levels): Evaluated {
     const v = rows.value(o.node, o.index, end);
     return inPlace ? named(p, v, end) : v;
   });
-  for (const [i, o] of last.entries()) end.push(store(o.buffer, flatten(o.index, o.node.type.shape), values[i]!));
+  for (const [i, o] of last.entries()) end.push(store(o.buffer, placeIn(p.group, o.node, o.index), values[i]!));
   return { top, outer, passes, end, sums, locals: whole.locals, held: [...kept.values()].map((k) => k.buffer), cell, row, keep };
 }
 

@@ -4,11 +4,10 @@ import { coefficient, type Dim, div, hi, mod, mul, variables } from "../../core/
 import { numel } from "../../core/type.js";
 import type { Node } from "../../ir/node.js";
 import { type Given, makeEvaluator, sizeNames } from "../../kernel/evaluate.js";
-import { type Group, groupBuffers } from "../../kernel/group.js";
+import { type Group, groupBuffers, placeIn } from "../../kernel/group.js";
 import { type Axis, at, axis, type Buffer, constant, type Stmt, store, type Value } from "../../kernel/kernel.js";
 import { reindex } from "../../kernel/positions.js";
 import { accesses, dimsOf } from "../../kernel/walk.js";
-import { flatten } from "../../ops/movement.js";
 
 /** One axis of a group's iteration space, with the variable that stands for the position on it. */
 export interface SpaceAxis extends Axis {
@@ -135,7 +134,7 @@ function everything(p: Pick<Plan, "group" | "buffers" | "axes" | "reductions" | 
     const v = e.value(r.argument, r.index, body);
     if (sink) body.push({ kind: "let", name: "argument", value: v });
   }
-  for (const o of p.outputs) body.push(store(o.buffer, flatten(o.index, o.node.type.shape), e.value(o.node, o.index, body)));
+  for (const o of p.outputs) body.push(store(o.buffer, placeIn(p.group, o.node, o.index), e.value(o.node, o.index, body)));
   return body;
 }
 /** A reduction's result may only be read at a row's position. */

@@ -102,6 +102,7 @@ export function lowerSplit(p: Plan, target: Target, chunks: number, whole?: Spac
     outputs: outputs.map((o) => to.get(o.node) ?? o.node),
     space: { shape: [chunks, ...kept], axes: [0] },
     // Nothing is written before all partial results are there.
+    ...(group.pitches && { pitches: group.pitches }),
     ...(group.inPlace && { inPlace: group.inPlace.map((d) => ({ ...d, output: to.get(d.output) ?? d.output })) }),
     why: group.why,
   };

@@ -71,7 +71,8 @@ export function callOf(group: Group, library: ProductLibrary): Call | string {
     mul(at(axis("i", total.m, "loop")), total.n),
     at(axis("j", total.n, "loop")),
   );
-  const d: Place = { buffer: groupBuffers(group).get(out)!.name, dtype, offset: 0, row: total.n, each: mul(total.m, total.n) };
+  const row = group.pitches?.get(out) ?? total.n;
+  const d: Place = { buffer: groupBuffers(group).get(out)!.name, dtype, offset: 0, row, each: mul(total.m, row) };
   let made: Call = {
     batch: size,
     ...total,

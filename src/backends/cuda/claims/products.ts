@@ -49,6 +49,7 @@ export const libraryProducts: Template = {
     return typeof made === "string" ? made : true;
   },
   lower: (group, target) => [lowerContract(group, tile(group, target, { whole: true }))],
+  pitched: true,
   product: call,
 };
 

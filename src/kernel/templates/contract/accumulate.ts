@@ -202,7 +202,11 @@ function regrouped(x: Contract, st: State, unit: MatrixUnit): readonly Stmt[] {
       return loops([pair], body.length || reads(x, value) ? inside(x, add(m0, r), add(n0, c), [...body, kept]) : [kept]);
     }).flat();
     const out = inside(x, add(m0, first, row), add(n0, column), [
-      store(x.outs[which]!, flat(x, add(m0, first, row), add(n0, column)), load(corners, add(corner, mul(row, pitch), column))),
+      store(
+        x.outs[which]!,
+        flat(x, add(m0, first, row), add(n0, column), x.group.pitches?.get(o)),
+        load(corners, add(corner, mul(row, pitch), column)),
+      ),
     ]);
     return loops([I, chunk], [...fill, { kind: "barrier", warp: true }, ...loops([q, l], out), { kind: "barrier", warp: true }]);
   });

@@ -42,6 +42,7 @@ export const contractTemplate: Template = {
   prologue: () => true,
   epilogue: () => true,
   beside: meet,
+  pitched: true,
   parts(node, target) {
     // Where a matrix unit multiplies, grid points share k out without a product of parts in memory's order.
     if (target.units.some((u) => takes(u, node) && !isShared(u))) return 1;

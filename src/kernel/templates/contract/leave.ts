@@ -15,13 +15,13 @@ export function leave(x: Contract, products: readonly Value[], m: Dim, n: Dim, i
   const e = x.epilogue(products);
   const computed = x.group.outputs.map((o) => e.value(o, outputIndex(x, o.type.shape, row, column), into));
   const values = beforeStores(x.group, computed, into);
-  into.push(...values.map((value, i) => store(x.outs[i]!, flat(x, row, column), value)));
+  into.push(...values.map((value, i) => store(x.outs[i]!, flat(x, row, column, x.group.pitches?.get(x.group.outputs[i]!)), value)));
 }
 
-/** Row-major number of an element of the product. */
-export function flat(x: Contract, row: Dim, column: Dim): Dim {
+/** Row-major number of an element of the product, or where it lies if rows lie further apart than they are long. */
+export function flat(x: Contract, row: Dim, column: Dim, pitch?: number): Dim {
   const [rows, columns] = x.position(x.total.m, x.total.n);
-  return add(mul(add(mul(x.batchFlat, rows), row), columns), column);
+  return add(mul(add(mul(x.batchFlat, rows), row), pitch ?? columns), column);
 }
 /** The index of an output that has the product's elements in the product's order, though perhaps with other leading dims. */
 export function outputIndex(x: Contract, shape: Shape, row: Dim, column: Dim): Dim[] {
