@@ -18,6 +18,7 @@ import { canonicalize } from "./passes/canonicalize.js";
 import { cse } from "./passes/cse.js";
 import { decompose } from "./passes/decompose.js";
 import { demanded } from "./passes/demand.js";
+import { evenProducts } from "./passes/even.js";
 import { extremesInParts } from "./passes/extremes.js";
 import { transposedProducts } from "./passes/products.js";
 import { attentionRows } from "./passes/rows.js";
@@ -52,6 +53,7 @@ export const standardPasses = (codegen: Codegen): readonly Pass[] => [
   attentionRows(codegen),
   transposedProducts,
   splitProducts(codegen),
+  evenProducts(codegen),
   narrowCats(codegen.target),
   cse,
 ];

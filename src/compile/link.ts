@@ -14,7 +14,7 @@ import { kernelText } from "../kernel/save.js";
 import type { BufferPlan, DimRange, KernelCode, Port, Product, Program, Step, StepNote } from "../runtime/program.js";
 import { askAhead, type Launch, streamsOf } from "./ahead.js";
 import { planMemory } from "./memory.js";
-import { pitchesOf } from "./pitch.js";
+import { rowsOf } from "./pitch.js";
 import { type Plan, type Slot, slotBytes, type Task } from "./plan.js";
 import type { Region } from "./regions.js";
 import { donate, lifetimes } from "./storage.js";
@@ -59,8 +59,8 @@ export function link(
   /** The group with what it writes in place, and how far rows lie apart. */
   const placed = (group: Group): Group => {
     const pairs = sharing.inPlace.get(group);
-    const pitches = pitchesOf(p, group);
-    return pairs || pitches ? { ...group, ...(pairs && { inPlace: pairs }), ...(pitches && { pitches }) } : group;
+    const rows = rowsOf(p, group);
+    return pairs || rows ? { ...group, ...(pairs && { inPlace: pairs }), ...rows } : group;
   };
   regions.forEach((region, at) => {
     for (const task of region) {
@@ -251,7 +251,8 @@ function groupKey(group: Group): string {
   const outputs = group.outputs.map((n) => ids.get(n));
   const pairs = (group.inPlace ?? []).map((d) => `${ids.get(d.output)}:${ids.get(d.input)}`);
   const roots = [...(group.root ? [group.root] : []), ...(group.beside ?? [])].map((n) => ids.get(n));
-  parts.push(`out ${outputs}`, `in place ${pairs}`, `template ${group.template?.name ?? ""} ${roots}`);
+  const spare = [...(group.spare ?? [])].map(([n, rows]) => `${ids.get(n)}+${rows}`);
+  parts.push(`out ${outputs}`, `spare ${spare}`, `in place ${pairs}`, `template ${group.template?.name ?? ""} ${roots}`);
   for (const row of group.rows ?? []) {
     for (const n of row.nodes) {
       parts.push(`row ${n.op.name}(${n.inputs.map((x) => ids.get(x)).join()})${writeAttrs(n.attrs)}${typeText(n)}`);

@@ -1,17 +1,27 @@
 /** Rows that lie further apart than they are long: matrix units, copies of tiles and libraries want rows that begin where a wide access may. */
 import { bytesOf } from "../core/dtype.js";
-import { hi } from "../core/expr.js";
+import { add, hi, mul } from "../core/expr.js";
 import { roundUp } from "../core/numbers.js";
 import { numel } from "../core/type.js";
 import type { Node } from "../ir/node.js";
-import type { Group } from "../kernel/group.js";
-import type { Plan } from "./plan.js";
+import { type Group, storedSize } from "../kernel/group.js";
+import type { Plan, Slot } from "./plan.js";
 
 /** Rows, and bytes of a row, from which on a matrix is worth it. */
 const [leastRows, leastBytes] = [64, 1 << 10];
 
-/** How far apart rows of a temporary lie, in elements, whose maker and readers these are; undefined: as far as they are long. */
-export function pitchFor(n: Node, users: readonly Group[], rowBytes: number): number | undefined {
+type Rows = Pick<Slot, "size" | "pitch" | "spare">;
+
+/** How the rows of a temporary lie whose maker and readers these are. */
+export function rowsFor(n: Node, users: readonly [Group, ...Group[]], rowBytes: number): Rows {
+  const pitch = pitchFor(n, users, rowBytes);
+  const spare = spareFor(n, users[0], rowBytes);
+  const size = add(storedSize(n, pitch), mul(spare ?? 0, pitch ?? n.type.shape.at(-1) ?? 1));
+  return { size, ...(pitch !== undefined && { pitch }), ...(spare !== undefined && { spare }) };
+}
+
+/** How far apart rows lie, in elements; undefined: as far as they are long. */
+function pitchFor(n: Node, users: readonly Group[], rowBytes: number): number | undefined {
   const columns = n.type.shape.at(-1);
   const size = bytesOf(n.type.dtype);
   if (typeof columns !== "number" || (columns * size) % rowBytes === 0 || columns * size < leastBytes) return undefined;
@@ -26,12 +36,22 @@ function takes(g: Group, n: Node): boolean {
   return g.template?.pitched === true && (!g.outputs.includes(n) || g.root!.type.shape.at(-1) === n.type.shape.at(-1));
 }
 
-/** The pitches of what a group reads and writes. */
-export function pitchesOf(p: Plan, group: Group): Group["pitches"] {
-  const found = new Map<Node, number>();
+/** Rows that make the number of a product's rows a multiple of a wide access: a library may compute them with the others. */
+function spareFor(n: Node, maker: Group, rowBytes: number): number | undefined {
+  const [rows, columns, ...more] = n.type.shape;
+  if (!maker.template?.product || n.type.shape !== maker.root?.type.shape || more.length) return undefined;
+  if (typeof rows !== "number" || typeof columns !== "number" || rows * bytesOf(n.type.dtype) < leastBytes) return undefined;
+  const spare = roundUp(rows, rowBytes / bytesOf(n.type.dtype)) - rows;
+  return spare || undefined;
+}
+
+/** How the rows of what a group reads and writes lie. */
+export function rowsOf(p: Plan, group: Group): Pick<Group, "pitches" | "spare"> | undefined {
+  const [pitches, spare] = [new Map<Node, number>(), new Map<Node, number>()];
   for (const n of [...group.inputs, ...group.outputs]) {
-    const pitch = p.slotOf.get(n)?.pitch;
-    if (pitch !== undefined) found.set(n, pitch);
+    const s = p.slotOf.get(n);
+    if (s?.pitch !== undefined) pitches.set(n, s.pitch);
+    if (s?.spare !== undefined && group.outputs.includes(n)) spare.set(n, s.spare);
   }
-  return found.size ? found : undefined;
+  return pitches.size || spare.size ? { ...(pitches.size && { pitches }), ...(spare.size && { spare }) } : undefined;
 }

@@ -5,11 +5,11 @@ import { type Dim, mul } from "../core/expr.js";
 import { numel } from "../core/type.js";
 import type { Graph } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
-import { type Group, storedSize } from "../kernel/group.js";
+import type { Group } from "../kernel/group.js";
 import type { BufferPlan } from "../runtime/program.js";
 import { isSupplied } from "./atoms.js";
 import type { Fusion } from "./fuse.js";
-import { pitchFor } from "./pitch.js";
+import { rowsFor } from "./pitch.js";
 import { storageOf } from "./views.js";
 
 /** One buffer of the program to be. */
@@ -20,6 +20,8 @@ export interface Slot {
   readonly size: Dim;
   /** Elements from one row (along the last dim) to the next, where that is more than a row. */
   readonly pitch?: number;
+  /** Rows for which there is room behind the last one. */
+  readonly spare?: number;
   readonly data?: Uint8Array;
 }
 
@@ -191,9 +193,9 @@ class Planner {
     for (const g of this.fusion.groups)
       for (const o of g.outputs)
         if (!this.slotOf.has(o)) {
-          const users = [g, ...(this.readers.get(o) ?? []).flatMap((t) => t.group ?? [])];
-          const pitch = rowBytes === undefined ? undefined : pitchFor(o, users, rowBytes);
-          this.slotOf.set(o, { ...newSlot("temp", o), size: storedSize(o, pitch), ...(pitch !== undefined && { pitch }) });
+          const users: readonly [Group, ...Group[]] = [g, ...(this.readers.get(o) ?? []).flatMap((t) => t.group ?? [])];
+          const placed = rowBytes === undefined ? undefined : rowsFor(o, users, rowBytes);
+          this.slotOf.set(o, { ...newSlot("temp", o), ...placed });
         }
   }
 

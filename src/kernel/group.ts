@@ -27,6 +27,8 @@ export interface Group {
   readonly inPlace?: readonly Donation[];
   /** Inputs and outputs whose rows (along the last dim) lie so many elements apart, further than they are long: what lies between them is nobody's. */
   readonly pitches?: ReadonlyMap<Node, number>;
+  /** Outputs behind whose last row there is room for so many more rows, which are nobody's. */
+  readonly spare?: ReadonlyMap<Node, number>;
   /** claimed: the node that the template computes, and the template. */
   readonly root?: Node;
   readonly template?: Template;

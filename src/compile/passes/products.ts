@@ -1,7 +1,7 @@
 import { type Graph, roots, topo } from "../../ir/graph.js";
 import { is, type Node } from "../../ir/node.js";
 import { mapped, type Pass, replaceRoots, withInputs } from "../../ir/rewrite.js";
-import { dot, dotOp, swapLast } from "../../ops/matmul.js";
+import { dotIn, dotOp, swapLast } from "../../ops/matmul.js";
 import { permuteOp } from "../../ops/movement.js";
 
 /**
@@ -21,7 +21,8 @@ export const transposedProducts: Pass = {
       let now = withInputs(n, mapped(n.inputs, to));
       if (product && isSwap(n) && is(product, dotOp) && readers.get(product) === 1) {
         const [a, b] = now.inputs[0]!.inputs as readonly [Node, Node];
-        now = dot(swapped(b), swapped(a));
+        // Compiled later than it was recorded: another precision may be in force by now.
+        now = dotIn(swapped(b), swapped(a), product.attrs.precision);
       }
       to.set(n, now);
     }

@@ -1,6 +1,7 @@
 /** A product, and what is done with its result, as one call of a library; or why it is none. */
 import { bytesOf, type DType, isFloat } from "../../core/dtype.js";
 import { add, type Dim, divides, mul, stride, substitute } from "../../core/expr.js";
+import { roundUp } from "../../core/numbers.js";
 import { numel } from "../../core/type.js";
 import { make, type Node } from "../../ir/node.js";
 import { castOp } from "../../ops/cast.js";
@@ -76,6 +77,7 @@ export function callOf(group: Group, library: ProductLibrary): Call | string {
   let made: Call = {
     batch: size,
     ...total,
+    m: evenRows(group, a, total.m, out, library),
     a,
     b,
     d,
@@ -95,6 +97,15 @@ export function callOf(group: Group, library: ProductLibrary): Call | string {
     }
   }
   return made;
+}
+
+/** As many rows as make whole accesses where rows of the result lie side by side in an operand, and there is room for what comes of them. */
+function evenRows(group: Group, a: Place, rows: Dim, out: Node, { alignment }: ProductLibrary): Dim {
+  const spare = group.spare?.get(out);
+  if (spare === undefined || !a.turned || typeof rows !== "number" || typeof a.row !== "number" || group.outputs[0] !== group.root)
+    return rows;
+  const even = roundUp(rows, alignment / bytesOf(a.dtype));
+  return even <= Math.min(rows + spare, a.row) ? even : rows;
 }
 
 /** A value before it was rounded to fewer bits: sums may take it as it lies in memory. */

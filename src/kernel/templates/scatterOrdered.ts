@@ -2,7 +2,7 @@
  * Scatters of long rows on targets with threads: one kernel puts the index in order, and in a second one each element of the result
  * takes what is sent to its row, in row-major order of the index. It passes memory once, however few of its rows the index names.
  */
-import { computeDType, type DType } from "../../core/dtype.js";
+import { bytesOf, computeDType, type DType, isFloat } from "../../core/dtype.js";
 import { add, ceilDiv, type Dim, div, divides, hi, indexOn, max, min, mod, mul, sub, variable } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import type { Node } from "../../ir/node.js";
@@ -36,6 +36,10 @@ const [fewPlaces, shortRow] = [32, 32];
 /** Comparisons for an index's order that are still less than what they save. */
 const mostCompared = 2 ** 30;
 const threads = 256;
+/** Keys of an index that lie in shared memory at once, and how many a thread takes one after another. */
+const [chunk, together] = [1024, 4];
+/** Rows of the source that a thread asks for at once. */
+const ahead = 8;
 
 /** What a scatter's root says: sizes of the result [batch, rows, width] and how many places the index has for each batch. */
 interface Sizes {
@@ -90,7 +94,10 @@ export function lowerOrdered(group: Group, target: Target): readonly Kernel[] {
   return [orderPlaces(group, target), takePlaces(group, target)];
 }
 
-/** Counts, for each row and each place, the places that come before it: neighbouring threads look at a share of the index each. */
+/**
+ * Counts, for each row and each place, the places that come before it. All threads of a grid point look at the same keys, which lie in shared
+ * memory: a place's row, and among places of one row its own number.
+ */
 function orderPlaces(group: Group, target: Target): Kernel {
   const root = group.root!;
   const index = root.inputs[1]!;
@@ -99,66 +106,79 @@ function orderPlaces(group: Group, target: Target): Kernel {
   const name = namesFor(group);
   const buffers = groupBuffers(group);
   const e = makeEvaluator(group, buffers);
-  const lanes = target.warp ?? 1;
-  const items = add(s.rows, 1, s.places);
-  const units = mul(s.batches, items);
-  const grid = ceilDiv(mul(units, lanes), threads);
-  const id = add(mul(indexOn("pid", grid), threads), variable("tid", 0, threads - 1));
+  const starts = add(s.rows, 1);
+  const items = add(starts, s.places);
+  const lanes = sharesOf(target, hi(mul(s.batches, items)), target.warp ?? 1);
+  // A batch has grid points of its own, which see its keys alone.
+  const perBatch = ceilDiv(mul(items, lanes), threads);
+  const grid = mul(s.batches, perBatch);
+  const pid = indexOn("pid", grid);
+  const tid = variable("tid", 0, threads - 1);
   const body: Stmt[] = [];
-  // Threads beyond the last item do it again: what threads combine, all of them take part in.
-  const unit = digit(body, name("unit"), min(div(id, lanes), sub(units, 1)), units);
+  const batch = digit(body, name("batch"), div(pid, perBatch), s.batches);
+  const id = add(mul(mod(pid, perBatch), threads), tid);
+  // Threads beyond the last item do it again: where threads meet, all of them take part.
+  const item = digit(body, name("item"), min(div(id, lanes), sub(items, 1)), items);
   const lane = mod(id, lanes);
-  const batch = digit(body, name("batch"), div(unit, items), s.batches);
-  const item = digit(body, name("item"), mod(unit, items), items);
-  const own = digit(body, name("own"), max(0, sub(item, add(s.rows, 1))), s.places);
+  const own = digit(body, name("own"), max(0, sub(item, starts)), s.places);
   const shape = index.type.shape;
-  const row = (scope: Evaluator, nth: Dim, into: Stmt[], stem: string): Dim => {
+  const i32 = (d: Dim): Value => indexValue(d, "i32");
+  const keyOf = (scope: Evaluator, nth: Dim, into: Stmt[], stem: string): Dim => {
     const value = scope.value(index, [...unflatten(batch, shape.slice(0, s.along)), ...unflatten(nth, shape.slice(s.along))], into);
     into.push({ kind: "letIndex", name: name(stem), value, min: 0, max: sub(s.rows, 1) });
-    return indexOn(name(stem), s.rows);
+    return add(mul(indexOn(name(stem), s.rows), s.places), nth);
   };
-  const mine = row(e.scope(), own, body, "mine");
   const limit: Value = {
     kind: "select",
-    dtype: "i64",
-    tests: [below(item, add(s.rows, 1))],
-    then: indexValue(item, "i64"),
-    else: indexValue(mine, "i64"),
+    dtype: "i32",
+    tests: [below(item, starts)],
+    then: i32(mul(item, s.places)),
+    else: i32(keyOf(e.scope(), own, body, "mine")),
   };
-  body.push({ kind: "letIndex", name: name("limit"), value: limit, min: 0, max: s.rows });
-  const i32 = (d: Dim): Value => indexValue(d, "i32");
+  body.push({ kind: "let", name: name("limit"), value: limit });
+  const keys: Buffer = { name: name("keys"), dtype: "i32", space: "shared", size: chunk };
   const counter: Buffer = { name: name("before"), dtype: "i32", space: "reg", size: 1 };
-  const turn = axis(name("turn"), ceilDiv(s.places, lanes), "loop");
-  const nth = add(mul(at(turn), lanes), lane);
-  const look: Stmt[] = [];
-  const to = row(e.scope({ axes: [turn], before: body }), nth, look, "to");
-  const before = indexOn(name("limit"), add(s.rows, 1));
-  const sooner = apply("lt", "bool", i32(to), i32(before));
-  const earlier = apply("and", "bool", apply("eq", "bool", i32(to), i32(before)), apply("lt", "bool", i32(nth), i32(own)));
-  const counts = apply("where", "i32", apply("or", "bool", sooner, earlier), constant(1, "i32"), constant(0, "i32"));
-  look.push(store(counter, 0, apply("add", "i32", load(counter, 0), counts)));
+  body.push(store(counter, 0, constant(0, "i32")));
+
+  const part = axis(name("part"), ceilDiv(s.places, chunk), "loop");
+  const fill = axis(name("fill"), chunk / threads, "unroll");
+  const slot = add(mul(at(fill), threads), tid);
+  const nth = add(mul(at(part), chunk), slot);
+  const there: Stmt[] = [];
+  there.push(store(keys, slot, i32(keyOf(e.scope({ axes: [part, fill], before: body }), nth, there, "to"))));
+  // What is behind the last place comes before nothing.
+  const behind = [store(keys, slot, constant(2 ** 31 - 1, "i32"))];
+  const filled: readonly Stmt[] = divides(chunk, s.places)
+    ? there
+    : [{ kind: "if", test: below(nth, s.places), body: there, else: behind }];
+  const left = min(chunk, sub(s.places, mul(at(part), chunk)));
+  const turn = axis(name("turn"), ceilDiv(left, lanes * together), "loop");
+  const u = axis(name("u"), together, "unroll");
+  const key = load(keys, add(mul(add(mul(at(turn), lanes), lane), together), at(u)));
+  const sooner = apply("lt", "bool", key, { kind: "ref", dtype: "i32", name: name("limit") });
+  const counted = apply("add", "i32", load(counter, 0), apply("where", "i32", sooner, constant(1, "i32"), constant(0, "i32")));
   body.push(
-    store(counter, 0, constant(0, "i32")),
-    ...loops([turn], divides(lanes, s.places) ? look : [{ kind: "if", test: below(nth, s.places), body: look }]),
+    ...loops(
+      [part],
+      [...loops([fill], filled), { kind: "barrier" }, ...loops([turn, u], [store(counter, 0, counted)]), { kind: "barrier" }],
+    ),
   );
   if (lanes > 1) body.push({ kind: "combine", op: "add", axes: [], threads: lanes, value: load(counter, 0), into: ref(counter, 0) });
   const rank: Stmt = { kind: "letIndex", name: name("rank"), value: load(counter, 0), min: 0, max: sub(s.places, 1) };
   const leave: Stmt = {
     kind: "if",
-    test: below(item, add(s.rows, 1)),
+    test: below(item, starts),
     body: [store(buffer, first(batch, min(item, s.rows)), load(counter, 0))],
     else: [rank, store(buffer, place(batch, indexOn(name("rank"), s.places)), i32(own))],
   };
   body.push(lanes > 1 ? { kind: "if", test: below(lane, 1), body: [leave] } : leave);
-  return finishKernel(`${group.name}_order`, [...buffers.values(), { ...buffer, writes: true }, counter, ...e.locals], grid, threads, body);
+  const all = [...buffers.values(), { ...buffer, writes: true }, keys, counter, ...e.locals];
+  return finishKernel(`${group.name}_order`, all, grid, threads, body);
 }
 
-/** In how many shares neighbouring threads take the places of a row, where there are few elements and many places for each row. */
-function sharesOfRow(target: Target, s: Sizes, elements: number): number {
-  if (s.combine !== "add" || !target.warp) return 1;
-  const most = Math.min(target.warp, hi(s.places) / hi(s.rows), (target.parallel * threads) / elements);
-  return 2 ** Math.floor(Math.log2(Math.max(1, most)));
-}
+/** How many neighbouring threads share what one would do, at most so many, for enough threads in all. */
+const sharesOf = (target: Target, units: number, most: number): number =>
+  2 ** Math.floor(Math.log2(Math.max(1, Math.min(most, (target.parallel * threads) / units))));
 
 /** Takes, for each element, the base and what is sent there, and computes what follows. Half floats collect in f32 and round once. */
 function takePlaces(group: Group, target: Target): Kernel {
@@ -174,7 +194,8 @@ function takePlaces(group: Group, target: Target): Kernel {
   const lanes = lanesFor(target, s.width, [root.type.dtype, source.type.dtype]);
   const columns = div(s.width, lanes);
   const units = mul(s.batches, mul(s.rows, columns));
-  const shares = sharesOfRow(target, s, hi(units));
+  // Where there are few elements and many places for each row, neighbouring threads share a row's places.
+  const shares = s.combine === "add" && target.warp ? sharesOf(target, hi(units), Math.min(target.warp, hi(s.places) / hi(s.rows))) : 1;
   const grid = ceilDiv(mul(units, shares), threads);
   const id = add(mul(indexOn("pid", grid), threads), variable("tid", 0, threads - 1));
   const even = divides(threads, mul(units, shares));
@@ -202,15 +223,17 @@ function takePlaces(group: Group, target: Target): Kernel {
 
   // 1. The base, in the first share.
   const start: Stmt[] = [];
-  const before = e.scope({ axes: [v], before: top }).value(base, here, start);
-  const nothing = constant(-0, dtype);
-  const first0: Value = shares > 1 ? { kind: "select", dtype, tests: [below(share, 1)], then: before, else: nothing } : before;
-  start.push(store(total, at(v), first0));
+  const start0 = e.scope({ axes: [v], before: top }).value(base, here, start);
+  const nothing = constant(isFloat(dtype) ? -0 : bytesOf(dtype) < 8 ? 0 : 0n, dtype);
+  const started: Value = shares > 1 ? { kind: "select", dtype, tests: [below(share, 1)], then: start0, else: nothing } : start0;
+  start.push(store(total, at(v), started));
 
   // 2. What is sent here, in order; of what only replaces, the last.
   const last = s.combine === "set";
-  const turn = axis(name("turn"), last ? min(some, 1) : ceilDiv(some, shares), "loop");
-  const nth = last ? sub(some, 1) : add(mul(at(turn), shares), share);
+  const u = axis(name("u"), s.combine === "add" ? ahead : 1, "unroll");
+  const step = shares * (u.size as number);
+  const turn = axis(name("turn"), last ? min(some, 1) : ceilDiv(some, step), "loop");
+  const nth = last ? sub(some, 1) : add(mul(at(turn), step), mul(at(u), shares), share);
   const take: Stmt[] = [];
   const own = add(from, nth);
   take.push({
@@ -224,11 +247,12 @@ function takePlaces(group: Group, target: Target): Kernel {
   const sent = unflatten(at(known), index.type.shape.slice(s.along));
   const join: Stmt[] = [];
   const value = e
-    .scope({ axes: [turn, known, v], before: top })
+    .scope({ axes: [turn, u, known, v], before: top })
     .value(source, [...unflatten(batch, batchShape), ...sent, ...unflatten(position, rest)], join);
-  join.push(store(total, at(v), s.combine === "set" ? value : apply(s.combine, dtype, load(total, at(v)), value)));
+  // Behind a row's last place there is one to read all the same.
+  const sentOr: Value = step > 1 ? { kind: "select", dtype, tests: [below(nth, some)], then: value, else: nothing } : value;
+  join.push(store(total, at(v), s.combine === "set" ? value : apply(s.combine, dtype, load(total, at(v)), sentOr)));
   take.push(...loops([v], join));
-  const guarded: readonly Stmt[] = shares > 1 ? [{ kind: "if", test: below(nth, some), body: take }] : take;
 
   // 3. What leaves.
   const leave: Stmt[] = [];
@@ -246,7 +270,7 @@ function takePlaces(group: Group, target: Target): Kernel {
       : [];
   const leaving = loops([v], leave);
   const one: Stmt = { kind: "if", test: below(share, 1), body: leaving };
-  const all = [...body, ...top, ...loops([v], start), ...loops([turn], guarded), ...joined, ...(shares > 1 ? [one] : leaving)];
+  const all = [...body, ...top, ...loops([v], start), ...loops([turn, u], take), ...joined, ...(shares > 1 ? [one] : leaving)];
   const bounded: readonly Stmt[] = shares > 1 || even ? all : [{ kind: "if", test: below(id, units), body: all }];
   return finishKernel(group.name, [...buffers.values(), buffer, total, ...e.locals], grid, threads, bounded);
 }
