@@ -10,6 +10,7 @@ import { scatterTemplate } from "../kernel/templates/scatter.js";
 import { add, mul, neg, sqrt, sub } from "../ops/elementwise.js";
 import { scatterInto } from "../ops/gather.js";
 import { flip, reshape, slice } from "../ops/movement.js";
+import { normal } from "../ops/random.js";
 import { sum } from "../ops/reduce.js";
 import { full, input, scalar } from "../ops/source.js";
 import { compile } from "./index.js";
@@ -191,4 +192,14 @@ test("programs name their ports", () => {
   const p = compile(graph([x], [s], [add(x, s)], [[s, neg(s)]]), interp.codegen(), { name: "step", outputNames: ["y"] });
   expect([p.name, p.inputs[0]!.name, p.state[0]!.name, p.outputs[0]!.name]).toEqual(["step", "x", "s", "y"]);
   expect(p.steps.map((t) => t.kind)).toEqual(["host", "host"]);
+});
+
+test("what is written over has the dtype of what is written, where few buffers make values of other dtypes cross kernels", () => {
+  const { target, ...codegen } = nullBackend.codegen();
+  const state = input({ shape: [4], dtype: "u32" }, "state");
+  const y = add(mul(normal(state, [1024], 0), scalar(2, "f32")), scalar(1, "f32"));
+  for (const maxBuffers of [2, 4])
+    expect(
+      compile(graph([state], [], [y]), { ...codegen, target: { ...target, maxBuffers } }, { verify: true }).steps.length,
+    ).toBeGreaterThan(1);
 });

@@ -247,7 +247,8 @@ export function readsInStep(fusion: Fusion, group: Group, input: Node, output: N
   if (group.kind === "host") return true;
   // Every grid point reads all of what its rows are made of.
   if (group.rows?.some((r) => r.inputs.includes(input))) return false;
-  if (bytesOf(input.type.dtype) !== bytesOf(output.type.dtype)) return false;
+  // A kernel names memory once, with one dtype.
+  if (input.type.dtype !== output.type.dtype) return false;
   const elements = numel(output.type.shape);
   if (numel(input.type.shape) !== elements) return false;
   const maker = fusion.atoms.of.get(output);
