@@ -3,7 +3,7 @@
  * model compiles little, whatever its shapes.
  */
 import { toBytes } from "../core/convert.js";
-import { type DType, isWide } from "../core/dtype.js";
+import { bytesOf, type DType, isWide } from "../core/dtype.js";
 import { variable } from "../core/expr.js";
 import { numel } from "../core/type.js";
 import type { Graph } from "../ir/graph.js";
@@ -43,6 +43,8 @@ export function fillOf(n: Node): Fill | undefined {
 }
 
 const most = 2 ** 31 - 1;
+/** Bytes that every device binds: what it can do shows when it is open. */
+const leastBinding = 128 << 20;
 const onHostBelow = 4096;
 const prepared = new WeakMap<Engine, Map<string, Prepared>>();
 
@@ -77,7 +79,8 @@ export function filled(engine: Engine, n: Node): Storage | undefined {
     return new Storage(n.type, toBytes(dtype, new Array<number | bigint>(size).fill(value)));
   }
   if (size === 0) return new Storage(n.type, new Uint8Array(0));
-  if (size > most) return undefined;
+  // A buffer in several bindings needs a fixed size.
+  if (size > most || size * bytesOf(dtype) > (engine.codegen?.target.maxBinding ?? leastBinding)) return undefined;
   let programs = prepared.get(engine);
   if (!programs) prepared.set(engine, (programs = new Map()));
   const key = `${fill.kind} ${dtype}`;

@@ -14,7 +14,7 @@ import * as ops from "../../src/ops/index.js";
 import { AdamW, clipGradNorm_ } from "../../src/optim/index.js";
 import type { Device } from "../../src/runtime/device.js";
 import { meets } from "../../src/runtime/key.js";
-import { type Tensor, tensor, traceFunction } from "../../src/tensor/index.js";
+import { evaluate, randn, type Tensor, tensor, traceFunction } from "../../src/tensor/index.js";
 import { useDevice } from "../support/devices.js";
 import { compileWgsl, withoutDawn } from "../support/wgsl.js";
 
@@ -96,6 +96,15 @@ async function openMinimum(): Promise<Device> {
   expect(limitsFound()).toMatchObject({ maxStorageBuffersPerShaderStage: 8, maxStorageBufferBindingSize: 128 << 20 });
   return device;
 }
+
+test("random numbers beyond a binding are made in chunks", { timeout: 120_000 }, async (context) => {
+  const missing = withoutDawn();
+  if (missing) return context.skip(missing);
+  const device = await openMinimum();
+  await device.close();
+  // What is missing is memory, of which Dawn has 256 MiB without a GPU, and not a binding.
+  await expect(evaluate(randn([50_257, 768], { device: "webgpu" }))).rejects.toThrow(/no memory for a buffer/);
+});
 
 const width = 2048;
 /** A token's last norm, the head that is the embedding too, and the next token with its embedding. */
