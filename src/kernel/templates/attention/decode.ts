@@ -2,6 +2,7 @@
  * Attention of few queries, as in decoding: a grid point is one head of keys, or a share of its keys, with all queries that it serves, so
  * that a key and a value are read once. Keys beyond what the queries see are never touched: loops end where the device says.
  */
+import { bytesOf } from "../../../core/dtype.js";
 import { add, ceilDiv, type Dim, div, indexOn, lo, max, min, mod, mul, sub } from "../../../core/expr.js";
 import { numel } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
@@ -41,7 +42,12 @@ interface Decode {
   readonly o: Buffer;
   readonly top: Buffer;
   readonly total: Buffer;
+  /** Whether memory is asked for ahead. */
+  readonly asks: boolean;
 }
+
+/** Bytes of a line of the cache. */
+const line = 64;
 
 /** One kernel; two where the keys of a head are shared out and what the shares found is put together. */
 export function lowerDecode(group: Group, target: Target): readonly Kernel[] {
@@ -72,6 +78,7 @@ export function lowerDecode(group: Group, target: Target): readonly Kernel[] {
     o: x.scratch("sums", rows * x.width),
     top: x.scratch("top", rows),
     total: x.scratch("total", rows),
+    asks: target.prefetch > 0,
   };
   const most = ceilDiv(x.keys, t.keys);
   const limit = named(x, "limit", seen(x, start, queries), x.keys, head);
@@ -126,6 +133,7 @@ function scoresOf(d: Decode, k0: Dim, count: Dim): readonly Stmt[] {
   const L = axis(x.name("s_l"), t.depthLanes, "vector");
   const E = axis(x.name("s_e"), x.depth / t.depthLanes, x.depth / t.depthLanes > 8 ? "loop" : "unroll");
   const lane = add(mul(at(E), t.depthLanes), at(L));
+  if (d.asks) out.push(...askForValues(d, k0, T));
   for (let first = 0; first < rows; first += t.rows) {
     const some = Math.min(t.rows, rows - first);
     const [U, R] = [axis(x.name("s_u"), t.abreast, "unroll"), axis(x.name("s_r"), some, "unroll")];
@@ -163,6 +171,18 @@ function scoresOf(d: Decode, k0: Dim, count: Dim): readonly Stmt[] {
     );
   }
   return loops([T], out);
+}
+
+/** The values of some keys are wanted soon after them: asked for together, they keep memory at work between the two products. */
+function askForValues({ x, t, from }: Decode, k0: Dim, T: Axis): readonly Stmt[] {
+  const U = axis(x.name("v_u"), t.abreast, "unroll");
+  const before: Stmt[] = [];
+  const key = min(add(k0, mul(at(T), t.abreast), at(U)), sub(x.keys, 1));
+  const first = x.plain(x.group.root!.inputs[2]!, [...from, key, 0], before);
+  if (before.length || first.kind !== "load") return [];
+  const each = line / bytesOf(first.dtype);
+  const I = axis(x.name("v_i"), Math.ceil(x.width / each), "unroll");
+  return loops([U, I], [{ kind: "prefetch", buffer: first.buffer, index: add(first.index, mul(at(I), each)), second: true }]);
 }
 
 /** Masks the scores of a tile and makes weights of them; what was summed before is scaled down. */

@@ -196,7 +196,8 @@ function blocks(x: Attention, p: Product, count: Dim, rows: number, from: number
   const T = axis(x.name(`${stem}_t`), count, "loop");
   const I = axis(x.name(`${stem}_i`), rows, "unroll");
   const acc = x.register(`${stem}_acc`, rows * size);
-  const wide = x.register(`${stem}_row`, size);
+  // What several rows share stays in registers.
+  const wide = rows > 1 ? x.register(`${stem}_row`, size) : undefined;
   const lane = add(mul(at(J), p.vector), at(L));
   const first = add(from, mul(at(T), rows));
   const row = add(first, at(I));
@@ -208,7 +209,7 @@ function blocks(x: Attention, p: Product, count: Dim, rows: number, from: number
   const value = p.scalar(row, read);
   const beside: Stmt[] = [];
   const vector = p.row(lane, beside);
-  const update = store(acc, cell, x.op("fma", load(column, at(I)), load(wide, lane), load(acc, cell)));
+  const update = store(acc, cell, x.op("fma", load(column, at(I)), wide ? load(wide, lane) : vector, load(acc, cell)));
   return loops(
     [T],
     [
@@ -216,8 +217,8 @@ function blocks(x: Attention, p: Product, count: Dim, rows: number, from: number
       ...loops(
         [p.inner],
         [
-          ...loops([J, L], [...beside, store(wide, lane, vector)]),
-          ...loops([I], [...read, store(column, at(I), value), ...loops([J, L], [update])]),
+          ...(wide ? loops([J, L], [...beside, store(wide, lane, vector)]) : []),
+          ...loops([I], [...read, store(column, at(I), value), ...loops([J, L], wide ? [update] : [...beside, update])]),
         ],
       ),
       ...p.finish(first, each),

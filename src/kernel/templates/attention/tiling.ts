@@ -71,7 +71,7 @@ export function tileDecode(
   const [depthLanes, widthLanes] = [lanesOf(s.depth), lanesOf(s.width)];
   const accumulators = target.registers >= 32 ? 16 : 8;
   const rows = Math.min(s.rows, target.registers >= 32 ? 8 : 4);
-  const columns = [4, 3, 2, 1].find((n) => (s.width / widthLanes) % n === 0 && (n === 1 || n * rows <= 1.5 * accumulators))!;
+  const columns = [8, 4, 3, 2, 1].find((n) => (s.width / widthLanes) % n === 0 && (n === 1 || n * rows <= 1.5 * accumulators))!;
   const abreast = [8, 4, 2, 1].find((n) => n * rows <= accumulators)!;
   const most = s.rows <= 8 ? 256 : 128;
   const keys = Math.min(most, Math.ceil(Math.max(1, hi(s.keys)) / vector) * vector);
