@@ -3,7 +3,7 @@
  * on the device, so a step needs nothing of the host but to be asked for.
  */
 import type { CausalModel, KVCache } from "../models/index.js";
-import { compile, F, keepsOrder, noGrad, ready, type Tensor, tensor, withDevice, zeros } from "../tensor/index.js";
+import { type Compiled, compile, F, keepsOrder, noGrad, ready, type Tensor, tensor, withDevice, zeros } from "../tensor/index.js";
 import { choose, type Rules, randomState, settingsTensor } from "./sampling.js";
 
 /** What is told to every step of one generation. */
@@ -41,7 +41,7 @@ export class Decoder {
   /** Puts the sequence on at a token and a position, in the memory that the steps know. */
   private readonly place: (token: Tensor, position: Tensor, random: Tensor) => void;
   private readonly prefill: (tokens: Tensor, count: Tensor, settings: Tensor, random: Tensor, rules: Rules) => Tensor;
-  private readonly decode: (settings: Tensor, rules: Rules, queued: boolean) => Tensor | undefined;
+  private readonly decode: Compiled<(settings: Tensor, rules: Rules, queued: boolean) => Tensor | undefined>;
 
   constructor(model: CausalModel, length: number, device?: string) {
     this.model = model;
@@ -112,13 +112,13 @@ export class Decoder {
   batch(ms: number): number {
     return this.queued ? Math.min(Math.max(Math.floor(batchMs / ms), 1), mostAtOnce) : 1;
   }
-  /** The next tokens. They are asked for at once, and read together. */
+  /** The next tokens, of which there are as many as `batch` says at most. They are asked for at once, and read together. */
   steps(count: number, run: Run): Promise<readonly number[]> {
-    let token: Tensor | undefined;
-    for (let i = 0; i < count; i++) token = this.on(() => this.decode(run.settings, run.rules, this.queued));
     const from = this.at;
     this.at += count;
-    return token ? this.value(token) : this.values(from, count);
+    if (!this.queued) return this.value(this.on(() => this.decode(run.settings, run.rules, false))!);
+    this.on(() => this.decode.repeat(count, run.settings, run.rules, true));
+    return this.values(from, count);
   }
   private async value(token: Tensor): Promise<readonly number[]> {
     return [await token.item()];

@@ -221,23 +221,26 @@ export class Engine {
         const { buffer } = program.outputs[i]!;
         buffers[buffer] = allocate(this, job.outputs[i]!, outputBytes(prepared, program, i, dims)).allocation!;
       }
-      engineCounters.submissions++;
+      const times = job.times ?? 1;
+      engineCounters.submissions += times;
       const call: Call = { buffers, dims };
       submitted = true;
       if (this.inFlight >= inFlightLimit && device.blocking) {
-        device.submitSync(prepared.loaded!, call);
+        for (let i = 0; i < times; i++) device.submitSync(prepared.loaded!, call);
         this.settle(queued);
         return;
       }
       this.inFlight++;
-      device.submit(prepared.loaded!, call, job.signal).then(
+      const one = (): Promise<void> => device.submit(prepared.loaded!, call, job.signal);
+      const done: Promise<unknown> = times === 1 ? one() : Promise.all(Array.from({ length: times }, one));
+      done.then(
         () => {
           this.inFlight--;
           this.settle(queued);
         },
         (e: unknown) => {
           this.inFlight--;
-          this.fail(queued, e, stateAfter(e));
+          this.fail(queued, e, times === 1 ? stateAfter(e) : "lost");
         },
       );
     } catch (e) {

@@ -13,6 +13,8 @@ export interface Job {
   readonly becomes: readonly Storage[];
   readonly outputs: readonly Storage[];
   readonly name: string;
+  /** How often it runs, one time behind another; more than once only where it has no outputs and its state is written over. */
+  readonly times?: number;
   readonly signal?: AbortSignal | undefined;
 }
 /** A job in the order of its device. */

@@ -41,6 +41,11 @@ export interface CompileFunctionOptions {
 /** A compiled function, with counts for tests and the curious. */
 export type Compiled<F> = F & {
   readonly traces: number;
+  /**
+   * Calls it some times in a row with the same arguments, for what it writes. Where it gives nothing back and asks the host for nothing,
+   * all calls together cost the host little more than one.
+   */
+  repeat(times: number, ...args: F extends (...args: infer A) => unknown ? A : never): void;
   /** Each program that was made so far: its kernels, what was fused and why not more, bytes moved, memory. */
   explain(): string;
 };
@@ -72,6 +77,10 @@ interface PackedLast {
   readonly storage: Storage;
 }
 const mostSpecializations = 64;
+/** How many calls are still to be made. */
+interface Ask {
+  left: number;
+}
 
 /**
  * Records `fn` at its first call and runs it as one program from then on. A call that differs in what the recording rests on (dtypes,
@@ -126,18 +135,28 @@ export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOp
     return made;
   }
 
-  const compiled = (...args: unknown[]): unknown => {
-    if (mode.trace) return fn(...(args as never[]));
+  const call = (args: readonly unknown[], ask: Ask): unknown => {
+    const plain = (): unknown => {
+      ask.left--;
+      return fn(...(args as never[]));
+    };
+    if (mode.trace) return plain();
     options.signal?.throwIfAborted();
     for (const s of list) {
       const tensors: Tensor[] = [];
       if (!sameModes(s.modes) || !hasForm(s.form, args, tensors) || !holds(s, tensors)) continue;
       if (check) compare(s, recordFor(args, tensors, s.sizes));
-      return s.prepared ? run(s, s.prepared, tensors, options.signal) : fn(...(args as never[]));
+      return s.prepared ? run(s, s.prepared, tensors, ask, options.signal) : plain();
     }
     const flat = flatten(args);
     const s = specialize(args, flat, keyOf(flat));
-    return s.prepared ? run(s, s.prepared, flat.tensors, options.signal) : fn(...(args as never[]));
+    return s.prepared ? run(s, s.prepared, flat.tensors, ask, options.signal) : plain();
+  };
+  const compiled = (...args: unknown[]): unknown => call(args, { left: 1 });
+  const repeat = (times: number, ...args: unknown[]): void => {
+    if (!(Number.isSafeInteger(times) && times >= 0)) throw new ArgumentError(`repeat: ${times} times; it is a whole number from 0 on`);
+    const ask = { left: times };
+    while (ask.left > 0) call(args, ask);
   };
   const explainAll = (): string => {
     const programs = list.flatMap(({ prepared, derived }) =>
@@ -145,7 +164,8 @@ export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOp
     );
     return programs.length ? programs.join("\n\n") : "no program yet: call the function, and await a result of it";
   };
-  return Object.defineProperties(compiled, { traces: { get: () => traces }, explain: { value: explainAll } }) as unknown as Compiled<F>;
+  const more = { traces: { get: () => traces }, explain: { value: explainAll }, repeat: { value: repeat } };
+  return Object.defineProperties(compiled, more) as unknown as Compiled<F>;
 }
 
 /** What the calls of a program keep besides the tensors that they touch. */
@@ -264,7 +284,10 @@ function valuesAt(tensors: readonly Tensor[], cells: readonly Captured[], more: 
   return out;
 }
 
-function run(s: Specialization, prepared: Prepared, tensors: readonly Tensor[], signal?: AbortSignal): unknown {
+/** Whether nothing of a call comes back, and nothing is asked of the host, so that the next call is the same request again. */
+const isSilent = ({ graph, trace }: Recording): boolean => graph.outputs.length === 0 && trace.host.length === 0;
+
+function run(s: Specialization, prepared: Prepared, tensors: readonly Tensor[], ask: Ask, signal?: AbortSignal): unknown {
   const { recording: r, engine, numbers, derived } = s;
   const { host } = r.trace;
   for (let i = 0; i < host.length; i++) {
@@ -295,7 +318,10 @@ function run(s: Specialization, prepared: Prepared, tensors: readonly Tensor[], 
   }
   const types = s.types ?? typesOf(s, tensors);
   const outputs = types.map(newStorage);
-  if (outputs.length > 0 || states.length > 0) engine.enqueue({ prepared, inputs, states, becomes, outputs, name: "compiled", signal });
+  const times = becomes === states && isSilent(r) ? ask.left : 1;
+  ask.left -= times;
+  if (outputs.length > 0 || states.length > 0)
+    engine.enqueue({ prepared, inputs, states, becomes, outputs, name: "compiled", times, signal });
   for (let i = 0; i < r.written.length; i++) {
     const { cell } = r.written[i]!;
     cell.version++;
