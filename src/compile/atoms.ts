@@ -1,4 +1,4 @@
-import { bytesOf } from "../core/dtype.js";
+import { bytesOf, isHalf } from "../core/dtype.js";
 import { type Dim, hi } from "../core/expr.js";
 import { numel } from "../core/type.js";
 import { type Graph, roots, topo } from "../ir/graph.js";
@@ -70,7 +70,16 @@ const cheapScalar = 64;
 
 /** Scalar operations that one element of a node takes, about. */
 const costOf = (n: Node): number =>
-  n.op.kind !== "elementwise" ? 0 : scalarOps[n.op.scalar as ScalarOp].heavy ? 10 : n.op.scalar === "div" || n.op.scalar === "rem" ? 3 : 1;
+  n.op.kind !== "elementwise" || widens(n)
+    ? 0
+    : scalarOps[n.op.scalar as ScalarOp].heavy
+      ? 10
+      : n.op.scalar === "div" || n.op.scalar === "rem"
+        ? 3
+        : 1;
+
+/** Whether a node only has the bits of a half float as f32, which is how it is computed with anyway. */
+const widens = (n: Node): boolean => n.op.name === "cast" && n.type.dtype === "f32" && isHalf(n.inputs[0]!.type.dtype);
 
 /** A leaf whose value comes from outside. */
 export const isSupplied = (n: Node): boolean => n.op.kind === "leaf" && !n.op.reference;

@@ -69,7 +69,9 @@ export function compile(graph: Graph, codegen: Codegen, options: CompileOptions 
   const fusion = inlineRows(fuse(g, codegen), codegen.target);
   dump.schedule(fusion);
   const placed = plan(g, fusion, codegen.target.rowBytes);
-  const program = link(g, placed, regionsOf(placed, orderTasks(placed)), codegen, verify ? verified : lower, {
+  // What a cache holds that all grid points share costs less than a step of its own.
+  const regions = regionsOf(placed, orderTasks(placed), codegen.target.ahead?.next);
+  const program = link(g, placed, regions, codegen, verify ? verified : lower, {
     ...options,
     onKernel: dump.kernel,
   });

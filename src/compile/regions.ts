@@ -12,12 +12,12 @@ const small = 1 << 16;
 
 /**
  * Cuts an order into regions. A task is taken ahead of its turn where everything it needs is there, where it fits into the memory that
- * the plain order needs at its peak, and where what it reads is warm (another task of the region, or the region before, touched it) or
+ * the plain order needs at its peak, or `beyond` that, and where what it reads is warm (another task of the region, or the region before, touched it) or
  * it writes next to nothing. Barriers become fewer, and the tail of one task is filled by the next.
  */
-export function regionsOf(p: Plan, order: readonly Task[]): Region[] {
+export function regionsOf(p: Plan, order: readonly Task[], beyond = 0): Region[] {
   const memory = new Live(p, order);
-  const peak = memory.peakOf(order);
+  const peak = memory.peakOf(order) + beyond;
   const done = new Set<Task>();
   const regions: Region[] = [];
   let warm: ReadonlySet<Slot> = new Set();

@@ -15,27 +15,29 @@ const sharedBytes = 48 << 10;
 export type BesideName = (i: number, buffer: string) => string;
 export const besideName: BesideName = (i, buffer) => `b${i}${buffer}`;
 
-/** Whether these kernels may be one: as many threads each, and nothing that one of them owns alone. */
+/** Whether these kernels may be one: as many threads each, and shared memory that has room for all of them, or that each of them lays out alike. */
 export function canStandBeside(kernels: readonly Kernel[], target: Target, nameOf: BesideName = besideName): boolean {
   if (target.threads === 1 || kernels.length < 2 || kernels.length > most) return false;
   const { threads } = kernels[0]!;
-  const shared = kernels
-    .flatMap((k) => k.buffers.filter((b) => b.space === "shared"))
-    .reduce((s, b) => s + hi(b.size) * bytesOf(b.dtype), 0);
   const bound = bindingsOf({ buffers: buffersOf(kernels, nameOf) }, target);
-  return (
-    shared <= Math.min(sharedBytes, target.sharedBytes / 2) &&
-    bound <= target.maxBuffers &&
-    kernels.every((k) => k.threads === threads && isPlain(k))
-  );
+  if (bound > target.maxBuffers || !kernels.every((k) => k.threads === threads && typeof k.grid === "number" && k.grid > 0)) return false;
+  if (areAlike(kernels)) return true;
+  const shared = kernels.flatMap((k) => k.buffers.filter(isShared)).reduce((s, b) => s + hi(b.size) * bytesOf(b.dtype), 0);
+  return shared <= Math.min(sharedBytes, target.sharedBytes / 2) && !kernels.some(usesUnits);
 }
 /** Matrix units and tiles in the background want a kernel's registers and shared memory for themselves. */
-function isPlain(k: Kernel): boolean {
-  let plain = typeof k.grid === "number" && k.grid > 0;
+function usesUnits(k: Kernel): boolean {
+  let found = false;
   eachStmt(k.body, (s) => {
-    if (["copyTile", "signal", "mma", "fetch", "spill", "issue"].includes(s.kind)) plain = false;
+    if (["copyTile", "signal", "mma", "fetch", "spill", "issue"].includes(s.kind)) found = true;
   });
-  return plain;
+  return found;
+}
+const isShared = (b: Buffer): boolean => b.space === "shared" || b.space === "signal";
+/** Kernels that move tiles in the background into shared memory that all of them lay out alike: a grid point is of one of them. */
+function areAlike(kernels: readonly Kernel[]): boolean {
+  const layouts = kernels.map((k) => JSON.stringify(k.buffers.filter(isShared)));
+  return new Set(layouts).size === 1 && kernels.every((k) => k.buffers.some((b) => b.space === "signal"));
 }
 
 /** Buffers of all kernels, once each by their names. */
@@ -56,7 +58,9 @@ function buffersOf(kernels: readonly Kernel[], nameOf: BesideName): Buffer[] {
 }
 
 /** The kernels as one. Buffers of equal names are one. */
-export function besideKernels(name: string, kernels: readonly Kernel[], nameOf: BesideName = besideName): Kernel {
+export function besideKernels(name: string, kernels: readonly Kernel[], names: BesideName = besideName): Kernel {
+  const common = new Set(areAlike(kernels) ? kernels[0]!.buffers.filter(isShared).map((b) => b.name) : []);
+  const nameOf: BesideName = (i, buffer) => (common.has(buffer) ? buffer : names(i, buffer));
   const apart = kernels.map((k, i) => renamed(k, `k${i}`, (b) => nameOf(i, b)));
   const grid = add(...kernels.map((k) => k.grid));
   const pid = indexOn("pid", grid);

@@ -33,10 +33,12 @@ test.skipIf(!fake)("tokens are right, and their keys and values are in the cache
   expect([...results, ...products.results].flatMap(([c, got]) => judge(c, got, true).wrong)).toEqual([]);
 });
 
-test("products side by side: what sums up their parts is one kernel", () => {
+test("products side by side: what sums up their parts is one kernel, and so are those whose tiles move in the background", () => {
   const c = sideBySide();
-  for (const sm of [80, 90]) {
-    const p = compile({ inputs: [...c.feeds.keys()], state: [], outputs: c.roots, updates: [] }, cudaCodegen({ sm }, templates));
-    expect(p.steps.map((s) => s.note!.label)).toEqual(["dot", "dot", "dot", "dot (part 2) | dot (part 2) | dot (part 2)"]);
-  }
+  const labels = (sm: number): string[] =>
+    compile({ inputs: [...c.feeds.keys()], state: [], outputs: c.roots, updates: [] }, cudaCodegen({ sm }, templates), {
+      verify: true,
+    }).steps.map((s) => s.note!.label);
+  expect(labels(80)).toEqual(["dot", "dot", "dot", "dot (part 2) | dot (part 2) | dot (part 2)"]);
+  expect(labels(90)).toEqual(["wideDot | wideDot | wideDot", "cast | cast | cast"]);
 });

@@ -20,6 +20,7 @@ const units = (sm: number): readonly MatrixUnit[] => [
   ...(sm === 90
     ? (["bf16", "f16"] as const).flatMap((d) => [
         ...[256, 128, 64].map((n) => wgmma(n, d)),
+        turned(wgmma(64, d)),
         held(wgmma(128, d)),
         turned(held(wgmma(64, d))),
       ])

@@ -3,8 +3,9 @@ import type { Node } from "../../ir/node.js";
 import { make } from "../../ir/node.js";
 import { mapGraph, type Pass } from "../../ir/rewrite.js";
 import type { Codegen } from "../../kernel/codegen.js";
+import { add } from "../../ops/arithmetic.js";
 import { cast } from "../../ops/cast.js";
-import { permute, reshape } from "../../ops/movement.js";
+import { permute, reshape, slice } from "../../ops/movement.js";
 import { sum } from "../../ops/reduce.js";
 import { wideDot } from "../../ops/wide-dot.js";
 import { claimOf } from "./claim.js";
@@ -21,9 +22,19 @@ export function splitProducts(codegen: Codegen): Pass {
     const [left, right] = [inParts(a, a.type.shape.length - 1, parts), inParts(b, b.type.shape.length - 2, parts)];
     // Half floats are rounded once, behind the sum.
     const products = isHalf(n.type.dtype) ? wideDot(left, right) : make(n.op, [left, right], n.attrs);
-    return cast(sum(products, [0], { dtype: computeDType(n.type.dtype) }), n.type.dtype);
+    const inPassing = codegen.target.threads > 1 && parts <= few;
+    return cast(inPassing ? added(products, parts) : sum(products, [0], { dtype: computeDType(n.type.dtype) }), n.type.dtype);
   };
   return { name: "split-products", run: (g) => mapGraph(g, split) };
+}
+
+/** Parts of which the kernels of a GPU that read the product add up an element in passing, instead of one kernel that does nothing else. */
+const few = 4;
+/** The sum of the leading dim, element by element. */
+function added(products: Node, parts: number): Node {
+  const { shape } = products.type;
+  const part = (i: number): Node => reshape(slice(products, [i, ...shape.slice(1).map(() => 0)], [1, ...shape.slice(1)]), shape.slice(1));
+  return Array.from({ length: parts }, (_, i) => part(i)).reduce((a, b) => add(a, b));
 }
 
 /** Parts of an axis as a leading dim: a view. */

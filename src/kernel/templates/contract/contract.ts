@@ -138,7 +138,7 @@ export interface Contract {
   readonly words: Readonly<Record<Role, boolean>>;
   /** The operand is bytes of a buffer as they stand: it can be copied without being computed. */
   isPlain(o: Operand): boolean;
-  /** A role's plain operands without batches as rows of a buffer from its beginning: each as long as the distance to the next. */
+  /** A role's plain operands as rows of buffers. */
   rows(role: Role): readonly Rows[] | undefined;
   /** Partial sums of a grid point's tile, when k is cut into blocks; one product's after the other's. */
   readonly partial: Buffer;
@@ -261,6 +261,10 @@ export function contract(group: Group, t: ContractTiling): Contract {
       case "columns":
         return add(base, mul(k, tileOf(role, across(role)) + layout.pad), i);
       case "swizzled":
+        if (role === "b" && unit?.turned) {
+          const column = mod(i, unit.n);
+          return add(base, mul(div(i, unit.n), unit.n * kTile), mul(k, unit.n), mul(xor(div(column, 8), mod(k, 8)), 8), mod(column, 8));
+        }
         return add(base, mul(i, kTile), mul(xor(div(k, 8), mod(i, 8)), 8), mod(k, 8));
       default:
         return layout satisfies never;
@@ -302,7 +306,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
   }
   const isPlain = (o: Operand): boolean =>
     plainView(group, buffers, o.node, operandIndex(o.role, variable("i", 0, 1 << 20), variable("k", 0, 1 << 20))) !== undefined;
-  const rows = (role: Role): readonly Rows[] | undefined => wholeRows(group, role);
+  const rows = (role: Role): readonly Rows[] | undefined => wholeRows(group, role, batchIndex);
   // Rows of a tile that lie a power of two apart would share a few lines of the cache.
   const partialWidth = (t.levels.findLast((l) => l.axis === "n" && l.on === "grid")?.tile ?? nr) + (isOpaque(unit) ? rowWords : 0);
   const partialHeight = t.levels.slice(0, within).findLast((l) => l.axis === "m" && l.on !== "threads")?.tile ?? mr;

@@ -24,8 +24,9 @@ import { dotShape, operandsOf, orient, productsOf, runsOf, stridesOf, wholeRows,
 import { alone, partsOf } from "./parts.js";
 import { addParts, partBuffers, partsOfK } from "./split.js";
 import { fedByWarp, pipelined, synchronous } from "./stage.js";
-import { type ContractTiling, kTile, type Problem, tileRegisters, tileShared, tileThreads } from "./tiling.js";
+import { type ContractTiling, kTile, type Problem, tileRegisters, tileThreads } from "./tiling.js";
 import { tileCpu } from "./tilingCpu.js";
+import { partsShared, tileShared } from "./tilingShared.js";
 import { tileTiles } from "./tilingTiles.js";
 
 /** Matrix products: CPUs, GPUs without matrix units, and GPUs with them. */
@@ -44,9 +45,11 @@ export const contractTemplate: Template = {
   beside: meet,
   pitched: true,
   parts(node, target) {
-    // Where a matrix unit multiplies, grid points share k out without a product of parts in memory's order.
-    if (target.units.some((u) => takes(u, node) && !isShared(u))) return 1;
     const group = alone(node);
+    const shared = sharedUnits(group, target);
+    if (shared) return partsShared(shared, problemOf(group), target);
+    // Units that take registers share k out over grid points without a product of parts in memory's order.
+    if (target.units.some((u) => takes(u, node) && !isShared(u))) return 1;
     return partsOf([problemOf(group), problemOf(group, true)], node.type.dtype, target, () => tile(group, target));
   },
   lower: (group, target) => variants(group, target) ?? lowerOpaque(group, target) ?? lowerAll(group, tile(group, target)),
@@ -103,15 +106,23 @@ export function tile(
   const problem = of(false);
   const { total } = problem;
   if (target.threads === 1) return tileTiles(problem, target) ?? tileCpu([problem, of(true)], target);
-  const units = target.units.filter((u) => takes(u, group.root!));
-  const [rowsA, rowsB] = [wholeRows(group, "a"), wholeRows(group, "b")];
-  const shared = units.filter((u) => u.operands === "shared" && !u.regs.a && copies(u, problem));
-  // What lies beyond a row is 0 in a copied tile; what follows a part of a row is not.
-  const ends = rowsA && rowsB && (divides(kTile, total.k) || [...rowsA, ...rowsB].every((r) => r.columns === total.k));
-  const t = shared.length && ends ? tileShared(shared, problem, target) : undefined;
+  const shared = sharedUnits(group, target);
+  const t = shared && tileShared(shared, problem, target);
   if (t) return group.outputs.every((o) => o.type.dtype === problem.input) ? t : { ...t, leave: "direct" };
+  const units = target.units.filter((u) => takes(u, group.root!));
   const unit = units.find((u) => u.operands === "registers" && !isShared(u));
   return unit && lo(total.k) > 0 ? tileRegisters(unit, problem, target) : tileThreads(problem, target);
+}
+/** Units that read shared memory where operands lie as they are copied there, or undefined where there are none. */
+function sharedUnits(group: Group, target: Target): readonly MatrixUnit[] | undefined {
+  const problem = problemOf(group);
+  const units = target.units.filter((u) => takes(u, group.root!) && u.operands === "shared" && !u.regs.a && copies(u, problem));
+  if (!units.length) return undefined;
+  const [rowsA, rowsB] = [wholeRows(group, "a"), wholeRows(group, "b")];
+  const { k } = problem.total;
+  // What lies beyond a row is 0 in a copied tile; what follows a part of a row is not.
+  const ends = divides(kTile, k) || (!units.some((u) => u.turned) && [...(rowsA ?? []), ...(rowsB ?? [])].every((r) => r.columns === k));
+  return rowsA && rowsB && ends ? units : undefined;
 }
 /** What a tiling depends on; `turned`: for the transposed product. */
 function problemOf(group: Group, turned?: boolean): Problem {
@@ -132,12 +143,15 @@ function problemOf(group: Group, turned?: boolean): Problem {
 }
 /** Whether a matrix unit takes a product: one that rounds its operands only where the product allows it. */
 const takes = (u: MatrixUnit, root: Node): boolean =>
-  root.type.dtype === u.input && (!u.rounds || (is(root, dotOp) && root.attrs.precision === "tf32"));
+  root.inputs[0]!.type.dtype === u.input &&
+  (root.type.dtype === u.input || root.type.dtype === "f32") &&
+  (!u.rounds || (is(root, dotOp) && root.attrs.precision === "tf32"));
 
-/** Whether tiles can be copied as a unit reads them: operands that are not computed, rows of k, each row aligned. */
-function copies(u: MatrixUnit, { strides, input }: Problem): boolean {
+/** Whether tiles can be copied as a unit reads them: operands that are not computed, in rows of k or, where it turns b, of n, each row aligned. */
+function copies(u: MatrixUnit, { strides: { a, b }, input }: Problem): boolean {
   const piece = 16 / bytesOf(u.input);
-  return input === u.input && [strides.a, strides.b].every((by) => by?.[1] === 1 && by[0] % piece === 0);
+  const inner = u.turned ? 0 : 1;
+  return input === u.input && a?.[1] === 1 && a[0] % piece === 0 && b?.[inner] === 1 && b[1 - inner]! % piece === 0;
 }
 
 /** The kernels that a tiling describes: one, or two where k is shared out over grid points. */

@@ -1,7 +1,7 @@
 /** Sizes and operands of a product, read off its node before there is a tiling. */
 import { computeDType, type DType } from "../../../core/dtype.js";
-import { add, type Dim, div, divides, hi, mul, stride, sub } from "../../../core/expr.js";
-import { numel, type Shape } from "../../../core/type.js";
+import { add, type Dim, div, divides, hi, lo, mul, stride, sub } from "../../../core/expr.js";
+import type { Shape } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
 import { makeEvaluator } from "../../evaluate.js";
 import { type Group, groupBuffers } from "../../group.js";
@@ -65,20 +65,33 @@ export function plainView(
   return into.length === 0 && v.kind === "load" ? v : undefined;
 }
 
-/** Rows of k elements in a buffer, from its beginning. */
+/** An operand as rows of a buffer: all its elements along k are in one row, or all those across. */
 export interface Rows {
   readonly from: string;
-  /** Elements from one row to the next. */
+  /** Elements from one of the buffer's rows to the next. */
   readonly columns: number;
+  /** Where the operand begins. */
+  readonly first: readonly [row: Dim, column: Dim];
 }
-/** Plain operands without batches as rows of k, or undefined where one is not that. */
-export function wholeRows(group: Group, role: Role): readonly Rows[] | undefined {
-  const { batch } = dotShape(group.root!);
+/** Plain operands as rows of buffers, or undefined where one is not that; those of a batch begin in one column, or in one row. */
+export function wholeRows(group: Group, role: Role, batches?: readonly Dim[]): readonly Rows[] | undefined {
+  const { batch, total } = dotShape(group.root!);
   const by = stridesOf(group, role);
-  if (numel(batch) !== 1 || by?.[1] !== 1) return undefined;
+  const inner = by?.indexOf(1) ?? -1;
+  if (!by || inner < 0) return undefined;
+  const columns = by[1 - inner]!;
+  const width = inner === 1 ? total.k : total[role === "a" ? "m" : "n"];
   const buffers = groupBuffers(group);
-  const all = operandsOf(group)[role].map((o) => plainView(group, buffers, o.node, [...batch.map(() => 0), 0, 0]));
-  return all.every((v) => v?.index === 0) ? all.map((v) => ({ from: v!.buffer, columns: by[0] })) : undefined;
+  const index = batches ?? batch.map((d, i) => at(axis(`b${i}`, d, "loop")));
+  const rowsOf = (o: Operand): Rows | undefined => {
+    const v = plainView(group, buffers, o.node, [...index, 0, 0]);
+    if (!v || lo(v.index) < 0) return undefined;
+    const { buffer: from, index: start } = v;
+    if (inner === 1 && hi(start) + hi(width) <= Math.max(columns, hi(width))) return { from, columns, first: [0, start] };
+    return divides(columns, start) ? { from, columns, first: [div(start, columns), 0] } : undefined;
+  };
+  const all = operandsOf(group)[role].map(rowsOf);
+  return all.every((r) => r !== undefined) ? all : undefined;
 }
 type Strides = readonly [across: number, k: number];
 /** Strides across (m or n) and along k of a role's operands, where they are plain affine views of buffers that lie alike. */

@@ -103,18 +103,25 @@ export function fedByWarp(
   const phase = (i: Dim): Dim => mod(div(i, t.depth), 2);
   const after = (n: number, body: readonly Stmt[]): Stmt => ({ kind: "if", test: below(n, k), body });
   const operands = roles.flatMap((r) => x.operands[r]);
-  const tile = (o: Operand): Stmt => {
+  const tile = (o: Operand): readonly Stmt[] => {
     const r = o.role;
-    const { columns, from } = x.rows(r)![o.index]!;
-    return {
-      kind: "copyTile",
-      to: ref(x.stages.get(o)!, mul(slot, x.slotSize(r))),
-      from,
-      origin: [x.origin(r, across(r)), advance(k).off.k],
-      box: [x.tileOf(r, across(r)), x.tileOf(r, "k")],
-      columns,
-      signal: ref(full, slot),
-    };
+    const { columns, from, first } = x.rows(r)![o.index]!;
+    const [wide, deep] = [x.tileOf(r, across(r)), x.tileOf(r, "k")];
+    const turned = r === "b" && unit.turned === true;
+    const [row, column] = turned ? [advance(k).off.k, x.origin(r, across(r))] : [x.origin(r, across(r)), advance(k).off.k];
+    // Rows of a tile in shared memory have as many columns as a unit reads at once.
+    return Array.from(
+      { length: turned ? wide / unit.n : 1 },
+      (_, i): Stmt => ({
+        kind: "copyTile",
+        to: ref(x.stages.get(o)!, add(mul(slot, x.slotSize(r)), i * unit.n * deep)),
+        from,
+        origin: [add(first[0], row), add(first[1], column, i * unit.n)],
+        box: turned ? [deep, unit.n] : [wide, deep],
+        columns,
+        signal: ref(full, slot),
+      }),
+    );
   };
   const bytes = operands.reduce((sum, o) => sum + x.slotSize(o.role) * bytesOf(x.stages.get(o)!.dtype), 0);
   const leave: Stmt = { kind: "signal", op: "arrive", on: ref(empty, mod(sub(k, 1), t.depth)), amount: 1 };
@@ -124,7 +131,7 @@ export function fedByWarp(
       [
         after(t.depth - 1, [{ kind: "signal", op: "await", on: ref(empty, slot), amount: phase(sub(k, t.depth)) }]),
         { kind: "signal", op: "expect", on: ref(full, slot), amount: bytes },
-        ...operands.map(tile),
+        ...operands.flatMap(tile),
       ],
     ),
     consumer: [

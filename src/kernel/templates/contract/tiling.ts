@@ -150,68 +150,6 @@ export function tileThreads(p: Problem, t: Target): ContractTiling {
   };
 }
 
-/** Columns of accumulators that the threads of a unit have registers for. */
-const mostColumns = 256;
-/** Columns of k that matrix units take at a time: 128 bytes, which is what their layout in shared memory is made of. */
-export const kTile = 64;
-
-/** What bounds a block of such a unit on a processor, in clocks (reckoned on Hopper). */
-const sharedClocks = {
-  /** Products of 16-bit operands in a clock. */
-  products: 2048,
-  /** Bytes into shared memory in a clock, where all processors ask at once. */
-  arriving: 42,
-  /** From asking for a tile until it is there: what is on its way hides it. */
-  latency: 2000,
-  /** Before the first turn and after the last. */
-  block: 1500,
-} as const;
-/** Stages in flight, and bytes of shared memory that are left for what is not a stage. */
-const [leastStages, mostStages, spare] = [4, 12, 34 << 10];
-
-/** Rows up to which a product waits for its weights rather than for anything else. */
-const fewRows = 64;
-
-/**
- * A unit, a block, stages and a share of k for units that read shared memory: as few rounds of the whole GPU as possible, of blocks that use
- * it well. Where rows are few, blocks ask for more stages ahead, and share a long k out. Undefined where no unit is narrow enough for the
- * accumulators of all products.
- */
-export function tileShared(units: readonly MatrixUnit[], p: Problem, t: Target): ContractTiling | undefined {
-  const { m: rows, n: columns, k } = p.total;
-  const processors = Math.max(1, t.parallel / 2);
-  const turns = Math.ceil(most(k) / kTile);
-  const stageBytes = (u: MatrixUnit, m: number): number => kTile * bytesOf(u.input) * (p.operands.a * m + p.operands.b * u.n);
-  const each = (u: MatrixUnit, m: number, cut: number): number =>
-    Math.ceil((cut * Math.ceil(most(rows) / m) * Math.ceil(most(columns) / u.n)) / processors);
-  // Blocks that a processor has at once share its memory.
-  const few = most(rows) <= fewRows;
-  const depth = (u: MatrixUnit, m: number, cut: number): number =>
-    !few
-      ? leastStages
-      : clamp(Math.floor((t.sharedBytes - spare) / Math.min(each(u, m, cut), 3) / stageBytes(u, m)), leastStages, mostStages);
-  const parts = (cut: number): number => (cut > 1 ? cut * most(rows) * most(columns) * 4 * p.products : 0);
-  const cost = (u: MatrixUnit, m: number, cut: number): number => {
-    // A block's time: its products, and its operands' way into shared memory.
-    if (!few) return each(u, m, 1) * (p.products * m * u.n + 48 * (p.operands.a * m + p.operands.b * u.n));
-    const products = (p.products * m * u.n * kTile) / sharedClocks.products;
-    const arriving = stageBytes(u, m) / sharedClocks.arriving;
-    const turn = Math.max(products + arriving, sharedClocks.latency / depth(u, m, cut));
-    const second = cut > 1 ? clocks.launch + (2 * parts(cut)) / clocks.memory : 0;
-    return each(u, m, cut) * (Math.ceil(turns / cut) * turn + sharedClocks.block) + second;
-  };
-  const fits = (u: MatrixUnit, m: number): boolean =>
-    p.products === 1 || (p.products * u.n <= mostColumns && leastStages * stageBytes(u, m) <= t.sharedBytes);
-  const whole = few && !p.whole && typeof k === "number" && typeof rows === "number" && typeof columns === "number" && p.batch === 1;
-  const ways = cuts.filter((c) => c === 1 || (whole && parts(c) <= mostParts && turns >= 8 * c));
-  const choices = units.flatMap((u) =>
-    [128, 64].filter((m) => fits(u, m)).flatMap((m) => ways.map((cut) => ({ u, m, cut, cost: cost(u, m, cut) }))),
-  );
-  if (!choices.length) return undefined;
-  const { u, m, cut } = choices.reduce((best, c) => (c.cost < best.cost ? c : best));
-  const tiling = { ...tileUnit(u, { m, n: u.n, k: kTile }, [m / u.m, 1], depth(u, m, cut), 8), feed: "warp" } as const;
-  return cut === 1 ? tiling : inParts({ ...tiling, leave: "direct" }, cut, turns);
-}
 /** The tiling of one of `cut` parts of k, which has so many turns. */
 function inParts(t: ContractTiling, cut: number, turns: number): ContractTiling {
   const { tile } = t.levels.find((l) => l.axis === "k")!;
@@ -233,6 +171,10 @@ const blocks: readonly { readonly m: number; readonly n: number; readonly warps:
   { m: 32, n: 32, warps: [2, 2] },
   { m: 16, n: 64, warps: [1, 4] },
 ];
+/** Columns of k that matrix units take at a time: 128 bytes, which is what their layout in shared memory is made of. */
+export const kTile = 64;
+/** Bytes of shared memory that are left for what is not a stage. */
+export const spare: number = 34 << 10;
 /** What bounds a block of warps on a processor, in clocks (measured and reckoned on Hopper). */
 const clocks = {
   /** Products of 16-bit operands in a clock. */

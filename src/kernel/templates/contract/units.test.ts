@@ -107,17 +107,31 @@ test("units that read shared memory: products of few rows ask for more stages ah
     const [x, w, bias, rest] = [leaf(m, k), leaf(70, k), leaf(70), leaf(m, 70)];
     return { name: `shared ${m}x${k}`, inputs: [x, w, bias, rest], outputs: [add(gelu(add(dot(x, permute(w, [1, 0])), bias)), rest)] };
   };
-  // 11 turns along k are too few to cut; 33 are cut.
-  for (const [c, kernels] of [
-    [made(40, 704), 1],
-    [made(30, 2112), 2],
-  ] as const) {
+  // 5 turns along k are too few to cut, 11 have no equal parts; 33 are cut in three, which the epilogue adds up.
+  const all = [made(40, 320), made(40, 704), made(30, 2112)];
+  for (const [i, kernels] of [1, 1, 2].entries()) {
+    const c = all[i]!;
     const lowered = lowerCase(c, [contractTemplate], hopper).groups.flatMap((g) => g.kernels);
     expect(lowered, c.name).toHaveLength(kernels);
     const stages = lowered[0]!.buffers.find((b) => b.name === "full")!;
     expect(stages.size, c.name).toBeGreaterThan(4);
-    for (const k of lowered) verifyKernel(k, hopper);
   }
+  check(all, hopper);
+});
+
+test("units that read shared memory: a weight in rows of the result's columns, whole tiles or not, in parts or not", () => {
+  const hopper = cudaTarget({ sm: 90, multiprocessors: 8 });
+  const cases = (["bf16", "f16"] as const).flatMap((dtype) => [
+    product("nn", dtype, [128, 256, 128]),
+    product("nn", dtype, [70, 136, 192]),
+    product("nn", dtype, [40, 72, 1536]),
+  ]);
+  for (const c of cases)
+    expect(
+      lowerCase(c, [contractTemplate], hopper).groups[0]!.kernels[0]!.buffers.map((b) => b.name),
+      c.name,
+    ).toContain("full");
+  check(cases, hopper);
 });
 test("computed operands, bias, activation and residual in one kernel", () => {
   const leaf = (...shape: number[]): Node => input({ shape, dtype: "bf16" });
