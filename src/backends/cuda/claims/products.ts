@@ -12,7 +12,7 @@ import type { Group } from "../../../kernel/group.js";
 import type { Kernel } from "../../../kernel/kernel.js";
 import { callOf, operandAt } from "../../../kernel/library/call.js";
 import { productOf } from "../../../kernel/library/product.js";
-import { lowerContract, tile } from "../../../kernel/templates/contract/index.js";
+import { lowerContract, tile, waitsForTiles } from "../../../kernel/templates/contract/index.js";
 import { dotShape } from "../../../kernel/templates/contract/operands.js";
 import { alone } from "../../../kernel/templates/contract/parts.js";
 import { dotOp } from "../../../ops/matmul.js";
@@ -20,8 +20,8 @@ import { wideDotOp } from "../../../ops/wide-dot.js";
 import { libraryNames } from "../../../runtime/product.js";
 import type { Product } from "../../../runtime/program.js";
 
-/** Rows up to which a product waits for its weights, and generated kernels do as well as the library. */
-const fewRows = 64;
+/** Rows up to which a product waits for its weights, and generated kernels do as well as the library; and better, where their tiles are copied. */
+const [fewRows, copiedRows] = [64, 128];
 /** The shortest side of a product that is worth a call. */
 const leastSide = 64;
 /** What bounds either way, measured on an H200: operations in a microsecond, microseconds, bytes in a microsecond. */
@@ -40,7 +40,7 @@ export const libraryProducts: Template = {
     if (!library) return "no library multiplies here";
     const { dtype } = node.inputs[0]!.type;
     if (!library.dtypes.has(dtype)) return `${libraryNames[library.library]} does not multiply ${dtype} here`;
-    return known(node, () => gain(node, library) ?? true);
+    return known(node, () => gain(node, library, target) ?? true);
   },
   prologue: () => "a library reads matrices",
   views: (node, input, target) => operandAt(alone(node), input as 0 | 1, target.products!) !== undefined,
@@ -61,12 +61,13 @@ function known(node: Node, ask: () => true | string): true | string {
 }
 
 /** Why a call would not be faster than a generated kernel with everything around it. */
-function gain(node: Node, library: ProductLibrary): string | undefined {
+function gain(node: Node, library: ProductLibrary, target: Target): string | undefined {
   const { batch, total } = dotShape(node);
   const [m, n, k] = [hi(total.m), hi(total.n), hi(total.k)];
   if (m <= fewRows) return "few rows wait for memory, whoever multiplies them";
   if (n < leastSide || k < leastSide) return "it is too small for a call";
   const group = alone(node);
+  if (m <= copiedRows && waitsForTiles(group, target)) return "it waits for its operands, whoever multiplies them";
   if (group.inputs.some((x) => x.op.kind === "leaf" && x.op.reference)) return "an operand is computed from positions alone";
   const { dtype } = node.inputs[0]!.type;
   const operations = 2 * hi(numel(batch)) * m * n * k;

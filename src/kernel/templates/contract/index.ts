@@ -26,7 +26,7 @@ import { addParts, partBuffers, partsOfK } from "./split.js";
 import { fedByWarp, pipelined, synchronous } from "./stage.js";
 import { type ContractTiling, kTile, type Problem, tileRegisters, tileThreads } from "./tiling.js";
 import { tileCpu } from "./tilingCpu.js";
-import { partsShared, tileShared } from "./tilingShared.js";
+import { isShort, partsShared, tileShared } from "./tilingShared.js";
 import { tileTiles } from "./tilingTiles.js";
 
 /** Matrix products: CPUs, GPUs without matrix units, and GPUs with them. */
@@ -124,6 +124,9 @@ function sharedUnits(group: Group, target: Target): readonly MatrixUnit[] | unde
   const ends = divides(kTile, k) || (!units.some((u) => u.turned) && [...(rowsA ?? []), ...(rowsB ?? [])].every((r) => r.columns === k));
   return rowsA && rowsB && ends ? units : undefined;
 }
+/** Whether a product's operands are copied as a unit reads them, and it waits for them rather than for anything else. */
+export const waitsForTiles = (group: Group, target: Target): boolean =>
+  sharedUnits(group, target) !== undefined && isShort(problemOf(group), target);
 /** What a tiling depends on; `turned`: for the transposed product. */
 function problemOf(group: Group, turned?: boolean): Problem {
   const { batch, total, dtype } = orient(dotShape(group.root!), turned);

@@ -36,7 +36,7 @@ interface Choice {
 }
 
 /** Whether a product waits for its operands rather than for anything else: it has few rows, or not even a small block for every processor. */
-const isShort = (p: Problem, t: Target): boolean =>
+export const isShort = (p: Problem, t: Target): boolean =>
   most(p.total.m) <= fewRows || most(p.batch) * Math.ceil(most(p.total.m) / 64) * Math.ceil(most(p.total.n) / 64) <= t.parallel / 2;
 const stageBytes = (p: Problem, { u, m, n }: Choice): number => kTile * bytesOf(u.input) * (p.operands.a * m + p.operands.b * n);
 /** One that waits asks for as much as memory has on its way to a processor, and leaves room for another block. */
