@@ -24,7 +24,7 @@ type AttentionAttrs = {
   offset: boolean;
   /** Products of f32 may round their operands to tf32. */
   precision?: "tf32";
-  /** The result is [..., queries, heads, d]: a compiler's choice, where that is how it is read. */
+  /** The result is [..., queries, heads, d], and so are derivatives: a compiler's choice, where that is how they are read. */
   rows?: boolean;
 };
 type Options = {
@@ -229,11 +229,12 @@ export const attentionBackwardOp: Op<readonly Node[], AttentionAttrs & { shares:
     const shape = [...q!.shape.slice(0, -1), v!.shape.at(-1)!];
     const fit = [ct!, ...results].every((x) => sameShape(x.shape, shape)) && sums.every((x) => sameShape(x.shape, shape.slice(0, -1)));
     if (!fit) throw new ShapeError(`attentionBackward: ${[ct!, ...more].map(showType).join(", ")} do not fit ${showShape(shape)}`);
-    return [q!, k!, v!];
+    return [q!, k!, v!].map(({ shape: s, dtype }) => ({ shape: turned(s, attrs.rows), dtype }));
   },
   decompose: (y, inputs) => {
     const [ct, , shares] = inputs.slice(3 + Number(y.attrs.mask));
-    return rounded(derivatives(y, inputs, ct!, null, y.attrs.shares ? shares! : null).slice(0, 3), y.inputs) as Node[];
+    const grads = rounded(derivatives(y, inputs, ct!, null, y.attrs.shares ? shares! : null).slice(0, 3), y.inputs) as Node[];
+    return y.attrs.rows ? grads.map((g) => permute(g, turned([...g.type.shape.keys()], true))) : grads;
   },
   samples: [
     {

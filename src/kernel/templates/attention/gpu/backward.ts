@@ -213,7 +213,9 @@ function lowerSide(group: Group, target: Target, side: Side): Kernel {
     const [r, col] = cell(mul(at(W), unit.n));
     const row = add(r0, r);
     const value = load(totals[i]!, add(mul(add(mul(at(I), sizes[s.of] / unit.n), at(W)), 4), mul(at(h), 2), at(c)));
-    const to = flatten([...from, row, col], s.out.type.shape);
+    // Heads stand behind rows where that is how the result is read.
+    const place = group.root!.attrs.rows ? [...from.slice(0, -1), row, from.at(-1)!, col] : [...from, row, col];
+    const to = flatten(place, s.out.type.shape);
     const body = loops([W, c], [store(x.buffers.get(s.out)!, to, s.by === 1 ? value : x.op("mul", value, x.number(s.by)))]);
     return loops([I, h], divides(BR, ownSize) ? body : [{ kind: "if", test: below(row, ownSize), body }]);
   });
