@@ -257,6 +257,16 @@ export const attentionBackwardOp: Op<readonly Node[], AttentionAttrs & { shares:
       dtypes: [null, null, null, "bool", null],
       call: (q, k, v, m, ct) => attentionDerivatives(q!, k!, v!, m!, ct!, false),
     },
+    {
+      // As a model's products read them: heads beside each other.
+      shapes: [
+        [2, 4, 18, 16],
+        [2, 2, 19, 16],
+        [2, 2, 19, 16],
+        [2, 4, 18, 16],
+      ],
+      call: (q, k, v, ct) => attentionDerivatives(q!, k!, v!, null, ct!, false).map((x) => permute(x, [0, 2, 1, 3])),
+    },
   ],
 });
 /** What the derivative of scaledDotProductAttention records. */

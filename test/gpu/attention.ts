@@ -24,6 +24,8 @@ interface Shape {
   /** Where the queries of each batch stand. */
   readonly offset?: readonly number[];
   readonly derivatives?: boolean;
+  /** Derivatives are read with heads beside each other, as a model's products do. */
+  readonly turned?: boolean;
 }
 
 /** Prompts and training. */
@@ -59,6 +61,7 @@ const training: readonly Shape[] = [
   { heads: 6, keyHeads: 2, queries: 150, keys: 150, isCausal: true, derivatives: true },
   { queries: 40, keys: 100, isCausal: true, derivatives: true, dtype: "f16" },
   { queries: 100, keys: 40, isCausal: true, derivatives: true },
+  { batch: 2, heads: 4, keyHeads: 2, queries: 70, keys: 90, derivatives: true, turned: true },
   { queries: 33, keys: 90, depth: 32, width: 48, mask: "float", derivatives: true, scale: -0.3 },
   { batch: 2, queries: 70, keys: 64, depth: 128, mask: "keys", derivatives: true },
   { batch: 3, heads: 22, queries: 70, keys: 65, isCausal: true, derivatives: true },
@@ -100,7 +103,8 @@ function attentionCase(s: Shape): Case {
   });
   if (!s.derivatives) return { name, op: "attention", roots: picks(y.inputs[0]!), feeds };
   const ct = leaf(y.type.shape as number[], dtype);
-  return { name, op: "attention", roots: [y, ...(vjp([y], [ct], [q, k, v]) as Node[])], feeds };
+  const grads = vjp([y], [ct], [q, k, v]) as Node[];
+  return { name, op: "attention", roots: [y, ...(s.turned ? grads.map((x) => o.permute(x, [0, 2, 1, 3])) : grads)], feeds };
 }
 
 /** The cases. */

@@ -8,7 +8,7 @@ import { emptyKernel } from "../../kernel/walk.js";
 import { lowerColumns, tileColumns } from "./columns.js";
 import { buffersWith, fewerPoints, withRows } from "./inlined.js";
 import { lowerKept } from "./kept.js";
-import { alongReduced, bestLane, sizesOf } from "./lanes.js";
+import { alongReduced, bestLane, roomOf, sizesOf } from "./lanes.js";
 import { lowerReduced } from "./reduced.js";
 import { planOf } from "./space.js";
 import { chunksOf, lowerSplit, tileChunks } from "./split.js";
@@ -28,7 +28,7 @@ export function lowerGroup(group: Group, target: Target): readonly Kernel[] {
   if (split) return split;
   if (alongReduced(p)) {
     const lane = p.merged.filter((m) => m.reduced).at(-1);
-    const t = tileReduced(target, sizesOf(p, lane));
+    const t = tileReduced(target, { ...sizesOf(p, lane), lane: roomOf(p, lane) });
     return [withRows(p, lowerReduced(p, group.rows?.length ? fewerPoints(p, t, target) : t, target, group.name), target)];
   }
   const lane = bestLane(p);

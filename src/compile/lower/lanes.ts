@@ -44,6 +44,12 @@ function alongLanes(p: Plan, lane: MergedAxis): readonly DType[] {
     .map((n) => n.type.dtype);
 }
 
+/** Elements along a lane's axis that vectors may be cut from: as many as the rows of what lies further apart have room for. */
+export function roomOf(p: Plan, lane: MergedAxis | undefined): Dim {
+  const pitch = [...(p.group.pitches ?? [])].find(([n]) => n.type.shape.at(-1) === lane?.size)?.[1];
+  return pitch ?? lane?.size ?? 1;
+}
+
 /** What tilings depend on. */
 export function sizesOf(p: Plan, lane: MergedAxis | undefined): SpaceSizes {
   const kept = p.axes.filter((a) => !a.reduced).map((a) => a.size);

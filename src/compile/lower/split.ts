@@ -23,6 +23,8 @@ const chunk = 1 << 15;
 /** The same of a row whose elements lie one behind the other, where threads share it. */
 const worthShared = 1 << 15;
 const sharedChunk = 1 << 12;
+/** Columns of a chunk on a GPU, at least. */
+const leastColumns = 16;
 
 /** Whether rows are done with once they are reduced. */
 const splits = (p: Plan): boolean => p.passes === 1 && !p.outputs.some((o) => !o.perRow && o.depth > 0);
@@ -39,7 +41,8 @@ export function chunksOf(p: Plan, target: Target): number {
   const points =
     few || alongReduced(p) ? hi(rows) * (few ? target.parallel : 1) : hi(rows) / (target.threads > 1 ? target.threads : target.lanes);
   if (points >= 2 * target.parallel) return 1;
-  const most = long ? hi(cols) / sharedChunk : total / chunk;
+  // Threads beside each other, each with a few columns to add up, are done before a second kernel has begun.
+  const most = long ? hi(cols) / sharedChunk : Math.min(total / chunk, target.threads > 1 ? hi(cols) / leastColumns : total);
   return Math.max(1, Math.min(Math.ceil((4 * target.parallel) / Math.max(1, points)), Math.floor(most), hi(cols)));
 }
 

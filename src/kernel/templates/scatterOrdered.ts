@@ -35,7 +35,8 @@ import { finishKernel } from "../walk.js";
 const [fewPlaces, shortRow] = [32, 32];
 /** Comparisons for an index's order that are still less than what they save. */
 const mostCompared = 2 ** 30;
-const threads = 256;
+/** Threads of a grid point: a power of two, which divides a chunk. */
+const threadsOf = (target: Target): number => 2 ** Math.floor(Math.log2(Math.min(256, target.threads)));
 /** Keys of an index that lie in shared memory at once, and how many a thread takes one after another. */
 const [chunk, together] = [1024, 4];
 /** Rows of the source that a thread asks for at once. */
@@ -99,6 +100,7 @@ export function lowerOrdered(group: Group, target: Target): readonly Kernel[] {
  * memory: a place's row, and among places of one row its own number.
  */
 function orderPlaces(group: Group, target: Target): Kernel {
+  const threads = threadsOf(target);
   const root = group.root!;
   const index = root.inputs[1]!;
   const s = sizesOf(root);
@@ -178,10 +180,11 @@ function orderPlaces(group: Group, target: Target): Kernel {
 
 /** How many neighbouring threads share what one would do, at most so many, for enough threads in all. */
 const sharesOf = (target: Target, units: number, most: number): number =>
-  2 ** Math.floor(Math.log2(Math.max(1, Math.min(most, (target.parallel * threads) / units))));
+  2 ** Math.floor(Math.log2(Math.max(1, Math.min(most, (target.parallel * threadsOf(target)) / units))));
 
 /** Takes, for each element, the base and what is sent there, and computes what follows. Half floats collect in f32 and round once. */
 function takePlaces(group: Group, target: Target): Kernel {
+  const threads = threadsOf(target);
   const root = group.root!;
   const [base, index, source] = root.inputs as readonly [Node, Node, Node];
   const s = sizesOf(root);
