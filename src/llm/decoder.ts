@@ -13,7 +13,10 @@ export interface Run {
   readonly seed: number;
 }
 
-/** Most tokens that are asked for and read together, and for how long the first of them may wait: no longer than one picture of a screen stands. */
+/**
+ * Most tokens that are asked for and read together, and for how long the first of them may wait: no longer than one picture of a screen
+ * stands, or for one more token that takes less than two of them.
+ */
 const mostAtOnce = 16;
 const batchMs = 16;
 /** Tokens that the device remembers: far more than are ever asked for and not yet read. */
@@ -110,7 +113,8 @@ export class Decoder {
   }
   /** How many tokens `steps` should be asked for at a time, where one takes `ms`. */
   batch(ms: number): number {
-    return this.queued ? Math.min(Math.max(Math.floor(batchMs / ms), 1), mostAtOnce) : 1;
+    const least = ms < 2 * batchMs ? 2 : 1;
+    return this.queued ? Math.min(Math.max(Math.floor(batchMs / ms), least), mostAtOnce) : 1;
   }
   /** The next tokens, of which there are as many as `batch` says at most. They are asked for at once, and read together. */
   steps(count: number, run: Run): Promise<readonly number[]> {
