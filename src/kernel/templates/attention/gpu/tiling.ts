@@ -66,7 +66,9 @@ export function tileBackground(node: Node, target: Target): BackgroundTiling | u
   const scoring = units.find((u) => !u.turned && u.regs.a > 0 === (groups === 2) && u.n === 128);
   if (!adding || !scoring) return undefined;
   const rows = scoring.m * groups;
-  if (hi(queries) < leastRows || keys < leastRows || hi(numel(batch)) * Math.ceil(hi(queries) / rows) < target.parallel) return undefined;
+  // Wide heads gain more than narrow ones by being multiplied in the background, also where many multiprocessors have nothing to do.
+  const points = hi(numel(batch)) * Math.ceil(hi(queries) / rows);
+  if (hi(queries) < leastRows || keys < leastRows || points < target.parallel / (width === swizzled ? 3 : 5)) return undefined;
   const row = width * bytesOf(dtype);
   const slots = Math.min(6, Math.floor((target.sharedBytes - signalBytes - rows * row) / (2 * scoring.n * row)));
   const registers = groups === 3 ? { work: 160, move: 32 } : { work: 240, move: 24 };
