@@ -2,12 +2,14 @@ import { describe, expect, it } from "vitest";
 import { type Case, errorOf, fill, lowerCase, runCases, tolerance } from "../../../../test/support/groups.js";
 import { compileKernels, hasCompiler } from "../../../../test/support/kernels-in-c.js";
 import { vjp } from "../../../autodiff/grad.js";
+import { cTarget } from "../../../backends/c/target.js";
 import type { DType } from "../../../core/dtype.js";
 import { type Dim, variable } from "../../../core/expr.js";
 import { NdArray } from "../../../core/ndarray.js";
 import type { Node } from "../../../ir/node.js";
 import { picks } from "../../../ir/pick.js";
 import { input, permute, reshape, scaledDotProductAttention, slice } from "../../../ops/index.js";
+import type { Target } from "../../codegen.js";
 import { verifyKernel } from "../../verify.js";
 import { attentionBackwardTemplate, attentionTemplate } from "./index.js";
 
@@ -53,8 +55,8 @@ function derived(s: Shape): Case {
 }
 /** Compiling takes most of these tests' time; the conformance suite compiles what users run. */
 const unoptimized: typeof compileKernels = (kernels) => compileKernels(kernels, undefined, ["-O0"]);
-function check(cases: readonly Case[]): void {
-  const lowered = cases.map((c) => lowerCase(c, [attentionTemplate, attentionBackwardTemplate]));
+function check(cases: readonly Case[], target?: Target): void {
+  const lowered = cases.map((c) => lowerCase(c, [attentionTemplate, attentionBackwardTemplate], target));
   for (const l of lowered) {
     const claimed = l.groups.filter((g) => g.group.kind === "claimed");
     expect(claimed, l.case.name).toHaveLength(l.case.outputs.length > 2 ? 2 : 1);
@@ -178,5 +180,25 @@ describe.skipIf(!hasCompiler())("attention template in C", () => {
         ] as const
       ).map(([n, m]) => derived({ batch: [b], queries: s, keys: k, depth: 8, dims: { b: 1, s: n, k: m } })),
     ]);
+  });
+  it("bf16 in pairs: whole tiles, masks, grouped queries, heads out of one buffer", () => {
+    const features = ["avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512bf16"];
+    const target = cTarget({ arch: "x86-64", features, parallel: 2 });
+    const dtype = "bf16" as const;
+    const sizes = { batch: [1], heads: 2, queries: 64, keys: 64, depth: 32, dtype };
+    const [B, T, H, D] = [1, 64, 2, 32];
+    const qkv = input({ shape: [B, T, 3 * H * D], dtype });
+    const head = (i: number): Node => permute(reshape(slice(qkv, [0, 0, i * H * D], [B, T, H * D]), [B, T, H, D]), [0, 2, 1, 3]);
+    const y = scaledDotProductAttention(head(0), head(1), head(2), null, { isCausal: true });
+    const cases = [
+      derived({ ...sizes, heads: 4, keyHeads: 2, queries: 128, keys: 128, isCausal: true }),
+      derived({ ...sizes, keys: 80, width: 96, mask: "float" }),
+      attention({ ...sizes, keys: 272, depth: 64, mask: "bool", isCausal: true }),
+      { name: "fused qkv", inputs: [qkv], outputs: [y] },
+    ];
+    const claimed = cases.flatMap((c) => lowerCase(c, [attentionTemplate, attentionBackwardTemplate], target).groups);
+    const kernels = claimed.filter((g) => g.group.kind === "claimed").flatMap((g) => g.kernels);
+    expect(kernels.map((k) => JSON.stringify(k.body).includes('"dot2"'))).toEqual(kernels.map(() => true));
+    check(cases, target);
   });
 });

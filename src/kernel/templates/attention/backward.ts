@@ -198,9 +198,12 @@ export function lowerBackward(group: Group, target: Target): Kernel {
   }
   const leave = (out: Node | undefined, sum: Buffer, width: number, size: number, stem: string): readonly Stmt[] => {
     if (!out) return [];
-    const [k, d] = [axis(x.name(`${stem}k`), x.keys, "loop"), axis(x.name(`${stem}d`), size, "loop")];
-    const to = flatten([...from, at(k), at(d)], out.type.shape);
-    return loops([k, d], [store(x.buffers.get(out)!, to, load(sum, add(mul(at(k), width), at(d))))]);
+    const abreast = width === size ? t.vector : 1;
+    const [k, d] = [axis(x.name(`${stem}k`), x.keys, "loop"), axis(x.name(`${stem}d`), size / abreast, "loop")];
+    const l = axis(x.name(`${stem}l`), abreast, "vector");
+    const column = add(mul(at(d), abreast), at(l));
+    const to = flatten([...from, at(k), column], out.type.shape);
+    return loops([k, d, l], [store(x.buffers.get(out)!, to, load(sum, add(mul(at(k), width), column)))]);
   };
   const body = [...start, ...loops([H, Q], tile), ...leave(dkOut, dk, dp, x.depth, "w"), ...leave(dvOut, dv, ep, x.width, "x")];
   return finishKernel(group.name, [...x.buffers.values(), ...x.made()], grid, 1, body);

@@ -7,8 +7,10 @@ import { attentionBackwardOp, attentionOp } from "../../../ops/attention.js";
 import { cachedAttentionOp } from "../../../ops/cached-attention.js";
 import type { Target, Template } from "../../codegen.js";
 import { fitsScratch, lowerBackward } from "./backward.js";
+import { lowerBackwardPairs } from "./backwardPairs.js";
 import { isDecoding, lowerDecode } from "./decode.js";
 import { lowerForward } from "./forward.js";
+import { lowerForwardPairs } from "./forwardPairs.js";
 import { lowerBackground } from "./gpu/background.js";
 import { lowerBackwardMatrix } from "./gpu/backward.js";
 import { lowerFew } from "./gpu/few.js";
@@ -31,7 +33,7 @@ export const attentionTemplate: Template = {
   lower(group, target) {
     if (!isCpu(target))
       return isFew(group.root!, target) ? lowerFew(group, target) : [lowerBackground(group, target) ?? lowerMatrix(group, target)];
-    return isDecoding(group.root!) ? lowerDecode(group, target) : [lowerForward(group, target)];
+    return isDecoding(group.root!) ? lowerDecode(group, target) : [lowerForwardPairs(group, target) ?? lowerForward(group, target)];
   },
 };
 const isCpu = (target: Target): boolean => target.threads === 1;
@@ -65,7 +67,8 @@ export const attentionBackwardTemplate: Template = {
   ...common,
   prologue: (node, input, target) =>
     (node.attrs.mask === true && input === 3) || (isCpu(target) && isWidening(node.inputs[input]!)) || tiled,
-  lower: (group, target) => (isCpu(target) ? [lowerBackward(group, target)] : lowerBackwardMatrix(group, target)),
+  lower: (group, target) =>
+    isCpu(target) ? [lowerBackwardPairs(group, target) ?? lowerBackward(group, target)] : lowerBackwardMatrix(group, target),
 };
 
 /** Half floats that are read as f32: that is what reading them takes anyway. */

@@ -45,8 +45,8 @@ export interface Attention {
   readonly L: Axis;
   readonly lane: Dim;
   name(stem: string): string;
-  scratch(stem: string, size: Dim): Buffer;
-  register(stem: string, size: number): Buffer;
+  scratch(stem: string, size: Dim, type?: DType): Buffer;
+  register(stem: string, size: number, type?: DType): Buffer;
   /** Registers of a dtype. */
   fragment(stem: string, dtype: DType, size: number): Buffer;
   /** All scratch, registers included. */
@@ -106,8 +106,8 @@ export function setUp(group: Group, target: Target): Attention {
     L,
     lane: add(mul(at(J), t.vector), at(L)),
     name,
-    scratch: (stem, size) => keep({ name: stem, dtype, space: "shared", size }),
-    register: (stem, size) => own.find((b) => b.name === stem) ?? keep({ name: stem, dtype, space: "reg", size }),
+    scratch: (stem, size, type = dtype) => keep({ name: stem, dtype: type, space: "shared", size }),
+    register: (stem, size, type = dtype) => own.find((b) => b.name === stem) ?? keep({ name: stem, dtype: type, space: "reg", size }),
     fragment: (stem, type, size) => keep({ name: stem, dtype: type, space: "reg", size }),
     made: () => [...own, ...evaluator.locals],
     read: (node, index, into) => {
@@ -175,6 +175,8 @@ export interface Product {
   readonly L: Axis;
   readonly vector: number;
   readonly inner: Axis;
+  /** Scalars and vectors are words of two neighbours along the inner axis. */
+  readonly pairs?: true;
   scalar(row: Dim, into: Stmt[]): Value;
   /** The vector at `lane`. */
   row(lane: Dim, into: Stmt[]): Value;
@@ -196,20 +198,22 @@ function blocks(x: Attention, p: Product, count: Dim, rows: number, from: number
   const T = axis(x.name(`${stem}_t`), count, "loop");
   const I = axis(x.name(`${stem}_i`), rows, "unroll");
   const acc = x.register(`${stem}_acc`, rows * size);
+  const held = p.pairs ? "u32" : x.dtype;
   // What several rows share stays in registers.
-  const wide = rows > 1 ? x.register(`${stem}_row`, size) : undefined;
+  const wide = rows > 1 ? x.register(`${stem}_row`, size, held) : undefined;
   const lane = add(mul(at(J), p.vector), at(L));
   const first = add(from, mul(at(T), rows));
   const row = add(first, at(I));
   const cell = add(mul(at(I), size), lane);
   const each = (body: (row: Dim, lane: Dim, value: Value) => readonly Stmt[]): readonly Stmt[] =>
     loops([I, J, L], body(row, lane, load(acc, cell)));
-  const column = x.register(`${stem}_column`, rows);
+  const column = x.register(`${stem}_column`, rows, held);
   const read: Stmt[] = [];
   const value = p.scalar(row, read);
   const beside: Stmt[] = [];
   const vector = p.row(lane, beside);
-  const update = store(acc, cell, x.op("fma", load(column, at(I)), wide ? load(wide, lane) : vector, load(acc, cell)));
+  const sum = x.op(p.pairs ? "dot2" : "fma", load(column, at(I)), wide ? load(wide, lane) : vector, load(acc, cell));
+  const update = store(acc, cell, sum);
   return loops(
     [T],
     [
@@ -252,11 +256,16 @@ export function scores(
     readonly count: Dim;
     /** `count` is a multiple of it, or ends with the keys. */
     readonly step: number;
+    /** Words of a key, where `q` holds words: products are not scaled yet then. */
+    readonly words?: (key: Dim, word: Dim) => Value;
+    /** Keys at a time, where they are not as many as elsewhere. */
+    readonly rows?: number;
     leave(row: Dim, lane: Dim, s: Value): readonly Stmt[];
   },
 ): readonly Stmt[] {
   const { t } = x;
-  const inner = axis(x.name("s_d"), x.depth, "loop");
+  const { words, rows = t.rows } = o;
+  const inner = axis(x.name("s_d"), words ? x.depth / 2 : x.depth, "loop");
   const key = x.group.root!.inputs[1]!;
   const from = keyBatch(x, o.index);
   // Where the device says how many keys are seen, bounds do not tell that whole blocks of rows end with them.
@@ -264,23 +273,25 @@ export function scores(
   return product(x, {
     stem: "s",
     count: o.count,
-    rows: t.rows,
+    rows,
     J: x.J,
     L: x.L,
     vector: t.vector,
     inner,
-    scalar: (row, into) => x.read(key, [...from, place(row), at(inner)], into),
+    ...(words && { pairs: true }),
+    scalar: (row, into) => (words ? words(place(row), at(inner)) : x.read(key, [...from, place(row), at(inner)], into)),
     row: (lane) => load(o.q, add(mul(at(inner), t.queries), lane)),
     start: () => x.number(0),
     finish: (first, each) => {
       const make = (diagonal: boolean): readonly Stmt[] =>
         each((row, lane, s) => {
           const into: Stmt[] = [];
-          const v = masked(x, s, o.index, add(o.q0, lane), add(o.k0, row), diagonal ? add(o.start, o.q0, lane) : undefined, into);
+          const scaled = words ? x.op("mul", s, x.number(x.scale)) : s;
+          const v = masked(x, scaled, o.index, add(o.q0, lane), add(o.k0, row), diagonal ? add(o.start, o.q0, lane) : undefined, into);
           return [...into, ...o.leave(row, lane, v)];
         });
       const body: readonly Stmt[] = x.causal
-        ? [{ kind: "if", test: below(add(o.start, o.q0), add(o.k0, first, t.rows - 1)), body: make(true), else: make(false) }]
+        ? [{ kind: "if", test: below(add(o.start, o.q0), add(o.k0, first, rows - 1)), body: make(true), else: make(false) }]
         : make(false);
       return body;
     },

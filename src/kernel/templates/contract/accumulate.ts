@@ -40,7 +40,7 @@ export function accumulate(x: Contract, st: State, body: readonly Stmt[]): reado
   const resume = forAll((p) => store(acc, cell(p), load(x.partial, place(p))), [I, J, L]);
   const keep = forAll((p) => store(x.partial, place(p), load(acc, cell(p))), [I, J, L]);
   const start: readonly Stmt[] = single ? zero : [{ kind: "if", test: below(st.off.k, 1), body: zero, else: resume }];
-  if (t.leave === "swept" || !outer) return [...start, ...inner, ...keep];
+  if (t.leave === "swept" || !outer) return [...start, ...asked, ...inner, ...keep];
   const last = below(add(st.off.k, outer.tile), total.k);
   const before: readonly Stmt[] = asked.length ? [{ kind: "if", test: last, body: [], else: asked }] : [];
   return [...start, ...before, ...inner, { kind: "if", test: last, body: keep, else: epilogue }];

@@ -40,9 +40,12 @@ export function nextRows(x: Contract, st: State): readonly Stmt[] {
   });
 }
 
-/** Asks for what the epilogue of this register block reads element by element, before the products that it waits for. */
+/**
+ * Asks for what the epilogue of this register block reads element by element, before the products that it waits for; not where the
+ * grid point's whole tile waits.
+ */
 export function epilogueReads(x: Contract, st: State): readonly Stmt[] {
-  if (x.t.far === undefined || x.unit || x.t.leave === "swept") return [];
+  if (x.t.far === undefined || x.unit || (x.t.leave === "swept" && x.t.within === undefined)) return [];
   const body: Stmt[] = [];
   const [m, n] = [add(st.off.m, at(x.I)), add(st.off.n, mul(at(x.J), x.vector))];
   leave(

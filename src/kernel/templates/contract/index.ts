@@ -137,12 +137,20 @@ function problemOf(group: Group, turned?: boolean): Problem {
   const words = { a: wordsOf(group, "a", word, turned), b: wordsOf(group, "b", word, turned) };
   const runs = { a: runsOf(group, "a", word, turned), b: runsOf(group, "b", word, turned) };
   const products = { products: productsOf(group).length, operands: { a: a.length, b: b.length } };
-  const after = new Set<Node>(productsOf(group));
-  for (const n of group.nodes) if (n.inputs.some((i) => after.has(i))) after.add(n);
-  const whole = numel(group.root!.type.shape);
-  const read = new Set([...after].flatMap((n) => (productsOf(group).includes(n) ? [] : n.inputs.filter((i) => group.inputs.includes(i)))));
-  const reads = [...read].filter((n) => hi(numel(n.type.shape)) >= hi(whole)).length;
+  const whole = hi(numel(group.root!.type.shape));
+  const reads = [...epilogueInputs(group)].filter((n) => hi(numel(n.type.shape)) >= whole).length;
   return { batch: numel(batch), total, dtype, input, strides, reads, words, runs, ...products };
+}
+/** What a group's results are computed from beside its products. */
+function epilogueInputs(group: Group): ReadonlySet<Node> {
+  const seen = new Set<Node>(productsOf(group));
+  const visit = (n: Node): void => {
+    if (seen.has(n)) return;
+    seen.add(n);
+    if (!group.inputs.includes(n)) n.inputs.forEach(visit);
+  };
+  group.outputs.forEach(visit);
+  return new Set(group.inputs.filter((n) => seen.has(n)));
 }
 /** Whether a matrix unit takes a product: one that rounds its operands only where the product allows it. */
 const takes = (u: MatrixUnit, root: Node): boolean =>

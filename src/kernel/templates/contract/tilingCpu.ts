@@ -178,6 +178,7 @@ function panels(p: Problem, t: Target, turned = false): Choice {
     ...(native && !t.loadsFirst && { turns: 2 }),
     ...(turned && { leave: "swept" as const }),
     ...(turned && { turned }),
+    ...(native && !turned && kcw >= kw && isStreamed(p) && { leave: "swept" as const, within: 4 }),
     ...(pack > 1 && { pack }),
     ...(t.prefetch && { far: (t.caches[1] ?? 1 << 20) * t.parallel }),
     band: 1,
@@ -194,14 +195,20 @@ interface Panels {
   readonly kcw: number;
   readonly strips: boolean;
 }
+/** Bytes of a page of memory, and of a way of the first cache. */
+const page = 4096;
+/**
+ * Whether an epilogue goes over the rows of a whole strip at a time: one that reads several tensors, whose rows do not share pages. The few
+ * lines of each row that belong to a register block would be in as many pages as it has rows, in each of those tensors.
+ */
+const isStreamed = (p: Problem): boolean => p.reads > 1 && one(most(p.total.n)) * bytesOf(p.dtype) >= page;
 /** Whether panels of an operand are words of its rows, transposed; a's words of four change on their way. */
 function inTurns(p: Problem, role: Role, pack: number, t: Target): boolean {
   const words = pack > 1 ? p.runs[role] && !(pack === 4 && role === "a") : bytesOf(p.input) === 4 && bytesOf(p.dtype) === 4;
   return t.turns === true && t.vectors === "native" && words && p.strides[role]?.[1] === 1;
 }
-/** Whether lines of so many rows of a meet in so few sets of the first cache that they drive each other out. A way is a page long. */
+/** Whether lines of so many rows of a meet in so few sets of the first cache that they drive each other out. */
 function sharesSets(p: Problem, rows: number, cache: number): boolean {
-  const page = 4096;
   const apart = page / common(page, (p.strides.a?.[0] ?? 1) * bytesOf(p.input));
   return rows / apart > (0.9 * cache) / page;
 }
