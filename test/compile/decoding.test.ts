@@ -81,7 +81,7 @@ describe("a layer of Llama", () => {
       "sum_add",
       "sum_cast",
       "sum_cast",
-      "sum",
+      "sum_cast",
     ]);
   });
   test("takes a prompt in 8 launches", () => {
