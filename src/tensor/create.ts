@@ -1,7 +1,7 @@
 /** Tensors from values on the host, and from nothing. */
 import { type NaturalArray, toBytes } from "../core/convert.js";
 import { type DType, dtypes, isWide } from "../core/dtype.js";
-import { ArgumentError, DTypeError, ShapeError } from "../core/errors.js";
+import { ArgumentError, ShapeError } from "../core/errors.js";
 import type { Dim } from "../core/expr.js";
 import type { Shape } from "../core/type.js";
 import type { Node } from "../ir/node.js";
