@@ -9,7 +9,7 @@ import type { Node } from "../ir/node.js";
 import type { Target } from "../kernel/codegen.js";
 import type { Group } from "../kernel/group.js";
 import { type Buffer, below, type Kernel, type Stmt } from "../kernel/kernel.js";
-import { finishKernel } from "../kernel/walk.js";
+import { eachStmt, finishKernel } from "../kernel/walk.js";
 import type { Step, StepNote } from "../runtime/program.js";
 import type { Slot } from "./plan.js";
 
@@ -19,6 +19,8 @@ export interface Stream {
   readonly bytes: number;
   /** Grid points of the kernel that reads it. */
   readonly points: number;
+  /** The kernel copies the first of it before anything else: it need not ask for that. */
+  readonly copied: boolean;
 }
 /** A launch before its kernel is rendered. */
 export interface Launch {
@@ -51,11 +53,15 @@ export function streamsOf(group: Group, kernel: Kernel, slotOf: (n: Node) => Slo
   if (!group.space || typeof grid !== "number") return [];
   const elements = numel(group.space.shape);
   if (!group.outputs.every((x) => hi(numel(x.type.shape)) * little <= hi(elements))) return [];
-  return group.inputs.flatMap((n): Stream[] => {
+  const copied = new Set<string>();
+  eachStmt(kernel.body, (s) => {
+    if (s.kind === "copy") copied.add(s.from.buffer);
+  });
+  return group.inputs.flatMap((n, i): Stream[] => {
     const slot = slotOf(n);
     if (slot.role === "temp" || slot.role === "output" || typeof slot.size !== "number" || numel(n.type.shape) !== elements) return [];
     const bytes = slot.size * bytesOf(slot.dtype);
-    return bytes >= worth && bytes % line === 0 ? [{ slot, bytes, points: grid }] : [];
+    return bytes >= worth && bytes % line === 0 ? [{ slot, bytes, points: grid, copied: copied.has(`in${i}`) }] : [];
   });
 }
 
@@ -87,7 +93,10 @@ export function askAhead(steps: readonly (Launch | Step)[], { ahead }: Target): 
   };
   launches.forEach((l, i) => {
     if (l.product || !l.streams.length) return;
-    const before = take(l.streams.filter(apart), ahead.own).asks;
+    const before = take(
+      l.streams.filter((s) => apart(s) && !s.copied),
+      ahead.own,
+    ).asks;
     const after: Ask[] = [];
     let budget = ahead.next;
     for (const next of launches.slice(i + 1, i + 1 + furthest)) {

@@ -24,6 +24,8 @@ export interface SpaceTiling {
   /** Whether values that several passes need may be kept in scratch (or registers). */
   readonly hold: "shared" | "registers" | "nothing";
   readonly stream: boolean;
+  /** reduced: what a grid point reads first is copied to shared memory in the background, before the rows that it meets are computed. */
+  readonly staged?: boolean;
   /** How far ahead streams are asked for: in bytes of a row (reduced), in rows (kept); 0: not at all. */
   readonly ahead: number;
 }

@@ -42,7 +42,7 @@ export function fewerPoints(p: Plan, t: SpaceTiling, target: Target): SpaceTilin
   let turn = 1;
   const enough = 0.9 * target.parallel * Math.max(1, 512 / t.threads);
   while (points / (2 * turn) >= enough && points % (2 * turn) === 0) turn *= 2;
-  return { ...t, turn };
+  return { ...t, turn, staged: target.background === true };
 }
 
 /** The kernel with its rows in front. */
@@ -77,7 +77,9 @@ export function withRows(p: Plan, kernel: Kernel, target: Target): Kernel {
     own.push(...apart.buffers);
     return { kind: "if", test: { a: 0, op: "<", b: 1 }, body: apart.body };
   });
-  const body: readonly Stmt[] = [...before, { kind: "barrier" }, ...kernel.body];
+  // What the kernel has brought near in the background is on its way meanwhile.
+  const under = kernel.body.findIndex((s) => s.kind === "commit") + 1;
+  const body: readonly Stmt[] = [...kernel.body.slice(0, under), ...before, { kind: "barrier" }, ...kernel.body.slice(under)];
   return finishKernel(kernel.name, [...kernel.buffers, ...own], kernel.grid, kernel.threads, body);
 }
 

@@ -22,6 +22,7 @@ import type { SpaceTiling } from "../../kernel/tiling.js";
 import { eachStmt, finishKernel, substituteStmts } from "../../kernel/walk.js";
 import { type Evaluated, evaluatePasses, type Pass, partOf, type Sum, type Window } from "./passes.js";
 import { bindMerged, digits, type MergedAxis, type Plan } from "./space.js";
+import { type Staged, staged } from "./staged.js";
 import { laterRow, prefetches } from "./streams.js";
 
 /** Lowers a plan with lanes along its last reduced axis. With a window: the partial results of each chunk of columns. */
@@ -101,8 +102,18 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
   const tail = cpu && !divides(vector, length);
   const whole = !cpu || hi(div(length, vector)) > 0;
 
-  /** One sweep along the lane axis: `count` steps of `us` x `vs` columns from `base`. */
-  function sweep(pass: Pass, count: Dim, base: Dim, us: number, vs: number): readonly Stmt[] {
+  // A grid point's first operands are on their way before anything else, where it surely has all of them.
+  const stages =
+    t.staged &&
+    !window &&
+    !around.length &&
+    p.passes === 1 &&
+    divides(unroll * vector * rowThreads, lane.size) &&
+    units === mul(grid, abreast * t.turn);
+  let stage: Staged | undefined;
+
+  /** One sweep along the lane axis: `count` steps of `us` x `vs` columns from `base`; `first`: the first one of the grid point. */
+  function sweep(pass: Pass, count: Dim, base: Dim, us: number, vs: number, first: boolean): readonly Stmt[] {
     if (count === 0) return [];
     const j = axis(p.fresh("j"), count, "loop");
     const [ua, va] = [axis(u.name, us, "unroll"), axis(v.name, vs, "vector")];
@@ -124,13 +135,21 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
     const body = substituteStmts(pass.body, here, scalar ? { buffer: rename(e) } : {});
     const step = us * vs * rowThreads;
     const guarded: readonly Stmt[] = cpu || divides(step, length) ? body : [{ kind: "if", test: below(col, add(start, length)), body }];
-    const element = loops([...(together > 1 ? [r] : []), ...(us > 1 ? [ua] : []), ...(vs > 1 ? [va] : [])], guarded);
+    const unrolled = [...(together > 1 ? [r] : []), ...(us > 1 ? [ua] : [])];
+    const element = loops([...unrolled, ...(vs > 1 ? [va] : [])], guarded);
+    if (first && stages) {
+      const now = new Map([j, turn].map((a) => [a.name, 0]));
+      stage = staged(p, substituteStmts(body, now), unrolled, va, threads);
+      const later = axis(p.fresh("j"), sub(count, 1), "loop");
+      const rest = later.size === 0 ? [] : loops([later], substituteStmts(element, new Map([[j.name, add(at(later), 1)]])));
+      if (stage) return [{ kind: "wait", pending: 0 }, ...loops([...unrolled, va], stage.first), ...rest];
+    }
     return loops([j], [...(us * vs === wide ? streams(p, body, t.ahead, [ua, va]) : []), ...element]);
   }
   const names = new Map(around.map((m) => [m, p.fresh("q")]));
   const loopName = (m: MergedAxis): string => names.get(m)!;
 
-  function emit(pass: Pass): readonly Stmt[] {
+  function emit(pass: Pass, first: boolean): readonly Stmt[] {
     const out: Stmt[] = [...perRow(pass.before)];
     if (!pass.body.length) return out;
     const cells = [...(together > 1 ? [r] : []), ...(cpu && unroll > 1 ? [u] : []), ...(vector > 1 ? [v] : [])];
@@ -142,11 +161,18 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
     const nest = around.map((m) => axis(loopName(m), part && m === window.axis ? part.length : m.size, "loop"));
     const swept: readonly Stmt[] = cpu
       ? [
-          ...sweep(pass, div(size, wide), 0, unroll, vector),
-          ...(unroll > 1 ? sweep(pass, div(mod(size, wide), vector), mul(div(size, wide), wide), 1, vector) : []),
-          ...(tail && vector > 1 ? sweep(pass, mod(size, vector), mul(div(size, vector), vector), 1, 1) : []),
+          ...sweep(pass, div(size, wide), 0, unroll, vector, false),
+          ...(unroll > 1 ? sweep(pass, div(mod(size, wide), vector), mul(div(size, wide), wide), 1, vector, false) : []),
+          ...(tail && vector > 1 ? sweep(pass, mod(size, vector), mul(div(size, vector), vector), 1, 1, false) : []),
         ]
-      : sweep(pass, t.hold === "registers" && hi(size) <= wide * rowThreads ? 1 : ceilDiv(size, wide * rowThreads), 0, unroll, vector);
+      : sweep(
+          pass,
+          t.hold === "registers" && hi(size) <= wide * rowThreads ? 1 : ceilDiv(size, wide * rowThreads),
+          0,
+          unroll,
+          vector,
+          first,
+        );
     out.push(...loops(nest, swept));
     for (const s of pass.sums) {
       const done: Stmt[] = [];
@@ -163,12 +189,18 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
   const partial = (): Stmt[] => e.sums.map((s, i) => store(window!.into[i]!, add(mul(mod(unit, chunks), rows), row), load(s.result, 0)));
   const end = window ? partial() : perRow(e.end);
   const last: readonly Stmt[] = end.length && rowThreads > 1 ? [{ kind: "if", test: below(thread, 1), body: end }] : end;
-  const rowBody = [...rowStart, ...e.passes.flatMap(emit), ...last];
+  const rowOf = (first: boolean): readonly Stmt[] => [...rowStart, ...e.passes.flatMap((x) => emit(x, first)), ...last];
+  const rowBody = rowOf(false);
   const guarded: readonly Stmt[] =
     again || divides(abreast * t.turn, units) ? rowBody : [{ kind: "if", test: below(unit, units), body: rowBody }];
   const alone = t.hold === "registers" && !window && grid === rows && !rowStart.length;
   const asked = alone ? laterRow(p, e.passes, substituted, { grid, thread: tid }, target) : [];
-  const body = [...e.top, ...asked, ...loops(t.turn > 1 ? [turn] : [], guarded)];
+  const begun = stages ? substituteStmts(rowOf(true), new Map([[turn.name, 0]])) : [];
+  const later = axis(p.fresh("turn"), t.turn - 1, "loop");
+  const others = t.turn > 1 ? loops([later], substituteStmts(rowBody, new Map([[turn.name, add(at(later), 1)]]))) : [];
+  const body = stage
+    ? [...stage.copies, { kind: "commit" } as const, ...e.top, ...begun, ...others]
+    : [...e.top, ...asked, ...loops(t.turn > 1 ? [turn] : [], guarded)];
   const size = (b: Buffer, n: Dim): Buffer => ({ ...b, size: n });
   const buffers = [
     ...p.buffers.values(),
@@ -177,6 +209,7 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
     ...e.held.map((b) => size(b, t.hold === "registers" ? wide : cols)),
     ...e.locals,
     ...e.locals.map((b) => ({ ...b, name: `${b.name}t` })),
+    ...(stage?.buffers ?? []),
   ];
   return finishKernel(name, buffers, grid, threads, body);
 }
