@@ -27,7 +27,5 @@ process.on("message", ({ id, path, source, flags }: CompileRequest) => {
     if (error) process.exit(0);
   });
 });
-// Node's own way to end at a signal (a terminal sends one to all processes) spins for good once the compiler has run; there is nothing to save.
-for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.kill(process.pid, "SIGKILL"));
 // Nobody is left to compile for.
 process.on("disconnect", () => process.exit(0));

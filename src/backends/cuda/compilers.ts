@@ -50,7 +50,7 @@ export class Compilers {
   }
   /** Ends the processes, once all texts are compiled. */
   close(): void {
-    // They hold nothing to save, and Node's own way to end at a softer signal was seen to spin.
+    // They hold nothing to save.
     for (const child of this.#all) child.kill("SIGKILL");
     this.#all.clear();
   }

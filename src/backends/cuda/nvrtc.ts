@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { CompileError, UnsupportedError } from "../../core/errors.js";
 import { ffi, type NativeArg, type NativeType } from "../../runtime/ffi.js";
 import { companions, compilerLibrary, findLibrary } from "./libraries.js";
+import { signalsAsTheyAre } from "./signals.js";
 
 /** The compiler. Failures are CompileErrors that hold its log. */
 export interface Nvrtc {
@@ -35,6 +36,7 @@ const missing = (): UnsupportedError => new UnsupportedError(`${compilerLibrary.
 const text = (s: string): Uint8Array => new TextEncoder().encode(`${s}\0`);
 
 function open(path: string): Nvrtc {
+  const settleSignals = signalsAsTheyAre();
   // NVRTC opens its builtins by name only: loaded before, they are found.
   for (const file of companions(path, "libnvrtc-builtins.so")) ffi().load(file);
   const library = ffi().load(path);
@@ -81,6 +83,7 @@ function open(path: string): Nvrtc {
     return bytes;
   };
   const end = (program: bigint, source: string, result: unknown): Uint8Array => {
+    settleSignals();
     try {
       if (result !== 0) throw refusal(new TextDecoder().decode(bytesFrom(program, logSize, log)), source);
       return bytesFrom(program, codeSize, code);
