@@ -1,6 +1,6 @@
 /** Tiles of queries, keys and values on their way to shared memory: one thread asks for them as soon as their places are free. */
 import { bytesOf } from "../../../../core/dtype.js";
-import { add, ceilDiv, type Dim, div, min, mod, mul, sub } from "../../../../core/expr.js";
+import { add, type Dim, div, min, mod, mul, sub } from "../../../../core/expr.js";
 import { at, axis, type Buffer, below, loops, ref, type Stmt } from "../../../kernel.js";
 import type { Attention } from "../setup.js";
 import type { TileRows } from "./tile.js";
