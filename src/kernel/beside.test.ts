@@ -27,7 +27,8 @@ describe("products whose tiles move in the background", () => {
     expect(canStandBeside(kernels, hopper)).toBe(true);
     const whole = verifyKernel(besideKernels("whole", kernels), hopper);
     expect(whole.grid).toBe(kernels.reduce((sum, k) => sum + (k.grid as number), 0));
-    const shared = (k: Kernel): readonly Buffer[] => k.buffers.filter((b) => b.space === "shared" || b.space === "signal");
+    const shared = (k: Kernel): readonly unknown[] =>
+      k.buffers.filter((b) => b.space === "shared" || b.space === "signal").map((b) => [b.space, b.dtype, b.size]);
     expect(shared(whole)).toEqual(shared(kernels[0]!));
     const memory = new Map<string, Uint8Array>();
     kernels.forEach((k, i) => {

@@ -17,7 +17,7 @@ interface Sizes {
 /** Losses of the first steps, as the demo tells them. */
 async function curve({ config, batch, steps }: Sizes, dtype: DemoDType): Promise<readonly (readonly [number, number])[]> {
   const { model, progress } = await trainDemo({ corpus: typescriptLibraries(), config, batch, steps, stopAt, dtype, seed: 1 });
-  for (const p of model.parameters()) expect([p.dtype, p.grad!.dtype]).toEqual(["f32", "f32"]);
+  for (const p of model.parameters()) expect(p.dtype).toBe("f32");
   return progress.curve;
 }
 
