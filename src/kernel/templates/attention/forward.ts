@@ -9,6 +9,7 @@ import type { Target } from "../../codegen.js";
 import { type Group, hasElements } from "../../group.js";
 import { apply, at, axis, below, type Kernel, load, loops, type Stmt, store, type Value } from "../../kernel.js";
 import { emptyKernel, finishKernel } from "../../walk.js";
+import { newMaxima } from "./maxima.js";
 import { given, keyBatch, lanes, named, position, product, scores, seen, setUp, standing, transposed } from "./setup.js";
 import { rowsOf } from "./tiling.js";
 
@@ -51,15 +52,7 @@ export function lowerForward(group: Group, target: Target): Kernel {
   const E = axis(x.name("e"), count, "loop");
   const p: Value = { kind: "ref", dtype: x.dtype, name: "p" };
   const weights: readonly Stmt[] = [
-    ...lanes(x, [store(high, lane, load(top, lane))]),
-    ...loops([E], lanes(x, [store(high, lane, x.op("max", load(high, lane), load(pT, add(mul(at(E), W), lane))))])),
-    // A query that has seen nothing yet keeps a base that is a number, or differences of infinities would be none.
-    ...lanes(x, [
-      store(base, lane, x.op("where", apply("eq", "bool", load(high, lane), none), x.number(0), load(high, lane))),
-      store(alpha, lane, x.op("exp", x.op("sub", load(top, lane), load(base, lane)))),
-      store(top, lane, load(high, lane)),
-      store(part, lane, x.number(0)),
-    ]),
+    ...newMaxima(x, E, load(pT, add(mul(at(E), W), lane)), { top, high, base, alpha, part }),
     ...loops(
       [E],
       lanes(x, [

@@ -9,6 +9,7 @@ import type { Target } from "../../codegen.js";
 import { type Group, hasElements } from "../../group.js";
 import { apply, at, axis, type Kernel, load, loops, type Stmt, store, type Value } from "../../kernel.js";
 import { finishKernel } from "../../walk.js";
+import { newMaxima } from "./maxima.js";
 import { alongRows, blockRows, joined, pairedRows, pairedWords, roundedBits, turnedWords, wordOf } from "./pairs.js";
 import { keyBatch, lanes, scores, setUp } from "./setup.js";
 
@@ -63,15 +64,7 @@ export function lowerForwardPairs(group: Group, target: Target): Kernel | undefi
   const [low, up]: readonly Value[] = ["low", "up"].map((name) => ({ kind: "ref", dtype: x.dtype, name }) as const);
   const weight = (row: Dim): Value => x.op("exp", x.op("sub", load(pT, cell(row)), load(base, lane)));
   const weights: readonly Stmt[] = [
-    ...lanes(x, [store(high, lane, load(top, lane))]),
-    ...loops([E], lanes(x, [store(high, lane, x.op("max", load(high, lane), load(pT, cell(at(E)))))])),
-    // A query that has seen nothing yet keeps a base that is a number, or differences of infinities would be none.
-    ...lanes(x, [
-      store(base, lane, x.op("where", apply("eq", "bool", load(high, lane), none), x.number(0), load(high, lane))),
-      store(alpha, lane, x.op("exp", x.op("sub", load(top, lane), load(base, lane)))),
-      store(top, lane, load(high, lane)),
-      store(part, lane, x.number(0)),
-    ]),
+    ...newMaxima(x, E, load(pT, cell(at(E))), { top, high, base, alpha, part }),
     ...loops(
       [P],
       lanes(x, [
