@@ -2,9 +2,11 @@ import { describe, expect, it } from "vitest";
 import { add as plus, mul as times, variable } from "../core/expr.js";
 import { topo } from "../ir/graph.js";
 import type { Node } from "../ir/node.js";
+import { cast } from "../ops/cast.js";
 import { add, mul } from "../ops/elementwise.js";
 import { expand, reshape, slice, unslice } from "../ops/movement.js";
 import { input } from "../ops/source.js";
+import { exp } from "../ops/transcendental.js";
 import { makeEvaluator } from "./evaluate.js";
 import { type Group, groupBuffers } from "./group.js";
 import { axis, type Stmt, type Value } from "./kernel.js";
@@ -63,6 +65,16 @@ describe("the evaluator", () => {
     expect(inner).toEqual([]);
     expect(before).toHaveLength(2);
     expect(v).toMatchObject({ kind: "op", op: "add", args: [{ kind: "load" }, { kind: "ref" }] });
+  });
+  it("takes an exponential that is near enough where all that leaves is rounded to 16 bits", () => {
+    const x = input({ shape: [4, 5], dtype: "bf16" });
+    const y = exp(x);
+    const wide = exp(cast(x, "f32"));
+    expect(at(groupOf(y)).v).toMatchObject({ op: "expnear" });
+    expect(at(groupOf(cast(wide, "f16"))).v).toMatchObject({ op: "cast", args: [{ op: "expnear" }] });
+    expect(at(groupOf(wide)).v).toMatchObject({ op: "exp" });
+    const sum = groupOf(y, wide);
+    expect(makeEvaluator(sum, groupBuffers(sum)).value(y, [i, j], [])).toMatchObject({ op: "exp" });
   });
   it("takes chains of thousands of ops", () => {
     let y = f32([4, 5]);

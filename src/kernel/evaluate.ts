@@ -53,6 +53,8 @@ interface World {
   readonly pure: Map<Node, boolean>;
   /** Nodes that are computed from given ones. */
   readonly fromGiven: ReadonlySet<Node>;
+  /** Everything that leaves is rounded to 16 bits. */
+  readonly narrow: boolean;
   /** Symbolic sizes, whose names are not to be used again. */
   readonly taken: ReadonlySet<string>;
   names: number;
@@ -100,6 +102,7 @@ export const makeEvaluator: MakeEvaluator = (group, buffers, given = new Map()) 
     depth: new WeakMap(),
     pure: new Map(),
     fromGiven,
+    narrow: group.outputs.every((n) => isHalf(n.type.dtype)),
     taken: sizeNames(group),
     names: 0,
   };
@@ -242,6 +245,7 @@ function scalarValue(w: World, node: Node, dtype: DType, args: readonly Value[])
       `bitcast from ${node.inputs[0]!.type.dtype} to ${node.type.dtype} in a generated kernel: half floats compute as f32`,
     );
   }
+  if (op === "exp" && dtype === "f32" && w.narrow) return deepen(w, apply("expnear", dtype, ...args));
   return deepen(w, apply(op, scalarOps[op].bool ? "bool" : dtype, ...args));
 }
 function deepen(w: World, v: Value): Value {

@@ -10,12 +10,16 @@ export type ScalarOp = Arithmetic | Transcendental | Rounding | Comparison | Bit
  * of two values that are cast to one half float is the word (u32) of both, the first one lowest.
  */
 type Arithmetic = "add" | "sub" | "mul" | "div" | "rem" | "max" | "min" | "neg" | "abs" | "fma" | "dot2" | "dot4" | "pair" | "pow";
-/** `exp2near` only arises in lowering: a few units in the last place off, and 0 where 2^x is subnormal. */
+/**
+ * `expnear` and `exp2near` only arise in lowering. `expnear` is at most 2^-17 of the result off where that is normal, for what is rounded to
+ * 16 bits in the end; `exp2near` a few units in the last place, and 0 where 2^x is subnormal.
+ */
 type Transcendental =
   | "sqrt"
   | "rsqrt"
   | "exp"
   | "exp2"
+  | "expnear"
   | "exp2near"
   | "expm1"
   | "log"
@@ -70,6 +74,7 @@ export const scalarOps: Readonly<Record<ScalarOp, ScalarInfo>> = {
   rsqrt: { arity: 1 },
   exp: { arity: 1, heavy: true },
   exp2: { arity: 1, heavy: true },
+  expnear: { arity: 1 },
   exp2near: { arity: 1 },
   expm1: { arity: 1, heavy: true },
   log: { arity: 1, heavy: true },

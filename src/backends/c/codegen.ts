@@ -62,6 +62,8 @@ function op(name: ScalarOp, dtype: DType, args: readonly Text[], lanes: number):
       return call(`${name}_${from}`, lanes, texts);
     case "pair":
       throw new UnsupportedError("C has no words of computed half floats; choose a tiling without them");
+    case "expnear":
+      return call(`exp_${dtype}`, lanes, texts);
     case "exp2near":
       return call(`exp2_${dtype}`, lanes, texts);
     case "isnan":

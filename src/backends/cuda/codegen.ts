@@ -55,8 +55,9 @@ function op(name: ScalarOp, dtype: DType, args: readonly Text[]): string {
       throw new UnsupportedError("CUDA has no products of words; choose a tiling without them");
     case "pair":
       return `narrow2_${from}(${unrounded(a!, from)}, ${unrounded(b!, from)})`;
+    case "expnear":
     case "exp2near":
-      return `exp2near_(${a})`;
+      return `${name}_(${a})`;
     case "cast":
       return cast(a!, computeDType(from), dtype);
     case "bitcast":

@@ -11,13 +11,15 @@ const types: Readonly<Partial<Record<DType, number>>> = { f32: 0, f16: 2, bf16: 
 const compute = { f32: 68, tf32: 77 } as const;
 const description = { turnA: 3, turnB: 4, epilogue: 7, bias: 8 } as const;
 const layout = { batch: 5, each: 6 } as const;
-const preference = { workspace: 1, alignA: 5, alignB: 6, alignC: 7, alignD: 8 } as const;
+const preference = { workspace: 1, sums: 3, alignA: 5, alignB: 6, alignC: 7, alignD: 8 } as const;
 const epilogues = { none: 1, bias: 4, gelu: 32 } as const;
 
 /** Bytes of a proposal (the algorithm, the workspace that it wants, whether it can be), and of an algorithm. */
 const [proposalBytes, algorithmBytes] = [96, 64];
 /** What every buffer's address, and every place in it that a product begins at, is a multiple of. */
 const alignment = 16;
+/** How parts of k may be added up: narrow results in f32 alone, since the library would otherwise round each part as well. */
+const sums = { narrow: 2, f32: 7 } as const;
 /** Bytes of workspace that an algorithm may want. */
 const mostWorkspace = 8 << 20;
 
@@ -51,10 +53,12 @@ export class Lt {
     this.version = this.#f.version();
     this.#handle = made((out) => this.#f.create(out));
     this.#preference = made((out) => this.#f.makePreference(out));
-    const prefer = (which: number, value: ArrayBufferView): void => this.#f.setPreference(this.#preference, which, value, value.byteLength);
-    prefer(preference.workspace, new BigInt64Array([BigInt(mostWorkspace)]));
+    this.#prefer(preference.workspace, new BigInt64Array([BigInt(mostWorkspace)]));
     for (const which of [preference.alignA, preference.alignB, preference.alignC, preference.alignD])
-      prefer(which, new Int32Array([alignment]));
+      this.#prefer(which, new Int32Array([alignment]));
+  }
+  #prefer(which: number, value: ArrayBufferView): void {
+    this.#f.setPreference(this.#preference, which, value, value.byteLength);
   }
 
   /** The product's description, made on the first call. */
@@ -96,6 +100,7 @@ export class Lt {
     const bias = new BigInt64Array(1);
     return {
       proposals: (count) => {
+        this.#prefer(preference.sums, new Int32Array([output === "f32" ? sums.f32 : sums.narrow]));
         const [list, found] = [new Uint8Array(count * proposalBytes), new Int32Array(1)];
         // A product that it does not take is none that it has algorithms for.
         if (f.propose(this.#handle, operation, a, b, c, d, this.#preference, count, list, found) !== 0) return [];
@@ -128,7 +133,7 @@ export class Lt {
 /** The library as choices see it. */
 export const ltMultiplier = (lt: Lt, gpu: string): Multiplier<Algorithm> => ({
   library: "cublaslt",
-  identity: [lt.version, gpu],
+  identity: [lt.version, gpu, sums],
   // A kernel is taken where it is faster by more than what measurements differ by.
   margin: 1.03,
   rounds: () => 0,

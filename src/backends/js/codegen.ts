@@ -80,6 +80,7 @@ const named: Readonly<Partial<Record<ScalarOp, string>>> = {
   erfc: "$erfc",
   lgamma: "$lgamma",
   pow: "$pow",
+  expnear: "Math.exp",
   ...Object.fromEntries(
     "sqrt exp expm1 log log2 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh"
       .split(" ")

@@ -38,6 +38,7 @@ const functions: Readonly<Partial<Record<ScalarOp, string>>> = {
       .map((f) => [f, `${f}_`]),
   ),
   ...Object.fromEntries("sqrt floor ceil trunc round fma".split(" ").map((f) => [f, f])),
+  expnear: "exp_",
   exp2near: "exp2",
   rsqrt: "inverseSqrt",
   pow: "pow_f32",

@@ -25,6 +25,7 @@ const floatOps: Readonly<Partial<Record<ScalarOp, (a: number, b: number, c: numb
   rsqrt: (a) => 1 / Math.sqrt(a),
   exp: Math.exp,
   exp2: (a) => 2 ** a,
+  expnear: Math.exp,
   exp2near: (a) => 2 ** a,
   expm1: Math.expm1,
   log: Math.log,

@@ -18,6 +18,7 @@ export function vectorMath(s: State, name: ScalarOp, x: Code): Code | undefined 
   const m = lanesMath(s);
   switch (name) {
     case "exp":
+    case "expnear":
       return m.exp(x);
     case "exp2":
     case "exp2near":
@@ -191,6 +192,8 @@ export function mathFunction(s: State, name: ScalarOp, dtype: DType, args: reado
 function inDouble(s: State, name: ScalarOp, args: readonly Code[]): Code | undefined {
   if (unary.has(name) || name === "atan2" || name === "rem") return engine(s, name, args);
   switch (name) {
+    case "expnear":
+      return engine(s, "exp", args);
     case "exp2":
     case "exp2near":
       return engine(s, "pow", [f64(2), args[0]!]);
