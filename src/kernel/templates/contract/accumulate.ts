@@ -1,7 +1,7 @@
 /** The life of the accumulators: they start at zero or at earlier partial sums, and leave as partial sums or through the epilogue. */
-import { add, type Dim, div, divides, mod, mul, sub } from "../../../core/expr.js";
+import { add, type Dim, div, divides, indexOn, mod, mul, sub } from "../../../core/expr.js";
 import type { Node } from "../../../ir/node.js";
-import { type Axis, at, axis, below, load, loops, type MatrixUnit, ref, type Stmt, store, type Value } from "../../kernel.js";
+import { type Axis, apply, at, axis, below, load, loops, type MatrixUnit, ref, type Stmt, store, type Value } from "../../kernel.js";
 import { fragmentAt, isOpaque } from "../../units.js";
 import { epilogueReads } from "./ahead.js";
 import { type Contract, nothing, type Product, type State } from "./contract.js";
@@ -35,6 +35,7 @@ export function accumulate(x: Contract, st: State, body: readonly Stmt[]): reado
   const single = !outer || (typeof total.k === "number" && total.k <= outer.tile);
   const asked = unit && t.leave === "parts" && partsOfK(x) === 1 ? askForTile(x, st) : epilogueReads(x, st);
   if (single && t.leave !== "swept") return [...zero, ...asked, ...inner, ...epilogue];
+  if (t.partial) return inBlocks(x, st, outer!.tile, [...zero, ...inner], asked, epilogue);
   // k is cut into blocks, or a sweep follows: sums wait in scratch.
   const place = (p: Product): Dim => waiting(x, p, st, at(I), add(mul(at(J), x.vector), at(L)));
   const resume = forAll((p) => store(acc, cell(p), load(x.partial, place(p))), [I, J, L]);
@@ -44,6 +45,36 @@ export function accumulate(x: Contract, st: State, body: readonly Stmt[]): reado
   const last = below(add(st.off.k, outer.tile), total.k);
   const before: readonly Stmt[] = asked.length ? [{ kind: "if", test: last, body: [], else: asked }] : [];
   return [...start, ...before, ...inner, { kind: "if", test: last, body: keep, else: epilogue }];
+}
+
+/** Sums of blocks of k, each taken from zero, are added up; the last one takes them all to the epilogue. */
+function inBlocks(
+  x: Contract,
+  st: State,
+  block: number,
+  sums: readonly Stmt[],
+  asked: readonly Stmt[],
+  epilogue: readonly Stmt[],
+): readonly Stmt[] {
+  const { I, J, L, cell, acc, partial, dtype, products } = x;
+  const forAll = (s: (p: Product) => Stmt): readonly Stmt[] => products.flatMap((p) => loops([I, J, L], [s(p)]));
+  const place = (p: Product): Dim => (x.t.partial === "memory" ? inMemory(x, p) : cell(p));
+  const extend = forAll((p) => store(acc, cell(p), apply("add", dtype, load(partial, place(p)), load(acc, cell(p)))));
+  const keep = forAll((p) => store(partial, place(p), load(acc, cell(p))));
+  const more = below(add(st.off.k, block), x.total.k);
+  const early: readonly Stmt[] = asked.length ? [{ kind: "if", test: more, body: [], else: asked }] : [];
+  return [
+    ...early,
+    ...sums,
+    { kind: "if", test: below(st.off.k, 1), body: [], else: extend },
+    { kind: "if", test: more, body: keep, else: epilogue },
+  ];
+}
+/** Where a thread keeps the sum of (I, J, L) in memory: threads lie side by side, a vector each. */
+function inMemory({ I, J, L, t, vector, nr, cells, tid, points, products }: Contract, p: Product): Dim {
+  const number = add(mul(at(I), nr / vector), at(J), (p.index * cells) / vector);
+  const own = add(mul(add(mul(number, t.threads), tid), vector), at(L));
+  return add(mul(indexOn("pid", points), t.threads * cells * products.length), own);
 }
 
 /** Whether no tile reaches beyond the result: loops stop in time, but threads all run. */

@@ -140,7 +140,7 @@ export interface Contract {
   isPlain(o: Operand): boolean;
   /** A role's plain operands as rows of buffers. */
   rows(role: Role): readonly Rows[] | undefined;
-  /** Partial sums of a grid point's tile, when k is cut into blocks; one product's after the other's. */
+  /** Partial sums of a grid point's tile, when k is cut into blocks, one product's after the other's; those of threads lie as their accumulators. */
   readonly partial: Buffer;
   readonly partialWidth: number;
   readonly partialSize: number;
@@ -311,6 +311,12 @@ export function contract(group: Group, t: ContractTiling): Contract {
   const partialWidth = (t.levels.findLast((l) => l.axis === "n" && l.on === "grid")?.tile ?? nr) + (isOpaque(unit) ? rowWords : 0);
   const partialHeight = t.levels.slice(0, within).findLast((l) => l.axis === "m" && l.on !== "threads")?.tile ?? mr;
   const partSize = (partialHeight / mr) * (unit?.m ?? 1) * (partialWidth + 4);
+  const partial: Buffer =
+    t.partial === "registers"
+      ? { ...acc, name: "partial" }
+      : t.partial === "memory"
+        ? { name: "tmp0", dtype, space: "global", size: mul(points, t.threads * cells * products.length), writes: true }
+        : { name: "partial", dtype, space: "shared", size: partialHeight * partialWidth * products.length };
   const made: Contract = {
     group,
     t,
@@ -362,7 +368,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
     words: { a: wordsOf(group, "a", pack, t.turned), b: wordsOf(group, "b", pack, t.turned) },
     isPlain,
     rows,
-    partial: { name: "partial", dtype, space: "shared", size: partialHeight * partialWidth * products.length } as Buffer,
+    partial,
     partialWidth,
     partialSize: partialHeight * partialWidth,
     spills: t.threads === 1 && !unit && t.leave !== "swept" && epilogueLength(group) > shortEpilogue,

@@ -9,8 +9,9 @@ import { numel, showType } from "../../../core/type.js";
 import { is, type Node } from "../../../ir/node.js";
 import { dotOp } from "../../../ops/matmul.js";
 import { wideDotOp } from "../../../ops/wide-dot.js";
+import { bindingsOf } from "../../bindings.js";
 import type { Target, Template } from "../../codegen.js";
-import type { Group } from "../../group.js";
+import { type Group, groupBuffers } from "../../group.js";
 import { at, axis, type Buffer, below, indexValue, type Kernel, loops, type MatrixUnit, perWord, ref, type Stmt } from "../../kernel.js";
 import { isOpaque } from "../../units.js";
 import { finishKernel, substituteStmts } from "../../walk.js";
@@ -111,7 +112,8 @@ export function tile(
   if (t) return group.outputs.every((o) => o.type.dtype === problem.input) ? t : { ...t, leave: "direct" };
   const units = target.units.filter((u) => takes(u, group.root!));
   const unit = units.find((u) => u.operands === "registers" && !isShared(u));
-  return unit && lo(total.k) > 0 ? tileRegisters(unit, problem, target) : tileThreads(problem, target);
+  if (unit && lo(total.k) > 0) return tileRegisters(unit, problem, target);
+  return tileThreads(problem, target, bindingsOf({ buffers: [...groupBuffers(group).values()] }, target));
 }
 /** Units that read shared memory where operands lie as they are copied there, or undefined where there are none. */
 function sharedUnits(group: Group, target: Target): readonly MatrixUnit[] | undefined {
@@ -190,12 +192,14 @@ export function lowerContract(group: Group, t: ContractTiling): Kernel {
     const whole = st.size[l.axis];
     // The micro tile is always whole: its edges are padded, clamped or masked.
     const innermost = i === t.levels.findLastIndex((y) => y.axis === l.axis);
+    // What is left of k in a block of it is whole tiles where all of k is.
+    const even = l.axis === "k" && divides(l.tile, total.k) && t.levels.slice(0, i).every((y) => y.axis !== "k" || y.tile % l.tile === 0);
     const roles = (["a", "b"] as const).filter((r) => t[r]?.after === i + 1);
     const advance = (d: Dim): State => {
       const off = { ...st.off, [l.axis]: add(st.off[l.axis], mul(d, l.tile)) };
       const size = {
         ...st.size,
-        [l.axis]: divides(l.tile, whole) || (l.axis !== "k" && innermost) ? l.tile : min(l.tile, sub(whole, mul(d, l.tile))),
+        [l.axis]: even || divides(l.tile, whole) || (l.axis !== "k" && innermost) ? l.tile : min(l.tile, sub(whole, mul(d, l.tile))),
       };
       if (l.on !== "loop" || l.axis === "k") return { ...st, off, size };
       return { off, size, began: { ...st.began, ...Object.fromEntries(roles.map((r) => [r, off])) } };

@@ -46,7 +46,7 @@ function onGpu(p: Problem, k: number, t: Target, whole: () => ContractTiling): n
   const grid = tiling.levels.filter((l) => l.on === "grid");
   const points = grid.reduce((n, l) => n * hi(ceilDiv(most(p.total[l.axis]), l.tile)), most(p.batch));
   // A part that ends inside a tile of k would read on into the next one.
-  const tile = tiling.levels.find((l) => l.axis === "k")?.tile ?? 1;
+  const tile = tiling.levels.findLast((l) => l.axis === "k")?.tile ?? 1;
   return Math.max(1, ...divisors(k, Math.floor(t.parallel / 2 / points)).filter((n) => (k / n) % tile === 0));
 }
 

@@ -1,8 +1,9 @@
 /** All decisions about one matmul kernel, as plain data, and the heuristics that compute them from a Target. */
 
-import { bytesOf, type DType } from "../../../core/dtype.js";
-import { type Dim, hi } from "../../../core/expr.js";
+import { bytesOf, type DType, isFloat } from "../../../core/dtype.js";
+import { ceilDiv, type Dim, hi, mul } from "../../../core/expr.js";
 import { ceilPower, clamp, roundUp } from "../../../core/numbers.js";
+import { bindings } from "../../bindings.js";
 import type { Target } from "../../codegen.js";
 import type { MatrixUnit } from "../../kernel.js";
 
@@ -53,6 +54,8 @@ export interface ContractTiling {
   readonly b?: Stage;
   /** Accumulators live inside this many levels; a k level outside of them keeps partial sums in scratch. */
   readonly accumulate: number;
+  /** Where a thread of a GPU keeps the partial sums that it adds up. */
+  readonly partial?: "memory" | "registers";
   /** Stages in flight; 1 = synchronous. */
   readonly depth: number;
   /** Who fills the stages: all threads, piece by piece, or one more warp, a whole tile at a time. */
@@ -117,8 +120,13 @@ export interface Problem {
 /** Most of a size, bounded so that an unbounded symbolic dim gives sensible blocks. */
 export const most = (d: Dim): number => Math.min(hi(d), 1 << 20);
 
-/** Shared-memory tiles and a register block per thread, for GPUs without a matrix unit for the dtype. */
-export function tileThreads(p: Problem, t: Target): ContractTiling {
+/** Most terms that a sum of floats takes one after another, as what is rounded grows with them, and terms of the blocks that longer ones are cut in. */
+const mostTerms = 1024;
+const block = 512;
+/** Sums that a thread keeps in registers beside as many accumulators: with more, half as many threads would fit on a processor. */
+const mostKept = 16;
+/** Shared-memory tiles and a register block per thread, for GPUs without a matrix unit for the dtype. `bound`: bindings that are taken. */
+export function tileThreads(p: Problem, t: Target, bound: number): ContractTiling {
   const side = clamp(Math.floor(Math.sqrt(t.threads)), 4, 16);
   const size = bytesOf(p.dtype);
   // Large blocks read shared memory less, where there are enough of them for every processor.
@@ -130,22 +138,29 @@ export function tileThreads(p: Problem, t: Target): ContractTiling {
   const pad = 4;
   const row = p.operands.a * (side * m + pad) + p.operands.b * (side * n + pad);
   const bk = 16 * row * size <= t.sharedBytes ? 16 : 8;
-  const stage: Stage = { after: 5, dtype: p.dtype, layout: { kind: "columns", pad } };
+  const inBlocks: readonly Level[] = isFloat(p.dtype) && most(p.total.k) > mostTerms ? [{ axis: "k", tile: block, on: "loop" }] : [];
+  const accumulate = 4 + inBlocks.length;
+  const tiles = mul(p.batch, mul(ceilDiv(p.total.m, side * m), ceilDiv(p.total.n, side * n)));
+  const kept = m * n * p.products;
+  const room = bound + bindings(mul(tiles, side * side * kept), p.dtype, t) <= t.maxBuffers;
+  const stage: Stage = { after: accumulate + 1, dtype: p.dtype, layout: { kind: "columns", pad } };
   return {
     levels: [
       { axis: "m", tile: side * m, on: "grid" },
       { axis: "n", tile: side * n, on: "grid" },
       { axis: "m", tile: m, on: "threads" },
       { axis: "n", tile: n, on: "threads" },
+      ...inBlocks,
       { axis: "k", tile: bk, on: "loop" },
     ],
-    accumulate: 4,
+    accumulate,
     a: stage,
     b: stage,
     depth: 1,
     micro: { m, n, k: 1, vector: t.lanes > 1 ? Math.min(4, n) : 1 },
     threads: side * side,
     ...(t.wholeVectors && { wholeVectors: true }),
+    ...(inBlocks.length && { partial: kept > mostKept && room ? "memory" : "registers" }),
     band: 1,
   };
 }
