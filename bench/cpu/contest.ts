@@ -31,6 +31,8 @@ export interface Site {
   readonly alone?: true | undefined;
   /** What peers in JavaScript are told of the place. */
   readonly scriptArguments?: readonly string[];
+  /** Seconds that each side works before it is timed: a graphics card that has nothing to do for a second lowers its clocks, and takes its time to raise them. */
+  readonly warm?: number;
   /** What the place can do, measured. */
   measure(): Promise<Machine>;
   readonly bars: Readonly<Record<string, Bar>>;
@@ -161,7 +163,7 @@ async function hold(c: Contest, wanted: readonly string[]): Promise<readonly Row
       }
     }
     const plain = memory && side(c.traffic!.how, "", async (calls) => Number((await memory.process.ask({ calls }))["seconds"]));
-    await race([ours, ...(plain ? [plain] : []), ...sides]);
+    await race([ours, ...(plain ? [plain] : []), ...sides], site.warm ?? 0);
     const after = better(before, await site.measure());
     /** What the machine allowed in each turn of ours, and what part of it we reached: what changes in between is no part of either. */
     const turns = plain?.seconds.slice(0, ours.seconds.length).map((s, i) => {
@@ -254,12 +256,16 @@ function difference(a: Float32Array, b: Float32Array): number {
 /** Calls of a turn, where one takes so many seconds. */
 const callsOf = (seconds: number): number => Math.max(1, Math.min(64, Math.round(budget.turn / seconds)));
 
-/** Times everyone in turn, until each has had its time. */
-async function race(sides: readonly Side[]): Promise<void> {
+/** Times everyone in turn, until each has had its time; each works `warm` seconds before. */
+async function race(sides: readonly Side[], warm: number): Promise<void> {
   for (const s of sides) {
     // The first calls are slower: a turn is as many calls as fit in its time once they run warm.
     const first = await s.time(1);
-    const once = first > budget.long ? first : Math.min(first, await s.time(3));
+    let once = first > budget.long ? first : Math.min(first, await s.time(3));
+    for (let worked = 0; worked < warm; worked += once * s.calls) {
+      s.calls = callsOf(once);
+      once = await s.time(s.calls);
+    }
     s.calls = callsOf(once);
     await pause(settle);
   }

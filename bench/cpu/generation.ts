@@ -95,28 +95,18 @@ async function programs(
   };
 }
 
-/** What a generation does: two batches of steps are asked for before the first is read, of as many tokens as their time allows. */
-async function inBatches(model: models.CausalModel, length: number, first: number, prompt: number): Promise<Runner["run"]> {
+/** What a generation does behind its prompt. */
+async function following(model: models.CausalModel, length: number, first: number, prompt: number): Promise<Runner["run"]> {
   const decoder = new Decoder(model, length);
   const { rules, numbers, seed } = rulesOf({});
   const run = await decoder.begin(numbers, rules, seed);
-  let ms = Number.POSITIVE_INFINITY;
   const go = async (calls: number): Promise<void> => {
-    const start = performance.now();
     decoder.resume(first, prompt, run);
-    const size = decoder.batch(ms);
-    let before: Promise<unknown> | undefined;
-    for (let i = 0; i < calls; i += size) {
-      const tokens = decoder.steps(Math.min(size, calls - i), run);
-      await before;
-      before = tokens;
-    }
-    await before;
-    ms = (performance.now() - start) / calls;
+    const all = decoder.batches(run, calls);
+    while (!(await all.next()).done);
   };
-  // Its programs are compiled here: a first turn of seconds would be taken for what a token takes. The second one tells how many are a batch.
+  // Its programs are compiled here: a first turn of seconds would be taken for what a token takes.
   await go(1);
-  await go(8);
   return go;
 }
 
@@ -152,7 +142,7 @@ export function decodeCase(g: Generation): Case {
           const logits = forced.map((t, i) => decode(tensor([t], { dtype: "i64" }), prompt + i)[0]!);
           return joined(logits);
         },
-        run: await inBatches(model, length, forced[0]!, prompt),
+        run: await following(model, length, forced[0]!, prompt),
       };
     },
   });

@@ -2,6 +2,7 @@
  * The programs of generation: a prompt goes in whole, then token after token. Keys, values, the token, its position and the random state stay
  * on the device, so a step needs nothing of the host but to be asked for.
  */
+import { turn } from "../core/host.js";
 import type { CausalModel, KVCache } from "../models/index.js";
 import { type Compiled, compile, F, keepsOrder, noGrad, ready, type Tensor, tensor, withDevice, zeros } from "../tensor/index.js";
 import { choose, type Rules, randomState, settingsTensor } from "./sampling.js";
@@ -23,6 +24,12 @@ const batchMs = 16;
 const remembered = 1024;
 const i64 = { dtype: "i64" } as const;
 
+/** Tokens on their way; whoever does not wait for them does not hear of their failure. */
+function watched(tokens: Promise<readonly number[]>): Promise<readonly number[]> {
+  tokens.catch(() => {});
+  return tokens;
+}
+
 /** Feeds one sequence at a time through a model. */
 export class Decoder {
   readonly model: CausalModel;
@@ -39,6 +46,8 @@ export class Decoder {
   private readonly made: Tensor;
   /** Whether tokens are read several at a time, which pays where steps and reads go through one queue. */
   private queued = false;
+  /** How many tokens are asked for at a time. */
+  private size = 1;
   /** Position of the token that the next step takes. */
   private at = 0;
   /** Puts the sequence on at a token and a position, in the memory that the steps know. */
@@ -111,12 +120,40 @@ export class Decoder {
     this.at = position;
     this.on(() => this.place(tensor([token], i64), tensor(position, i64), randomState(run.seed, 0)));
   }
-  /** How many tokens `steps` should be asked for at a time, where one takes `ms`. */
-  batch(ms: number): number {
+  /**
+   * The tokens of `first`, if it is given, and those behind them, `most` in all, as they come. The device is given the next steps before it
+   * has ended these, so it never waits for the host; steps behind a token that ends the text are lost.
+   */
+  async *batches(run: Run, most: number, first?: Promise<readonly number[]>): AsyncGenerator<readonly number[], void, undefined> {
+    const asked: Promise<readonly number[]>[] = [];
+    if (first) {
+      asked.push(watched(first));
+      // One turn of the event loop, in which the prompt goes to the device, or its kernels to the compiler.
+      await turn();
+    }
+    let planned = asked.length;
+    let told: number | undefined;
+    for (let made = 0; made < most; ) {
+      while (asked.length < 2 && planned < most) {
+        const count = Math.min(this.size, most - planned);
+        asked.push(watched(this.steps(count, run)));
+        planned += count;
+      }
+      const tokens = await asked.shift()!;
+      made += tokens.length;
+      yield tokens;
+      const now = performance.now();
+      // The first ones say how long the way here is, not how soon the next follow.
+      if (told !== undefined) this.size = Math.min(2 * this.size, this.atOnce((now - told) / tokens.length));
+      told = now;
+    }
+  }
+  /** How many tokens are worth asking for at a time, where one takes `ms`. */
+  private atOnce(ms: number): number {
     const least = ms < 2 * batchMs ? 2 : 1;
     return this.queued ? Math.min(Math.max(Math.floor(batchMs / ms), least), mostAtOnce) : 1;
   }
-  /** The next tokens, of which there are as many as `batch` says at most. They are asked for at once, and read together. */
+  /** The next tokens, at most 16 where the device keeps order, otherwise one. They are asked for at once, and read together. */
   steps(count: number, run: Run): Promise<readonly number[]> {
     const from = this.at;
     this.at += count;

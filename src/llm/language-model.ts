@@ -1,6 +1,5 @@
 /** A language model with its tokenizer: text in, text out. */
 import { ArgumentError, UnsupportedError } from "../core/errors.js";
-import { turn } from "../core/host.js";
 import { CausalModel } from "../models/index.js";
 import type { Folder } from "../runtime/folder.js";
 import { Decoder } from "./decoder.js";
@@ -42,12 +41,6 @@ export async function loadModel(folder: string | Folder, options: LanguageModelO
       `${loaded.folder} holds a ${loaded.model.constructor.name}, which does not generate text; load it with loadPretrained and call its forward`,
     );
   return new LanguageModel({ ...loaded, model: loaded.model }, options);
-}
-
-/** Tokens on their way; whoever does not wait for them does not hear of their failure. */
-function watched(tokens: Promise<readonly number[]>): Promise<readonly number[]> {
-  tokens.catch(() => {});
-  return tokens;
 }
 
 /** A model that continues text. It holds one sequence at a time. */
@@ -137,33 +130,16 @@ export class LanguageModel {
         finished,
       });
       if (most === 0) return report("length");
-      const asked = [watched(decoder.start(prompt, run))];
-      let planned = 1;
-      let size = 1;
-      let told = started;
-      // One turn of the event loop, in which the prompt goes to the device, or its kernels to the compiler.
-      await turn();
-      for (;;) {
-        // The device is given the next steps before it has ended these, so it never waits for the host; steps after the last token are lost.
-        while (asked.length < 2 && planned < most) {
-          const count = Math.min(size, most - planned);
-          asked.push(watched(decoder.steps(count, run)));
-          planned += count;
-        }
-        signal?.throwIfAborted();
-        const ids = await asked.shift()!;
+      for await (const tokens of decoder.batches(run, most, decoder.start(prompt, run))) {
         if (made === 0) first = performance.now();
-        for (const id of ids) {
+        for (const token of tokens) {
           signal?.throwIfAborted();
-          if (stops.has(id)) return report("stop");
+          if (stops.has(token)) return report("stop");
           made++;
-          yield id;
-          if (made === most) return report("length");
+          yield token;
         }
-        const now = performance.now();
-        if (made > 1) size = Math.min(2 * size, decoder.batch((now - told) / ids.length));
-        told = now;
       }
+      return report("length");
     } finally {
       this.busy = false;
     }

@@ -39,7 +39,7 @@ export function bind(engine: Engine, s: Storage, transient?: Storage[]): Block {
   }
   if (!s.host) throw new DeviceError("a value has neither host bytes nor device memory");
   // Most host values (batches, numbers) are read by one program only; those that come back stay on the device.
-  const once = transient !== undefined && s.uses === 1 && s.bytes <= uploadOnceBelow;
+  const once = transient !== undefined && !s.lasting && s.uses === 1 && s.bytes <= uploadOnceBelow;
   const block = once ? lend(engine, s) : allocate(engine, s);
   if (s.bytes) engine.device!.write(block.allocation!, 0, s.host);
   if (once) transient.push(s);
@@ -93,4 +93,4 @@ function copyOf(engine: Engine, s: Storage, own: Block): Block {
 
 /** A small value that is on the host only, and that no program has read: most of them (numbers, positions) no other will. */
 export const isFresh = (s: Storage): boolean =>
-  s.uses === 0 && !s.block && s.host !== undefined && s.bytes <= handedBelow && !s.job && !s.gone;
+  s.uses === 0 && !s.lasting && !s.block && s.host !== undefined && s.bytes <= handedBelow && !s.job && !s.gone;

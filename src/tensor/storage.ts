@@ -71,6 +71,8 @@ export class Storage {
   pinned = false;
   /** How many programs have read it. */
   uses = 0;
+  /** A compiled function reads it in each of its calls: it stays on the device from the first one on. */
+  lasting = false;
   /** Several nodes have this one value. */
   shared = false;
   /** Number of the compiled call that took it last. */

@@ -279,6 +279,7 @@ function valuesAt(tensors: readonly Tensor[], cells: readonly Captured[], more: 
     const { cell } = cells[i]!;
     const s = cell.disposed ? undefined : cell.realised;
     if (!s) return undefined;
+    s.lasting = true;
     out[tensors.length + i] = s;
   }
   return out;
