@@ -120,8 +120,9 @@ export interface Problem {
 /** Most of a size, bounded so that an unbounded symbolic dim gives sensible blocks. */
 export const most = (d: Dim): number => Math.min(hi(d), 1 << 20);
 
-/** Most terms that a sum of floats takes one after another, as what is rounded grows with them: longer ones are sums of blocks. */
-const block = 512;
+/** Most terms that a sum of floats takes one after another, as what is rounded grows with them, and terms of the blocks that longer ones are cut in. */
+const mostTerms = 512;
+const block = 256;
 /** Sums that a thread keeps in registers beside as many accumulators: with more, half as many threads would fit on a processor. */
 const mostKept = 16;
 /** Shared-memory tiles and a register block per thread, for GPUs without a matrix unit for the dtype. `bound`: bindings that are taken. */
@@ -137,7 +138,7 @@ export function tileThreads(p: Problem, t: Target, bound: number): ContractTilin
   const pad = 4;
   const row = p.operands.a * (side * m + pad) + p.operands.b * (side * n + pad);
   const bk = 16 * row * size <= t.sharedBytes ? 16 : 8;
-  const inBlocks: readonly Level[] = isFloat(p.dtype) && most(p.total.k) > block ? [{ axis: "k", tile: block, on: "loop" }] : [];
+  const inBlocks: readonly Level[] = isFloat(p.dtype) && most(p.total.k) > mostTerms ? [{ axis: "k", tile: block, on: "loop" }] : [];
   const accumulate = 4 + inBlocks.length;
   const tiles = mul(p.batch, mul(ceilDiv(p.total.m, side * m), ceilDiv(p.total.n, side * n)));
   const kept = m * n * p.products;
