@@ -1,12 +1,14 @@
 import { execFile } from "node:child_process";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { builtPackage } from "../../test/support/build.js";
 import { hasCompiler } from "../../test/support/kernels-in-c.js";
 
 /** What a process of its own prints that has set so many threads and computed a value. */
 async function tell(threads: string): Promise<{ readonly tasks: number; readonly sum: number; readonly late: string }> {
   const script = `import { readdirSync } from "node:fs";
-    import { arange, closeDevices, ready, setDefaultBackend, setThreads } from ${JSON.stringify(`${import.meta.dirname}/../index.ts`)};
+    import { arange, closeDevices, ready, setDefaultBackend, setThreads } from ${JSON.stringify(join(builtPackage(), "dist/index.js"))};
     setThreads(${threads});
     setDefaultBackend("c");
     await ready();
@@ -17,7 +19,7 @@ async function tell(threads: string): Promise<{ readonly tasks: number; readonly
     await closeDevices();
     setThreads(2);
     console.log(JSON.stringify({ tasks, sum, late }));`;
-  const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script]);
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script]);
   return JSON.parse(stdout) as Awaited<ReturnType<typeof tell>>;
 }
 

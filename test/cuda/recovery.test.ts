@@ -29,7 +29,6 @@ beforeAll(async () => {
 afterAll(() => {
   delete process.env["FAKE_GPU_LOST"];
   rmSync(cache, { recursive: true, force: true });
-  if (fake) rmSync(fake, { recursive: true, force: true });
 });
 
 /** A training step of a small perceptron, for batches of any size. */

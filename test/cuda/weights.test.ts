@@ -18,7 +18,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await closeDevices();
   rmSync(cache, { recursive: true, force: true });
-  if (fake) rmSync(fake, { recursive: true, force: true });
 });
 
 test.skipIf(!fake)("its weights are those that another device has, as they are stored and converted", async () => {

@@ -19,7 +19,6 @@ beforeAll(() => useDevice());
 afterAll(async () => {
   await closeDevices();
   rmSync(cache, { recursive: true, force: true });
-  if (fake) rmSync(fake, { recursive: true, force: true });
 });
 async function tokensOf(m: LanguageModel, options: GenerateOptions): Promise<number[]> {
   const out: number[] = [];

@@ -1,32 +1,38 @@
 /** The package as it is installed, built from the sources as they are now, and its command line. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { cpSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { cpSync, existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { sourcesHash } from "../../tools/sources.mjs";
 import { closeBuild, openBuild } from "./build-once.js";
 
 const root = resolve(import.meta.dirname, "../..");
 
-/** A folder with `package.json` and `dist/`. One build serves every test file for as long as no source changes. */
+/** A folder with `package.json` and `dist/`, which serves every test file for as long as no source changes. */
 export function builtPackage(): string {
-  const hash = createHash("sha256");
-  for (const name of readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).sort()) {
-    const path = join(root, "src", name);
-    if (!/\.ts$/.test(name) || name.endsWith(".test.ts") || !statSync(path).isFile()) continue;
-    hash.update(name).update("\0").update(readFileSync(path)).update("\0");
-  }
-  const { folder, aside } = openBuild("package", hash.digest("hex"));
+  const hash = sourcesHash(root);
+  const { folder, aside } = openBuild("package", hash);
   if (!aside) return folder;
-  const tsc = join(root, "node_modules/typescript/bin/tsc");
-  const { stdout } = spawnSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", join(aside, "dist")], {
-    encoding: "utf8",
-  });
-  if (!existsSync(join(aside, "dist/cli/index.js"))) throw new Error(`the package does not build:\n${stdout}`);
-  const bundling = `import { bundle } from ${JSON.stringify(join(root, "tools/bundle.mjs"))}; await bundle(${JSON.stringify(join(aside, "dist"))});`;
-  const bundled = spawnSync(process.execPath, ["--input-type=module", "-e", bundling], { encoding: "utf8" });
-  if (bundled.status !== 0) throw new Error(`the package cannot be bundled:\n${bundled.stderr}`);
+  if (!copyBuild(hash, aside)) build(aside);
   for (const file of ["package.json", "README.md", "LICENSE"]) cpSync(join(root, file), join(aside, file));
   return closeBuild({ folder, aside });
+}
+/** Takes the project's own build if it is one of these sources. */
+function copyBuild(hash: string, to: string): boolean {
+  const made = join(root, "dist/sources.txt");
+  if (!existsSync(made) || readFileSync(made, "utf8").trim() !== hash) return false;
+  const apart = [made, join(root, "dist/build.txt"), join(root, "dist/bench")];
+  cpSync(join(root, "dist"), join(to, "dist"), { recursive: true, filter: (path) => !apart.includes(path) });
+  return true;
+}
+function build(to: string): void {
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  const { stdout } = spawnSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", join(to, "dist")], {
+    encoding: "utf8",
+  });
+  if (!existsSync(join(to, "dist/cli/index.js"))) throw new Error(`the package does not build:\n${stdout}`);
+  const bundling = `import { bundle } from ${JSON.stringify(join(root, "tools/bundle.mjs"))}; await bundle(${JSON.stringify(join(to, "dist"))});`;
+  const bundled = spawnSync(process.execPath, ["--input-type=module", "-e", bundling], { encoding: "utf8" });
+  if (bundled.status !== 0) throw new Error(`the package cannot be bundled:\n${bundled.stderr}`);
 }
 
 /** How a command ended, and what it said. */

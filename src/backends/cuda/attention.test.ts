@@ -21,7 +21,6 @@ const cache = mkdtempSync(join(tmpdir(), "treepie-test-"));
 const folder = process.env["TREEPIE_CUDA_PATH"];
 afterAll(() => {
   rmSync(cache, { recursive: true, force: true });
-  if (fake) rmSync(fake, { recursive: true, force: true });
 });
 const cases = attentionCases();
 // The GPU made of the CPU has no tf32; the kernel interpreter has it (tf32.test.ts).

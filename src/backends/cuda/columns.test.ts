@@ -20,7 +20,6 @@ const cache = mkdtempSync(join(tmpdir(), "treepie-test-"));
 if (fake) Object.assign(process.env, { TREEPIE_CUDA_PATH: fake, TREEPIE_CACHE_DIR: cache });
 afterAll(() => {
   rmSync(cache, { recursive: true, force: true });
-  if (fake) rmSync(fake, { recursive: true, force: true });
 });
 const codegen = cudaCodegen({ sm: 80, multiprocessors: 4 }, templates);
 

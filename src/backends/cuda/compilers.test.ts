@@ -17,7 +17,6 @@ mkdirSync(near, { recursive: true });
 const folder = mkdtempSync(join(near, "treepie-test-"));
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
-  if (fake) rmSync(fake, { recursive: true, force: true });
 });
 
 /** NVRTC itself where it is installed: it is what spins. */

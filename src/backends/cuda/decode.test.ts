@@ -17,7 +17,6 @@ const cache = mkdtempSync(join(tmpdir(), "treepie-test-"));
 const folder = process.env["TREEPIE_CUDA_PATH"];
 afterAll(() => {
   rmSync(cache, { recursive: true, force: true });
-  if (fake) rmSync(fake, { recursive: true, force: true });
 });
 
 test.skipIf(!fake)("tokens are right, and their keys and values are in the caches", { timeout: 300_000 }, async () => {

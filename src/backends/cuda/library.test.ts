@@ -30,7 +30,6 @@ const cache = mkdtempSync(join(tmpdir(), "treepie-test-"));
 if (fake) Object.assign(process.env, { TREEPIE_CUDA_PATH: fake, TREEPIE_CACHE_DIR: cache, FAKE_GPU_MEMORY_MIB: "256" });
 afterAll(() => {
   rmSync(cache, { recursive: true, force: true });
-  if (fake) rmSync(fake, { recursive: true, force: true });
 });
 
 // Matrix units that the fake GPU has.

@@ -20,7 +20,6 @@ const cache = mkdtempSync(join(tmpdir(), "treepie-test-"));
 process.env["TREEPIE_CACHE_DIR"] = cache;
 afterAll(() => {
   rmSync(cache, { recursive: true, force: true });
-  if (fake) rmSync(fake, { recursive: true, force: true });
 });
 
 /** Two kernels, of which the one of the softmax has a statement that no compiler takes. */

@@ -41,7 +41,10 @@ static void (*body)(void**);
 static void** arguments;
 struct Barrier { int arrived, turn; };
 static Barrier block, warps[32];
-static uint64_t lanes[1024];
+/** What lanes exchange lies in two places by turns: who writes the next has met all that read the last but one. */
+static uint64_t lanes[2][1024];
+static int turns[3][1024];
+static int turn(int what) { return turns[what][me]++ & 1; }
 static void meet(Barrier& b, int count) {
   const int turn = b.turn;
   if (++b.arrived == count) { b.arrived = 0; b.turn++; return; }
@@ -64,6 +67,7 @@ static void run(void (*f)(void**), void** args, int grid, int count, bool meets)
     blockIdx.x = p;
     if (!meets) { for (int t = 0; t < count; t++) { threadIdx.x = me = t; f(args); } continue; }
     block = Barrier(); for (auto& w : warps) w = Barrier();
+    memset(turns, 0, sizeof turns);
     const size_t size = 256 << 10;
     for (int t = 0; t < count; t++) {
       Fiber& x = fibers[t];
@@ -82,10 +86,10 @@ static void run(void (*f)(void**), void** args, int grid, int count, bool meets)
 static inline void __syncthreads() { fake::meet(fake::block, fake::threads); }
 static inline void __syncwarp() { fake::meet(fake::warps[fake::me / 32], fake::warpSize()); }
 template<class T> static inline T __shfl_xor_sync(unsigned, T x, int by) {
-  memcpy(&fake::lanes[fake::me], &x, sizeof x);
+  auto& at = fake::lanes[fake::turn(0)];
+  memcpy(&at[fake::me], &x, sizeof x);
   __syncwarp();
-  T r; memcpy(&r, &fake::lanes[fake::me ^ by], sizeof r);
-  __syncwarp();
+  T r; memcpy(&r, &at[fake::me ^ by], sizeof r);
   return r;
 }
 namespace fake {
@@ -94,28 +98,26 @@ static inline float widen_bf16(unsigned short x) { return __uint_as_float((unsig
 static inline float widen_f16(unsigned short x) { _Float16 h; memcpy(&h, &x, 2); return h; }
 static inline unsigned short narrow_f16(float x) { _Float16 h = x; unsigned short r; memcpy(&r, &h, 2); return r; }
 // Matrix units: what each lane of a warp holds is put on a table, and each takes what it needs (PTX ISA, mma.m16n8k16 and ldmatrix).
-static unsigned table[32][32][8];
-static __attribute__((noinline)) void mma(float* c, const unsigned* a, const unsigned* b, float (*widen)(unsigned short)) {
+static float table[2][32][32][12];
+template<float widen(unsigned short)> static __attribute__((noinline, optimize("O2"))) void mma(float* c, const unsigned* a, const unsigned* b) {
   const int lane = me % 32;
-  auto& t = table[me / 32];
-  memcpy(t[lane], a, 16); memcpy(t[lane] + 4, b, 8);
+  auto& t = table[turn(1)][me / 32];
+  for (int w = 0; w < 6; w++) for (int i = 0; i < 2; i++) t[lane][2 * w + i] = widen((w < 4 ? a[w] : b[w - 4]) >> 16 * i & 0xffff);
   __syncwarp();
-  auto half = [&](unsigned w, int i) { return widen(w >> 16 * i & 0xffff); };
   for (int i = 0; i < 4; i++) {
     const int row = lane / 4 + 8 * (i / 2), column = lane % 4 * 2 + i % 2;
     float sum = 0;
     for (int k = 0; k < 16; k++) {
       const int from = k % 8 / 2, part = k / 8;
-      sum += half(t[row % 8 * 4 + from][row / 8 + 2 * part], k % 2) * half(t[column * 4 + from][4 + part], k % 2);
+      sum += t[row % 8 * 4 + from][2 * (row / 8 + 2 * part) + k % 2] * t[column * 4 + from][2 * (4 + part) + k % 2];
     }
     c[i] += sum;
   }
-  __syncwarp();
 }
-static const void* rows[32][32];
-static __attribute__((noinline)) void fetch(unsigned* to, const void* p, bool turned) {
+static const void* rows[2][32][32];
+static __attribute__((noinline, optimize("O2"))) void fetch(unsigned* to, const void* p, bool turned) {
   const int lane = me % 32;
-  auto& r = rows[me / 32];
+  auto& r = rows[turn(2)][me / 32];
   r[lane] = p;
   __syncwarp();
   for (int i = 0; i < 4; i++) {
@@ -126,6 +128,5 @@ static __attribute__((noinline)) void fetch(unsigned* to, const void* p, bool tu
     }
     to[i] = v[0] | (unsigned)v[1] << 16;
   }
-  __syncwarp();
 }
 }
