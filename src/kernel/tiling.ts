@@ -26,8 +26,10 @@ export interface SpaceTiling {
   readonly stream: boolean;
   /** reduced: what a grid point reads first is copied to shared memory in the background, before the rows that it meets are computed. */
   readonly staged?: boolean;
-  /** How far ahead streams are asked for: in bytes of a row (reduced), in rows (kept); 0: not at all. */
+  /** How far ahead streams are asked for: in bytes of a row (reduced), in rows (kept; a map: in bytes); 0: not at all. */
   readonly ahead: number;
+  /** reduced: sweeps after a row's first ask for the rows that come next, while memory would rest. */
+  readonly later?: true;
 }
 
 /** What a tiling depends on. */
@@ -68,6 +70,8 @@ export function lanesFor(t: Target, lane: Dim, dtypes: readonly DType[]): number
 
 /** Rows ahead at which a matrix that is read across its rows is asked for. */
 const rowsAhead = 16;
+/** Times `Target.prefetch` that a map asks ahead: hardware follows its streams within a page, so it asks for the pages after. */
+const pagesAhead = 4;
 /** Bytes of results beyond which caches are of no use to them. */
 export const streamed: number = 1 << 25;
 /** More than stays in the caches nearest to the cores, which other matrices want as well. */
@@ -90,7 +94,8 @@ export function tileKept(t: Target, s: SpaceSizes): SpaceTiling {
   const share = Math.ceil(hi(s.rows) / (4 * t.parallel));
   const wide = vector * unroll;
   const block = Math.ceil(clamp(Math.max(worth / cols, wide), 1, Math.max(worth / cols, s.passes ? share : worth, 1)) / wide) * wide;
-  return { ...base, vector, unroll, threads: 1, turn: 1, block, stream: !s.passes && s.written >= streamed, ahead };
+  const stream = !s.passes && s.written >= streamed;
+  return { ...base, vector, unroll, threads: 1, turn: 1, block, stream, ahead: stream ? pagesAhead * t.prefetch : ahead };
 }
 
 /** Rows of a chunk, at least: its sums are added up by another kernel. */
@@ -152,6 +157,7 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
       hold: "shared",
       stream: s.sweeps && s.written >= streamed,
       ahead,
+      ...(!single && t.prefetch > 0 && isFar(t, rows * cols, s.dtypes) && { later: true }),
     };
   }
   const base = {

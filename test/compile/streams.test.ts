@@ -7,7 +7,7 @@ import type { Node } from "../../src/ir/node.js";
 import type { Codegen } from "../../src/kernel/codegen.js";
 import { templates } from "../../src/kernel/templates/index.js";
 import { verifyKernel } from "../../src/kernel/verify.js";
-import { add, input, linear, matmul, mul, relu, softmax } from "../../src/ops/index.js";
+import { add, indexSelect, input, linear, matmul, mul, relu, softmax } from "../../src/ops/index.js";
 import { arange, compile as compiled, evaluate, noGrad, type Tensor } from "../../src/tensor/index.js";
 import { codegens } from "../replay/programs.js";
 import { useDevice } from "../support/devices.js";
@@ -40,6 +40,33 @@ describe("results of 32 MiB and more bypass the caches", () => {
     let wrong = 0;
     for (let i = 0; i < data.length; i++) if (data[i] !== Math.fround(Math.fround(i * 0.5) + 1)) wrong++;
     expect(wrong).toBe(0);
+  });
+});
+
+describe("memory is asked for", () => {
+  const asked = (text: string): string[] => text.match(/__builtin_prefetch\(.*\);/g) ?? [];
+  test("by a large map, two pages ahead of each operand; not where a row's place is itself read", () => {
+    const [x, y] = [leaf("x", [8192, 1024]), leaf("y", [8192, 1024])];
+    expect(asked(source([x, y], add(mul(x, y), x)))).toEqual([
+      expect.stringMatching(/in0 \+ .* \+ 2048\)\);$/),
+      expect.stringMatching(/in1 \+ .* \+ 2048\)\);$/),
+    ]);
+    const small = leaf("x", [1024, 1024]);
+    expect(asked(source([small], mul(small, small)))).toEqual([]);
+    const [table, places] = [leaf("x", [50000, 1024]), input({ shape: [16384], dtype: "i64" }, "i")];
+    expect(asked(source([table, places], indexSelect(table, 0, places)))).toEqual([]);
+  });
+  test("by the sweeps over a row that follow its first one, for the rows that follow", () => {
+    const rows = leaf("x", [8192, 1024]);
+    // Four lines in each turn: of the next row while sums are taken, of the one after it while results leave.
+    const offsets = asked(source([rows], softmax(rows, 1))).map((t) => Number(/ \+ (\d+)\)\);$/.exec(t)![1]));
+    expect(offsets).toEqual([1024, 1040, 1056, 1072, 2048, 2064, 2080, 2096]);
+    // A row of 64 KiB goes to the second cache, and rows of a small matrix stay where they are.
+    const long = leaf("x", [512, 16384]);
+    expect(asked(source([long], softmax(long, 1))).every((t) => t.endsWith(", 0, 2);"))).toBe(true);
+    expect(asked(source([long], softmax(long, 1)))).toHaveLength(8);
+    const few = leaf("x", [32, 1024]);
+    expect(asked(source([few], softmax(few, 1)))).toEqual([]);
   });
 });
 
@@ -130,6 +157,7 @@ describe("where a core reads several rows far from each other faster than one th
     const cases = [
       { name: "one matrix", inputs: [x, w], outputs: [linear(x, w)] },
       { name: "two matrices that meet", inputs: [x, v, w], outputs: [mul(relu(linear(x, v)), linear(x, w))] },
+      { name: "rows that are swept three times", inputs: [u], outputs: [softmax(u, 1)] },
       { name: "rows that are inputs", inputs: [z, u], outputs: [matmul(z, u)] },
     ];
     const list = cases.map((c) => lowerCase(c, templates, target));

@@ -20,6 +20,26 @@ export const perLane =
     return `${result}x$ ${name}x$(${params}) { ${result}x$ r; for (int i = 0; i < $; i++) r[i] = ${call(names.map((a) => `${a}[i]`))}; return r; }`;
   };
 
+/**
+ * The larger or the smaller of two. The instruction gives its second operand, b, where either is NaN or both are equal; a NaN in a is put
+ * back, which is the same to the bit as the comparisons of `plain`.
+ */
+function extreme(op: "max" | "min", t: "f32" | "f64", n: number, plain: string): string {
+  const s = t === "f32" ? "ps" : "pd";
+  const bytes = n * (bits(t) / 8);
+  const text =
+    bytes === 64
+      ? `__builtin_ia32_mova${s}512_mask(a, __builtin_ia32_${op}${s}512_mask(a, b, b, -1, 4), __builtin_ia32_cmp${s}512_mask(a, a, 3, -1, 4))`
+      : bytes === 32
+        ? `__builtin_ia32_blendv${s}256(__builtin_ia32_${op}${s}256(a, b), a, __builtin_ia32_cmp${s}256(a, a, 3))`
+        : undefined;
+  const has = bytes === 64 ? "__AVX512F__" : "__AVX__";
+  const body = text
+    ? `\n#if defined(${has}) && !defined(__clang__)\nreturn ${text};\n#else\nreturn ${plain};\n#endif\n`
+    : ` return ${plain}; `;
+  return `${t}x$ ${op}_${t}x$(${t}x$ a, ${t}x$ b) {${body}}`;
+}
+
 /** Every helper of this file by name. */
 export function arithmetic(): Record<string, Helper> {
   const out: Record<string, Helper> = {};
@@ -93,8 +113,8 @@ export function arithmetic(): Record<string, Helper> {
         ? `boolx$ isnan_${t}x$(${t}x$ a) { return a != a; }`
         : `boolx$ isnan_${t}x$(${t}x$ a) { return __builtin_convertvector(a != a, i32x$); }`;
     // NaN stays: the first comparison fails for a NaN in b, the second takes one in a.
-    out[`max_${t}`] = () => `${t}x$ max_${t}x$(${t}x$ a, ${t}x$ b) { return sel_${t}x$(lt_${t}x$(b, a) | isnan_${t}x$(a), a, b); }`;
-    out[`min_${t}`] = () => `${t}x$ min_${t}x$(${t}x$ a, ${t}x$ b) { return sel_${t}x$(lt_${t}x$(a, b) | isnan_${t}x$(a), a, b); }`;
+    out[`max_${t}`] = (n) => extreme("max", t, n, `sel_${t}x$(lt_${t}x$(b, a) | isnan_${t}x$(a), a, b)`);
+    out[`min_${t}`] = (n) => extreme("min", t, n, `sel_${t}x$(lt_${t}x$(a, b) | isnan_${t}x$(a), a, b)`);
     out[`abs_${t}`] = () => `${t}x$ abs_${t}x$(${t}x$ a) { return bits_${u}_${t}x$(bits_${t}_${u}x$(a) & splat_${u}x$(${magnitude})); }`;
     out[`signof_${t}`] = () =>
       `${t}x$ signof_${t}x$(${t}x$ a, ${t}x$ s) { return bits_${u}_${t}x$((bits_${t}_${u}x$(a) & splat_${u}x$(${magnitude})) | (bits_${t}_${u}x$(s) & ~splat_${u}x$(${magnitude}))); }`;

@@ -74,7 +74,10 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
       return [...nest(pass.before), ...loops(cells, substituteStmts(start, new Map(), how)), ...swept];
     };
     // Without reductions there is one nest, and names stay in it.
-    if (p.passes === 0) return nest([...e.passes.flatMap((x) => [...x.before, ...x.body]), ...e.end]);
+    if (p.passes === 0) {
+      const body = [...e.passes.flatMap((x) => [...x.before, ...x.body]), ...e.end];
+      return [...mapped(substituteStmts(body, here, how), ua, va), ...nest(body)];
+    }
     const end = window ? loops(cells, substituteStmts(partials(position(ua, va), slot), new Map(), how)) : nest(e.end);
     return [...e.passes.flatMap(lanes), ...end];
   }
@@ -97,6 +100,14 @@ export function lowerKept(p: Plan, t: SpaceTiling, lane: MergedAxis | undefined,
     if (!t.ahead || !row || ua.size !== unroll || va.size !== vector) return [];
     const later = new Map<string, Dim>([[row.name, add(at(row), t.ahead)]]);
     return prefetches(p.buffers.values(), body, [ua, va], (index) => (dependsOn(index, row.name) ? substitute(index, later) : undefined));
+  }
+
+  /** Asks for what a map reads further on. */
+  function mapped(body: readonly Stmt[], ua: Axis, va: Axis): readonly Stmt[] {
+    if (!t.ahead || t.threads > 1 || ua.size !== unroll || va.size !== vector || namesIndices(body)) return [];
+    return prefetches(p.buffers.values(), body, [ua, va], (index, bytes) =>
+      dependsOn(index, "pid") ? add(index, t.ahead / bytes) : undefined,
+    );
   }
 
   const crossed = lane && p.passes === 0 && crossing(p, lane);

@@ -1,6 +1,6 @@
 /** Lanes along the reduced axes: each row is swept once per pass (softmax, norms, argmax, matrix-vector). */
 import { bytesOf } from "../../core/dtype.js";
-import { add, ceilDiv, type Dim, dependsOn, div, divides, hi, indexOn, min, mod, mul, sub, variable } from "../../core/expr.js";
+import { add, ceilDiv, type Dim, dependsOn, div, divides, hi, indexOn, min, mod, mul, sub, substitute, variable } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import type { Target } from "../../kernel/codegen.js";
 import {
@@ -144,7 +144,20 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
       const rest = later.size === 0 ? [] : loops([later], substituteStmts(element, new Map([[j.name, add(at(later), 1)]])));
       if (stage) return [{ kind: "wait", pending: 0 }, ...loops([...unrolled, va], stage.first), ...rest];
     }
-    return loops([j], [...(us * vs === wide ? streams(p, body, t.ahead, [ua, va]) : []), ...element]);
+    const asked = us * vs === wide ? [...streams(p, body, t.ahead, [ua, va]), ...coming(pass, here, [ua, va])] : [];
+    return loops([j], [...asked, ...element]);
+  }
+  /** A row's second sweep asks for the next row, those after it for the one behind that: by its own first sweep a row is there. */
+  function coming(pass: Pass, here: ReadonlyMap<string, Dim>, lanes: readonly [Axis, Axis]): readonly Stmt[] {
+    const nth = Math.min(e.passes.indexOf(pass), 2);
+    const bodies = e.passes.flatMap((x) => x.body);
+    if (!t.later || nth < 1 || namesIndices([...bodies, ...rowStart])) return [];
+    const next = t.turn > 1 ? at(turn) : pid;
+    const moved = t.turn > 1 ? turn.name : "pid";
+    const ahead = new Map<string, Dim>([[moved, add(next, nth)]]);
+    const far = (index: Dim): Dim | undefined => (dependsOn(index, moved) ? substitute(index, ahead) : undefined);
+    const near = (target.caches[0] ?? 1 << 15) / 4;
+    return prefetches(p.buffers.values(), substituteStmts(bodies, here), lanes, far, (bytes) => hi(cols) * bytes > near);
   }
   const names = new Map(around.map((m) => [m, p.fresh("q")]));
   const loopName = (m: MergedAxis): string => names.get(m)!;
