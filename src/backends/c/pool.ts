@@ -12,9 +12,10 @@ export const slots = 1024;
  *
  * A program is a table of 64-bit words, one record per launch: [words, kernel, grid, beside, count of dims, dims..., argument
  * addresses...]. Launches marked `beside` run side by side with those before them: together they are one region, after which all
- * threads meet. A region's points are handed out as tickets, runs of points of about equal number in each launch. Each thread takes a
- * share of the tickets that are left, never less than one, so tails balance and the next launch fills them. A thread that sleeps or was
- * never scheduled takes nothing and is not waited for.
+ * threads meet. A region's points are handed out as tickets, runs of points of about equal number in each launch. Each thread has a share
+ * of them, the same one in every call, so that it meets again what its own caches hold; it takes part of what is left of it, never less
+ * than one ticket, and then part of what is left of the others' shares, so tails balance. A thread that sleeps or was never scheduled takes
+ * nothing and is not waited for.
  */
 export const poolSource: string = `#define _GNU_SOURCE
 #include <dlfcn.h>
@@ -42,12 +43,15 @@ export const poolSource: string = `#define _GNU_SOURCE
 typedef void (*kernel_t)(void* const* args, const long long* dims, long long begin, long long end, char* scratch);
 typedef struct { const int64_t* first; long long tickets; } job_t;   /* the records of a region, and their tickets together */
 typedef struct pool pool_t;
-typedef struct { pool_t* pool; char* scratch; long long scratch_bytes; pthread_t thread; } worker_t;
+typedef struct {
+  _Alignas(128) _Atomic long long left;      /* tickets of its share of the current region that nobody has taken */
+  pool_t* pool; char* scratch; long long scratch_bytes; pthread_t thread;
+} worker_t;
 typedef struct request { struct request* next; int64_t words, scratch, ticket, table[]; } request_t;
 struct pool {
   job_t job;
-  _Alignas(128) _Atomic long long left;      /* tickets of the current region that nobody has taken */
-  _Alignas(128) _Atomic long long finished;  /* tickets of it that have run */
+  _Alignas(128) _Atomic long long regions;   /* how many have begun */
+  _Alignas(128) _Atomic long long finished;  /* tickets of the current one that have run */
   _Alignas(128) _Atomic int sleepers;
   _Atomic int stop, busy;
   _Atomic long long completed;               /* ticket of the last request that ended */
@@ -161,49 +165,61 @@ static long long tickets_of(const pool_t* p, const int64_t* step) { long long mo
 static void run_points(const int64_t* step, long long begin, long long end, char* scratch) {
   ((kernel_t)(intptr_t)step[1])((void* const*)(step + 5 + step[4]), (const long long*)(step + 5), begin, end, scratch);
 }
-/* Takes tickets until none are left. Thread 0 also looks at the abort flag, and then drops what nobody has taken. */
+/* The first ticket of a thread's share. */
+static long long share(const pool_t* p, int i) { return p->job.tickets * i / p->threads; }
+static void run_tickets(worker_t* w, long long at, long long todo) {
+  pool_t* p = w->pool;
+  const int64_t* step = p->job.first;
+  long long of = tickets_of(p, step);
+  while (todo > 0) {
+    while (at >= of) { at -= of; step += step[0]; of = tickets_of(p, step); }
+    long long some = of - at < todo ? of - at : todo;
+    if (scratch_for(w)) run_points(step, at * step[2] / of, (at + some) * step[2] / of, w->scratch);
+    else { atomic_store(&p->failed, 1); *p->abort_flag = 1; }
+    at += some;
+    todo -= some;
+  }
+}
+/* Takes tickets until none are left, its own first. Thread 0 also looks at the abort flag, and then drops what nobody has taken. */
 static void take(worker_t* w, int first) {
   pool_t* p = w->pool;
-  long long left = atomic_load_explicit(&p->left, memory_order_acquire);
-  while (left > 0) {
-    if (first && *p->abort_flag) { long long dropped = atomic_exchange(&p->left, 0); atomic_fetch_add(&p->finished, dropped); return; }
-    long long n = left / (p->threads * 8);
-    if (n < 1) n = 1;
-    if (!atomic_compare_exchange_weak_explicit(&p->left, &left, left - n, memory_order_acq_rel, memory_order_acquire)) continue;
-    /* From here on the region stays until these tickets have run. */
-    const int64_t* step = p->job.first;
-    long long at = p->job.tickets - left, of = tickets_of(p, step);
-    for (long long todo = n; todo > 0;) {
-      while (at >= of) { at -= of; step += step[0]; of = tickets_of(p, step); }
-      long long some = of - at < todo ? of - at : todo;
-      if (scratch_for(w)) run_points(step, at * step[2] / of, (at + some) * step[2] / of, w->scratch);
-      else { atomic_store(&p->failed, 1); *p->abort_flag = 1; }
-      at += some;
-      todo -= some;
+  int self = (int)(w - p->workers);
+  for (int k = 0; k < p->threads; k++) {
+    int owner = (self + k) % p->threads;
+    _Atomic long long* shared = &p->workers[owner].left;
+    long long left = atomic_load_explicit(shared, memory_order_acquire);
+    while (left > 0) {
+      if (first && *p->abort_flag) { atomic_fetch_add(&p->finished, atomic_exchange(shared, 0)); break; }
+      long long n = left / 8;
+      if (n < 1) n = 1;
+      if (!atomic_compare_exchange_weak_explicit(shared, &left, left - n, memory_order_acq_rel, memory_order_acquire)) continue;
+      /* From here on the region stays until these tickets have run. */
+      run_tickets(w, share(p, owner + 1) - left, n);
+      atomic_fetch_add_explicit(&p->finished, n, memory_order_release);
+      left = atomic_load_explicit(shared, memory_order_acquire);
     }
-    atomic_fetch_add_explicit(&p->finished, n, memory_order_release);
-    left = atomic_load_explicit(&p->left, memory_order_acquire);
   }
 }
 static void* worker(void* arg) {
   worker_t* w = arg;
   pool_t* p = w->pool;
   pin(p->threads, (int)(w - p->workers));
-  for (;;) {
+  for (long long seen = 0;;) {
     int64_t since = now_ns();
-    for (int i = 1; atomic_load_explicit(&p->left, memory_order_acquire) <= 0; i++) {
+    for (int i = 1; atomic_load_explicit(&p->regions, memory_order_acquire) == seen; i++) {
       if (atomic_load_explicit(&p->stop, memory_order_relaxed)) return 0;
       PAUSE();
       if (i % 64) continue;
       if (now_ns() - since > (atomic_load_explicit(&p->busy, memory_order_relaxed) ? 1000000 : 50000)) {
         pthread_mutex_lock(&p->lock);
         atomic_fetch_add(&p->sleepers, 1);
-        while (atomic_load(&p->left) <= 0 && !atomic_load(&p->stop)) pthread_cond_wait(&p->work, &p->lock);
+        while (atomic_load(&p->regions) == seen && !atomic_load(&p->stop)) pthread_cond_wait(&p->work, &p->lock);
         atomic_fetch_sub(&p->sleepers, 1);
         pthread_mutex_unlock(&p->lock);
         since = now_ns();
       }
     }
+    seen = atomic_load_explicit(&p->regions, memory_order_acquire);
     take(w, 0);
   }
 }
@@ -272,7 +288,11 @@ static const int64_t* launch(pool_t* p, const int64_t* first, const int64_t* end
   }
   p->job = (job_t){ first, tickets };
   atomic_store_explicit(&p->finished, 0, memory_order_relaxed);
-  atomic_store(&p->left, tickets);
+  for (int i = 0; i < p->threads; i++) {
+    long long n = share(p, i + 1) - share(p, i);
+    if (n) atomic_store_explicit(&p->workers[i].left, n, memory_order_release);
+  }
+  atomic_fetch_add(&p->regions, 1);
   if (atomic_load(&p->sleepers) > 0) {
     pthread_mutex_lock(&p->lock);
     pthread_cond_broadcast(&p->work);
