@@ -3,7 +3,7 @@ import { bytesOf } from "../core/dtype.js";
 import { DeviceError, ShapeError, UnsupportedError } from "../core/errors.js";
 import { type Dim, evaluate } from "../core/expr.js";
 import type { TensorType } from "../core/type.js";
-import type { Call } from "./device.js";
+import type { Allocation, Call } from "./device.js";
 import type { HostFunction, HostFunctions, Program, Step } from "./program.js";
 
 export type HostStep = Extract<Step, { kind: "host" }>;
@@ -63,14 +63,16 @@ export const scratchOf = (program: Program, sizes: Sizes): number =>
 
 /** Checks that the caller's buffers are there, alive and large enough. */
 export function checkBuffers(program: Program, call: Call, bytes: readonly number[]): void {
-  program.buffers.forEach((b, i) => {
-    if (b.role === "constant" || b.role === "temp") return;
-    const a = call.buffers[i];
-    if (!a) throw new DeviceError(`${program.name}: the call has no memory for ${b.role} buffer ${i}`);
-    if (a.readOnly && b.role !== "input")
-      throw new DeviceError(`${program.name}: ${b.role} buffer ${i} is part of a mapped file, which nothing writes`);
-    if (a.bytes < bytes[i]!) throw new DeviceError(`${program.name}: ${b.role} buffer ${i} has ${a.bytes} bytes and needs ${bytes[i]}`);
-  });
+  for (let i = 0; i < bytes.length; i++) checkBuffer(program, i, call.buffers[i], bytes[i]!);
+}
+/** The same for one of them. */
+export function checkBuffer(program: Program, i: number, a: Allocation | undefined, bytes: number): void {
+  const { role } = program.buffers[i]!;
+  if (role === "constant" || role === "temp") return;
+  if (!a) throw new DeviceError(`${program.name}: the call has no memory for ${role} buffer ${i}`);
+  if (a.readOnly && role !== "input")
+    throw new DeviceError(`${program.name}: ${role} buffer ${i} is part of a mapped file, which nothing writes`);
+  if (a.bytes < bytes) throw new DeviceError(`${program.name}: ${role} buffer ${i} has ${a.bytes} bytes and needs ${bytes}`);
 }
 export function checkAlive(program: Program, call: Call): void {
   for (const a of call.buffers) if (a?.freed) throw new DeviceError(`${program.name} was called with a buffer that has been freed`);

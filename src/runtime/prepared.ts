@@ -1,6 +1,6 @@
 /** A loaded program's sizes and addresses, kept between calls and patched where buffers moved. */
 import type { Allocation, Call } from "./device.js";
-import { checkBuffers, type Layout, layoutOf, sameNumbers } from "./encode.js";
+import { checkBuffer, checkBuffers, type Layout, layoutOf, sameNumbers } from "./encode.js";
 import type { Program } from "./program.js";
 
 /** Where a device's memory lies: `A` is an address, or what a device has instead of one. */
@@ -56,9 +56,7 @@ export abstract class Prepared<P extends Addresses<A>, A = bigint> {
     const { buffers } = call;
     const last = this.#last;
     const { bytes, arenaBytes, offsets } = this.#layout;
-    let changed = fresh;
-    for (let i = 0; i < bytes.length && !changed; i++) changed = buffers[i] !== last[i];
-    if (changed) checkBuffers(this.program, call, bytes);
+    if (fresh) checkBuffers(this.program, call, bytes);
     const arena = places.arena(arenaBytes);
     if (fresh) {
       this.#last = [...buffers];
@@ -67,13 +65,12 @@ export abstract class Prepared<P extends Addresses<A>, A = bigint> {
       this.#dims = [...call.dims];
       return;
     }
-    if (changed) {
-      for (let i = 0; i < bytes.length; i++) {
-        const b = buffers[i];
-        if (b === last[i]) continue;
-        last[i] = b;
-        if (b) this.move(i, () => places.of(b));
-      }
+    for (let i = 0; i < bytes.length; i++) {
+      const b = buffers[i];
+      if (b === last[i]) continue;
+      checkBuffer(this.program, i, b, bytes[i]!);
+      last[i] = b;
+      if (b) this.move(i, () => places.of(b));
     }
     if (arena !== this.#arena) {
       this.#arena = arena;

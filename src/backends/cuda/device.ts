@@ -15,6 +15,7 @@ import { afterwards, inTurn, type Job, Queue, runBlocking } from "../../runtime/
 import { type Driver, driver, type Gpu, gpuAt } from "./driver.js";
 import { Fences, failure } from "./fences.js";
 import { cudaKey } from "./key.js";
+import { Landings } from "./landings.js";
 import type { HostMemory, Places } from "./launch.js";
 import type { Launches } from "./launches.js";
 import { Loader, type Ready } from "./loader.js";
@@ -61,6 +62,7 @@ class CudaDevice implements Device {
   readonly #slabs: Slabs;
   readonly #memory: Memory<bigint>;
   readonly #pinned: Memory<bigint>;
+  readonly #landings: Landings;
   readonly #staging: Staging;
   readonly #fences: Fences;
   readonly #modules: Modules;
@@ -101,6 +103,7 @@ class CudaDevice implements Device {
     this.#slabs = new Slabs({ ...source("cuMemAlloc_v2", "cuMemFree_v2"), available: (): number => this.#free() });
     this.#memory = new Memory(`the ${this.name} device`, this.#slabs, this.counters, limit);
     this.#pinned = new Memory("pinned host memory", source("cuMemHostAlloc", "cuMemFreeHost", 0), noCounters());
+    this.#landings = new Landings(this.#pinned);
     this.#staging = new Staging(d, this.#stream);
     this.#fences = new Fences(d, this.#stream, () => this.#enter());
     this.#modules = new Modules(d);
@@ -185,18 +188,19 @@ class CudaDevice implements Device {
   read(from: Allocation, offset: number, bytes: number): Promise<Uint8Array> {
     const block = this.#blocks.alive(from, offset, bytes);
     return new Promise((resolve, reject) => {
-      const out = new Uint8Array(bytes);
-      if (bytes === 0) return resolve(out);
+      if (bytes === 0) return resolve(new Uint8Array());
+      let out: Uint8Array | undefined;
       let at = 0;
       const part = (reached: (error?: Error) => void): boolean => {
         const n = Math.min(readBytes, bytes - at);
-        const [start, address] = [at, this.#pinned.take(n, "a result on its way back")];
+        const [start, landing] = [at, this.#landings.take(n)];
         at += n;
         this.#enter();
-        this.#driver.call("cuMemcpyDtoHAsync_v2", address, block.place + BigInt(offset + start), n, this.#stream);
+        this.#driver.call("cuMemcpyDtoHAsync_v2", landing.address, block.place + BigInt(offset + start), n, this.#stream);
         this.#fences.after((error) => {
-          if (!error) out.set(new Uint8Array(ffi().view(address, n)), start);
-          this.#pinned.give(address, n);
+          if (n === bytes) out = landing.bytes.slice(0, n);
+          else (out ??= new Uint8Array(bytes)).set(landing.bytes.subarray(0, n), start);
+          this.#landings.give(landing);
           reached(error);
         });
         return at === bytes;
@@ -210,7 +214,7 @@ class CudaDevice implements Device {
             failed ??= error;
             if (!last) wake();
             else if (failed) reject(failed);
-            else resolve(out);
+            else resolve(out!);
           });
           if (last) return "done";
           if (blocking) this.#fences.drain();
@@ -274,6 +278,7 @@ class CudaDevice implements Device {
       this.#arena.release();
       this.#memory.trim(0);
       this.#slabs.close();
+      this.#landings.close();
       this.#pinned.trim(0);
       this.#staging.close();
       this.#fences.close();
