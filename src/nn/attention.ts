@@ -73,7 +73,7 @@ export class MultiheadAttention extends Module {
     const drops =
       this.training &&
       quietly(() => {
-        traceGuard(() => this.dropout > 0, "whether attention drops");
+        traceGuard(() => this.dropout > 0);
         return this.dropout > 0;
       });
     const y = attend(splitHeads(q, this.numHeads), splitHeads(k, this.numHeads), splitHeads(v, this.numHeads), {

@@ -16,7 +16,7 @@ export class Dropout extends Module {
   forward(x: Tensor): Tensor {
     if (!this.training) return x;
     return quietly(() => {
-      traceGuard(() => this.p > 0, "whether dropout drops");
+      traceGuard(() => this.p > 0);
       return this.p > 0 ? dropout(x, () => quietly(() => this.p), this.kind) : x;
     });
   }

@@ -21,7 +21,7 @@ export class LayerNorm extends Module {
     options: NormOptions & { readonly elementwiseAffine?: boolean; readonly bias?: boolean } = {},
   ) {
     super();
-    this.normalizedShape = typeof normalizedShape === "number" ? [normalizedShape] : normalizedShape;
+    this.normalizedShape = Object.freeze(typeof normalizedShape === "number" ? [normalizedShape] : [...normalizedShape]);
     this.eps = options.eps ?? 1e-5;
     const affine = options.elementwiseAffine ?? true;
     this.weight = affine ? parameter(ones(this.normalizedShape, typed(options))) : null;
@@ -41,7 +41,7 @@ export class RMSNorm extends Module {
   weight: Parameter | null;
   constructor(normalizedShape: number | readonly number[], options: NormOptions & { readonly elementwiseAffine?: boolean } = {}) {
     super();
-    this.normalizedShape = typeof normalizedShape === "number" ? [normalizedShape] : normalizedShape;
+    this.normalizedShape = Object.freeze(typeof normalizedShape === "number" ? [normalizedShape] : [...normalizedShape]);
     this.eps = options.eps ?? null;
     this.weight = (options.elementwiseAffine ?? true) ? parameter(ones(this.normalizedShape, typed(options))) : null;
   }

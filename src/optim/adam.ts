@@ -30,7 +30,7 @@ export class Adam extends Optimizer<AdamSettings> {
     );
   }
   protected override update(p: Tensor, grad: Tensor, group: Group<AdamSettings>, state: ParamState): void {
-    for (const read of [() => group.amsgrad, () => group.maximize, () => group.weightDecay !== 0]) traceGuard(read, "settings of Adam");
+    for (const read of [() => group.amsgrad, () => group.maximize, () => group.weightDecay !== 0]) traceGuard(read);
     const n = (name: string, read: () => number): Tensor => this.number(p, group, state, name, read);
     const m = this.tensorOf(state, "expAvg", () => zerosLike(p));
     const v = this.tensorOf(state, "expAvgSq", () => zerosLike(p));

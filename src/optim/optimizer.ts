@@ -62,7 +62,7 @@ export abstract class Optimizer<S extends Settings = Settings> {
       withoutPins(() => {
         for (const group of this.paramGroups) {
           for (const p of group.params) {
-            traceGuard(() => p.requiresGrad, "requiresGrad of a parameter");
+            traceGuard(() => p.requiresGrad);
             const g = p.grad;
             if (!g) continue;
             const state = this.stateOf(p);
@@ -78,7 +78,7 @@ export abstract class Optimizer<S extends Settings = Settings> {
     );
     this.numbers.clear();
     const states = new Set(stepped);
-    traceGuard(() => this.lag(states), "the optimizer's state, and how often parameters were stepped");
+    traceGuard(() => this.lag(states));
     submitStep(changed);
   }
   /** By how many steps parameters differ from the first one: what they may share rests on it. Other states than these are named, too. */

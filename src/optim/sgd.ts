@@ -22,7 +22,7 @@ export class SGD extends Optimizer<SGDSettings> {
   }
   protected override update(p: Tensor, grad: Tensor, group: Group<SGDSettings>, state: ParamState): void {
     for (const read of [() => group.nesterov, () => group.maximize, () => group.momentum !== 0, () => group.weightDecay !== 0])
-      traceGuard(read, "settings of SGD");
+      traceGuard(read);
     const n = (name: string, read: () => number): Tensor => this.number(p, group, state, name, read);
     let d = group.maximize ? grad.neg() : grad;
     if (group.weightDecay !== 0) d = d.add(p.mul(n("decay", () => group.weightDecay)));

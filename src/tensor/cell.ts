@@ -4,6 +4,7 @@ import type { Node } from "../ir/node.js";
 import { mode, type Recorder } from "./mode.js";
 import { noteMissed } from "./pending.js";
 import { type Storage, storageOf } from "./storage.js";
+import { changed } from "./watch.js";
 
 /** Counts submissions of what is pending, so that cells know what was recorded before the last one. */
 export const clock: { now: number } = { now: 0 };
@@ -16,7 +17,10 @@ export class Cell {
   readonly trace: Recorder | undefined;
   /** How many handles share this cell, views included. */
   handles = 1;
+  /** Its last handle was disposed. */
   disposed = false;
+  /** Somebody is told when it gets another value, or is disposed. */
+  watched = false;
   /** When the cell was made, and when it got its value. */
   readonly born: number = clock.now;
   since: number = clock.now;
@@ -44,11 +48,16 @@ export class Cell {
   set value(n: Node) {
     this.node = n;
     this.storage = undefined;
+    if (this.watched) changed();
   }
   /** The realised value, if there is one. */
   get realised(): Storage | undefined {
     this.storage ??= storageOf(this.node);
     return this.storage;
+  }
+  dispose(): void {
+    this.disposed = true;
+    if (this.watched) changed();
   }
 }
 

@@ -9,8 +9,8 @@ import type { Backend, Codegen } from "../kernel/codegen.js";
 import type { Call, Device, DeviceOptions } from "../runtime/device.js";
 import type { HostFunctions, Program } from "../runtime/program.js";
 import { adopt, collect, collectIfNeeded, memoryText } from "./collect.js";
-import { allocate, bind, hand, isFresh, keepHostBelow, retake, take } from "./holding.js";
-import { brokenBy, changing, hadValue, type Job, pendingOf, type Queued, stateAfter } from "./job.js";
+import { bind, bindStanding, hand, isFresh, keepHostBelow, lend, retake, take } from "./holding.js";
+import { brokenBy, changing, hadValue, type Job, pendingOf, placeOf, type Queued, stateAfter, unsettled } from "./job.js";
 import { bindDims, keepLoaded, outputBytes, type Prepared } from "./prepared.js";
 import { type Block, release, renew, type Storage, Ticket } from "./storage.js";
 
@@ -116,7 +116,7 @@ export class Engine {
   /** Puts a job behind all earlier ones, and starts what can start. */
   enqueue(job: Job): Ticket {
     const ticket = new Ticket();
-    const queued = { job, ticket, needs: pendingOf(job.inputs), follows: changing(job.states), starved: 0 };
+    const queued = { job, ticket, needs: pendingOf(unsettled(job)), follows: changing(job.states), starved: 0 };
     for (const s of job.outputs) s.job = ticket;
     for (let i = 0; i < job.becomes.length; i++) {
       const s = job.becomes[i]!;
@@ -132,7 +132,7 @@ export class Engine {
   private startReady(): void {
     while (this.device && this.queue.length) {
       const head = this.queue[0]!;
-      if (head.starved || !head.job.prepared.loaded || head.job.inputs.some(onItsWay)) return;
+      if (head.starved || !head.job.prepared.loaded || unsettled(head.job).some(onItsWay)) return;
       this.queue.shift();
       this.start(head);
     }
@@ -150,7 +150,7 @@ export class Engine {
       try {
         await this.open();
         await this.load(head.job.prepared);
-        for (const s of head.job.inputs) await s.arriving;
+        for (const s of unsettled(head.job)) await s.arriving;
         if (head.starved) await this.makeRoom();
       } catch (e) {
         if (this.queue[0] === head) this.queue.shift();
@@ -200,12 +200,13 @@ export class Engine {
       collectIfNeeded(this);
       const { prepared } = job;
       const program = prepared.program!;
-      const buffers: Call["buffers"][number][] = new Array(program.buffers.length).fill(undefined);
+      const buffers = bindStanding(this, program, job.standing);
       const dims = bindDims(program, job);
       for (let i = 0; i < job.inputs.length; i++) {
         const s = job.inputs[i]!;
-        const block = device.ordered && isFresh(s) ? hand(this, s, prepared, i) : bind(this, s, transient);
-        buffers[program.inputs[i]!.buffer] = block.allocation!;
+        const place = placeOf(i, job.standing);
+        const block = device.ordered && isFresh(s) ? hand(this, s, prepared, place) : bind(this, s, transient);
+        buffers[program.inputs[place]!.buffer] = block.allocation!;
       }
       for (let i = 0; i < job.states.length; i++) {
         const before = job.states[i]!;
@@ -219,7 +220,7 @@ export class Engine {
       }
       for (let i = 0; i < job.outputs.length; i++) {
         const { buffer } = program.outputs[i]!;
-        buffers[buffer] = allocate(this, job.outputs[i]!, outputBytes(prepared, program, i, dims)).allocation!;
+        buffers[buffer] = lend(this, job.outputs[i]!, outputBytes(prepared, program, i, dims)).allocation!;
       }
       const times = job.times ?? 1;
       engineCounters.submissions += times;
@@ -245,9 +246,14 @@ export class Engine {
       );
     } catch (e) {
       if (submitted && stateAfter(e) === "lost") this.fail(queued, e, "lost");
-      else this.refused(queued, e);
+      else {
+        for (const s of job.outputs) release(s);
+        this.refused(queued, e);
+      }
     } finally {
+      // What the device need not wait for.
       for (const s of transient) release(s);
+      for (const s of job.outputs) if (s.block && !s.block.adopted) adopt(s, s.block);
     }
   }
 

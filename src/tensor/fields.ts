@@ -1,7 +1,9 @@
 /**
- * Fields of modules, as traces see them. While a function is traced, fields of all modules become accessors, so a trace knows
- * exactly which it has read, and with what values.
+ * Fields of modules, as traces see them. When a function is traced, fields of all modules become accessors, so a trace knows exactly
+ * which it has read, and with what values, and is told when one of them is set.
  */
+import { changed } from "./watch.js";
+
 const known = new Set<WeakRef<object>>();
 const forget = new FinalizationRegistry<WeakRef<object>>((ref) => void known.delete(ref));
 
@@ -47,40 +49,39 @@ export function quietly<T>(fn: () => T): T {
 
 /** Runs `fn` with every known object's fields watched. */
 export function watching<T>(w: FieldWatcher, fn: () => T): T {
-  const undo: (() => void)[] = [];
-  for (const ref of known) {
-    const m = ref.deref();
-    if (m) watch(m, undo);
-  }
+  for (const m of knownModules()) watch(m);
   const before = watcher;
   watcher = w;
   try {
     return fn();
   } finally {
     watcher = before;
-    for (const f of undo) f();
   }
 }
-function watch(m: object, undo: (() => void)[]): void {
+/** Makes accessors of an object's fields, for good: a field that a trace has read tells when it is set. */
+function watch(m: object): void {
   for (const field of Object.keys(m)) {
     const d = Object.getOwnPropertyDescriptor(m, field)!;
     if (!d.configurable || d.get) continue;
     let value: unknown = d.value;
+    let stoodOn = false;
     Object.defineProperty(m, field, {
-      configurable: true,
+      // Deleted or defined anew, it would tell nobody.
+      configurable: false,
       enumerable: true,
       get() {
-        if (watcher && !quiet) watcher.read(m, field, value);
+        if (watcher && !quiet) {
+          stoodOn = true;
+          watcher.read(m, field, value);
+        }
         return value;
       },
       set(v: unknown) {
         if (watcher && !quiet) watcher.write(m, field);
+        const other = !Object.is(v, value);
         value = v;
+        if (other && stoodOn) changed();
       },
-    });
-    undo.push(() => {
-      if (Object.getOwnPropertyDescriptor(m, field)?.get)
-        Object.defineProperty(m, field, { configurable: true, enumerable: true, writable: true, value });
     });
   }
 }

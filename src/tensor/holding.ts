@@ -1,7 +1,10 @@
 /** Where the values of storages lie on a device: memory is made, filled from the host, lent for a call, and written over. */
 import { DeviceError } from "../core/errors.js";
+import type { Call } from "../runtime/device.js";
+import type { Program } from "../runtime/program.js";
 import { adopt } from "./collect.js";
 import type { Engine } from "./engine.js";
+import type { Standing } from "./job.js";
 import type { Prepared } from "./prepared.js";
 import { type Block, release, Storage } from "./storage.js";
 
@@ -13,13 +16,13 @@ const uploadOnceBelow = 16 << 20;
 const handedBelow = 64 << 10;
 
 /** Fresh device memory for a storage. */
-export function allocate(engine: Engine, s: Storage, bytes: number = s.bytes): Block {
-  const block = lend(engine, s, bytes);
+export function allocate(engine: Engine, s: Storage): Block {
+  const block = lend(engine, s);
   adopt(s, block);
   return block;
 }
-/** The same, for a storage that whoever asks releases. */
-function lend(engine: Engine, s: Storage, bytes: number = s.bytes): Block {
+/** The same, for a storage that whoever asks releases, or adopts. */
+export function lend(engine: Engine, s: Storage, bytes: number = s.bytes): Block {
   const block: Block = { engine, allocation: engine.opened().alloc(Math.max(bytes, 1)), adopted: false };
   s.block = block;
   return block;
@@ -39,12 +42,22 @@ export function bind(engine: Engine, s: Storage, transient?: Storage[]): Block {
   }
   if (!s.host) throw new DeviceError("a value has neither host bytes nor device memory");
   // Most host values (batches, numbers) are read by one program only; those that come back stay on the device.
-  const once = transient !== undefined && !s.lasting && s.uses === 1 && s.bytes <= uploadOnceBelow;
+  const once = transient !== undefined && s.uses === 1 && s.bytes <= uploadOnceBelow;
   const block = once ? lend(engine, s) : allocate(engine, s);
   if (s.bytes) engine.device!.write(block.allocation!, 0, s.host);
   if (once) transient.push(s);
   else if (s.bytes > keepHostBelow) s.host = undefined;
   return block;
+}
+/** A program's buffers with the inputs that calls have in common at their places. These stay on the device from the first call on, and are looked up once. */
+export function bindStanding(engine: Engine, program: Program, standing: Standing | undefined): Call["buffers"][number][] {
+  if (standing?.buffers) return standing.buffers.slice();
+  const buffers: Call["buffers"][number][] = new Array(program.buffers.length).fill(undefined);
+  if (!standing) return buffers;
+  for (let i = 0; i < standing.inputs.length; i++)
+    buffers[program.inputs[standing.first + i]!.buffer] = bind(engine, standing.inputs[i]!).allocation;
+  if (standing.inputs.every((s) => !s.job)) standing.buffers = buffers.slice();
+  return buffers;
 }
 /** A value of the host in memory that the program keeps for this input, so that a call moves nothing. */
 export function hand(engine: Engine, s: Storage, prepared: Prepared, input: number): Block {
@@ -93,4 +106,4 @@ function copyOf(engine: Engine, s: Storage, own: Block): Block {
 
 /** A small value that is on the host only, and that no program has read: most of them (numbers, positions) no other will. */
 export const isFresh = (s: Storage): boolean =>
-  s.uses === 0 && !s.lasting && !s.block && s.host !== undefined && s.bytes <= handedBelow && !s.job && !s.gone;
+  s.uses === 0 && !s.block && s.host !== undefined && s.bytes <= handedBelow && !s.job && !s.gone;

@@ -1,13 +1,23 @@
 /** What a device is asked to run, and what becomes of it where earlier work failed. */
 import { OutOfMemoryError } from "../core/errors.js";
+import type { Call } from "../runtime/device.js";
 import type { Prepared } from "./prepared.js";
 import type { Storage, Ticket } from "./storage.js";
 
+/** Inputs that calls of a program have in common. */
+export interface Standing {
+  /** For `graph.inputs` from `first` on, in order. */
+  readonly inputs: readonly Storage[];
+  readonly first: number;
+  /** The program's buffers with those of the inputs at their places. Undefined until a call has found all of them at rest, and once one has changed. */
+  buffers: Call["buffers"] | undefined;
+}
 /** One run: where inputs come from, and which storages it fills. */
 export interface Job {
   readonly prepared: Prepared;
-  /** For `graph.inputs`, in order. */
+  /** For `graph.inputs`, in order; those that stand are left out. */
   readonly inputs: readonly Storage[];
+  readonly standing?: Standing;
   /** For `graph.state`, in order: what the state was, and what it becomes; the same storage where it is written over. */
   readonly states: readonly Storage[];
   readonly becomes: readonly Storage[];
@@ -27,6 +37,13 @@ export interface Queued {
   /** How often there was no memory to start it. */
   starved: number;
 }
+
+/** Which of `graph.inputs` an input is. */
+export const placeOf = (input: number, standing: Standing | undefined): number =>
+  standing && input >= standing.first ? input + standing.inputs.length : input;
+/** What a job reads, but for inputs that are known to be at rest. */
+export const unsettled = ({ inputs, standing }: Job): readonly Storage[] =>
+  standing && !standing.buffers ? [...standing.inputs, ...inputs] : inputs;
 
 const none: readonly Ticket[] = [];
 /** Work under way that fills or changes storages. */

@@ -19,7 +19,7 @@ export interface Recorder {
   /** Something to do on the host at every call, in order with `hostValue`. */
   hostEffect(run: () => void): void;
   /** A plain value that the trace depends on: the trace holds only while it stays the same. */
-  guard(read: () => unknown, what: string): void;
+  guard(read: () => unknown): void;
   /** Notes a tensor from outside: that it requires gradients, or does not, is part of what the trace rests on. */
   handle(t: Tensor): void;
   /** Notes that `backward` ran: how its loss was computed is used up. */

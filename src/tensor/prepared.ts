@@ -6,7 +6,7 @@ import type { TensorType } from "../core/type.js";
 import type { Graph } from "../ir/graph.js";
 import type { Loaded } from "../runtime/device.js";
 import type { Program } from "../runtime/program.js";
-import type { Job } from "./job.js";
+import { type Job, placeOf } from "./job.js";
 import type { Storage } from "./storage.js";
 
 /** A graph on its way to being run: compiled and loaded once for each structure. */
@@ -59,7 +59,7 @@ export function bindDims(program: Program, job: Job): number[] {
   const bindAll = (type: TensorType, s: Storage): void => {
     for (const [k, d] of type.shape.entries()) bind(d, s.type.shape[k] as number);
   };
-  for (const [i, p] of program.inputs.entries()) bindAll(p.type, job.inputs[i]!);
+  for (const [i, s] of job.inputs.entries()) bindAll(program.inputs[placeOf(i, job.standing)]!.type, s);
   for (const [i, p] of program.state.entries()) bindAll(p.type, job.states[i]!);
   return program.dims.map((d) => {
     const v = values.get(d.name);

@@ -48,8 +48,8 @@ export function hostEffect(run: () => void): void {
 }
 
 /** Says that what is being traced depends on a plain value. */
-export function traceGuard(read: () => unknown, what: string): void {
-  mode.trace?.guard(read, what);
+export function traceGuard(read: () => unknown): void {
+  mode.trace?.guard(read);
 }
 
 type Fn = (...args: never[]) => unknown;

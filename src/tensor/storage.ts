@@ -6,6 +6,7 @@ import type { Node } from "../ir/node.js";
 import type { Allocation } from "../runtime/device.js";
 import { free } from "./collect.js";
 import type { Engine } from "./engine.js";
+import { changed } from "./watch.js";
 
 /** Device memory that one storage owns; freed with it. */
 export interface Block {
@@ -62,20 +63,19 @@ export class Storage {
   readonly type: TensorType;
   readonly bytes: number;
   host: Uint8Array | undefined;
-  block: Block | undefined;
-  /** Set while the work that fills this storage waits or runs. */
-  job: Ticket | undefined;
+  /** Somebody is told when it moves, or work is asked for that fills it. */
+  watched = false;
+  private memory: Block | undefined;
+  private work: Ticket | undefined;
   /** Names the value that it holds, among all of the process: a new one with each program that is to write over it. */
   stamp: number = ++stamps;
   /** A recorded node may still read this value: it must not be overwritten in place. */
   pinned = false;
   /** How many programs have read it. */
   uses = 0;
-  /** A compiled function reads it in each of its calls: it stays on the device from the first one on. */
-  lasting = false;
   /** Several nodes have this one value. */
   shared = false;
-  /** Number of the compiled call that took it last. */
+  /** Number of the compiled call that was given it last. */
   call = 0;
   /** Set while the bytes come from another device. */
   arriving: Promise<void> | undefined;
@@ -86,6 +86,21 @@ export class Storage {
     this.type = type;
     this.bytes = byteLength(type.dtype, type.shape as readonly number[]);
     this.host = host;
+  }
+  get block(): Block | undefined {
+    return this.memory;
+  }
+  set block(block: Block | undefined) {
+    if (this.watched && this.memory) changed();
+    this.memory = block;
+  }
+  /** Set while the work that fills this storage waits or runs. */
+  get job(): Ticket | undefined {
+    return this.work;
+  }
+  set job(job: Ticket | undefined) {
+    if (this.watched && job) changed();
+    this.work = job;
   }
 }
 

@@ -16,6 +16,7 @@ import { format } from "./print.js";
 import { giveBack, type Storage, storageOf } from "./storage.js";
 import { carries, markCarrier, tracked, untracked } from "./track.js";
 import { denseStrides, isDense, replay, type Strides, stepsBetween, stridesAfter, type ViewStep, writeThrough } from "./view.js";
+import { changed } from "./watch.js";
 
 /** How a view handle comes from another handle. */
 interface ViewOf {
@@ -79,6 +80,8 @@ export class Tensor {
   private cached: { readonly base: Node; readonly version: number; readonly node: Node } | undefined;
   private disposed = false;
   retainsGrad = false;
+  /** Somebody is told when it becomes a handle of another cell, or gradients are wanted or no more. */
+  watched = false;
 
   constructor(cell: Cell, view?: ViewOf, type: TensorType = cell.type) {
     this.cell = cell;
@@ -204,8 +207,9 @@ export class Tensor {
     if (this.leaf === on) return this;
     if (!on && !this.isLeaf) throw new ArgumentError("requiresGrad can be turned off for leaves only; use detach()");
     if (on && this.requiresGrad) return this;
-    mode.trace?.guard(() => this.leaf, "requiresGrad of a tensor");
+    mode.trace?.guard(() => this.leaf);
     this.leaf = on;
+    if (this.watched) changed();
     return this;
   }
   /** The accumulated gradient of a leaf. */
@@ -280,6 +284,7 @@ export class Tensor {
     this.gradient = null;
     this.mark = undefined;
     this.cached = undefined;
+    if (this.watched) changed();
   }
   /** The raw little-endian bytes. */
   async bytes(): Promise<Uint8Array> {
@@ -330,7 +335,7 @@ export class Tensor {
     if (this.disposed) return;
     this.disposed = true;
     if (--this.cell.handles > 0) return;
-    this.cell.disposed = true;
+    this.cell.dispose();
     const s = storageOf(this.cell.value);
     if (s) giveBack(s);
     for (const d of derivedFrom(this.cell)) d.drop();

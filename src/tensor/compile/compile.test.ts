@@ -255,6 +255,7 @@ describe("guards", () => {
       "train",
       "relu",
       "layer",
+      "pushed",
       "extra",
       "dtype",
       "rank",
@@ -275,6 +276,7 @@ describe("guards", () => {
       else if (c === "train") net.train(!net.training);
       else if (c === "relu") net.options.relu = !net.options.relu;
       else if (c === "layer") net.layers = net.layers.length > 1 ? net.layers.slice(0, 1) : [...net.layers, spare];
+      else if (c === "pushed") net.layers.length > 1 ? net.layers.pop() : net.layers.push(spare);
       else if (c === "extra") net.extra = net.extra ? null : spare;
       else if (c === "dtype") state.dtype = ({ f32: "i64", i64: "f32", f64: "f32" } as const)[state.dtype];
       else if (c === "rank") state.rank = state.rank === 3 ? 2 : 3;

@@ -24,9 +24,9 @@ import { Storage, setStorage, storageOf } from "../storage.js";
 import type { Tensor } from "../tensor.js";
 import { markReleased } from "../track.js";
 import { type Form, formOf, hasForm } from "./form.js";
+import { Held } from "./held.js";
 import { type Kept, type Recording, recordFunction } from "./recording.js";
 import { type Dynamic, firstSizes, isSymbolic, type Sizes, serves, valuesOf, widened } from "./sizes.js";
-import { type Captured, unchanged } from "./trace.js";
 import { flatten, rebuild } from "./values.js";
 
 /** How a function is compiled. */
@@ -58,6 +58,7 @@ interface Specialization {
   readonly sizes: Sizes;
   readonly recording: Recording;
   readonly engine: Engine;
+  readonly held: Held;
   /** Undefined where the function is called as it is: gradients are asked for outside of it. */
   readonly prepared: Prepared | undefined;
   /** State of the program behind what the recording writes: copies of variables in narrower dtypes. */
@@ -122,6 +123,7 @@ export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOp
       sizes,
       recording,
       engine,
+      held: new Held(recording),
       prepared: recording.trace.lazy ? undefined : engine.prepare(graph),
       derived: derived.map((d) => derivedOf(recording.written[d.of]!.cell, d.leaf.type.dtype)),
       form: formOf(args, sizes.axes),
@@ -191,15 +193,14 @@ function keyOf(flat: ReturnType<typeof flatten>): string {
   return `${flat.structure}|${tensors.join()}|${modesNow().join("|")}`;
 }
 /** Whether a recording serves a call of its form: symbolic sizes fit, and what it rests on is as it was. */
-function holds({ sizes, recording: { trace } }: Specialization, tensors: readonly Tensor[]): boolean {
+function holds({ sizes, held, recording: { trace } }: Specialization, tensors: readonly Tensor[]): boolean {
   if (isSymbolic(sizes) || trace.equalities.size) {
     const shapes = tensors.map((t) => t.shape);
     if (!serves(sizes, shapes)) return false;
     const values = valuesOf(sizes, shapes);
     for (const [e, value] of trace.equalities) if (evaluate(e, values) !== value) return false;
   }
-  for (const g of trace.guards) if (!unchanged(g.read(), g.was)) return false;
-  return true;
+  return (held.found !== undefined || trace.guards.watchedHold()) && trace.guards.askedHold();
 }
 
 function compare(s: Specialization, again: Recording): void {
@@ -267,20 +268,13 @@ function typesOf({ sizes, recording }: Specialization, tensors: readonly Tensor[
   const values = valuesOf(sizes, shapes);
   return recording.graph.outputs.map((n) => concrete(n.type, values));
 }
-/** The values of a call's tensors and of what it touches, with room for `more`; undefined where one does not exist yet. */
-function valuesAt(tensors: readonly Tensor[], cells: readonly Captured[], more: number = 0): Storage[] | undefined {
-  const out: Storage[] = new Array(tensors.length + cells.length + more);
+/** The values of a call's tensors, with room for `more`; undefined where one does not exist yet. */
+function valuesOfArguments(tensors: readonly Tensor[], more: number): Storage[] | undefined {
+  const out: Storage[] = new Array(tensors.length + more);
   for (let i = 0; i < tensors.length; i++) {
     const s = tensors[i]!.storage();
     if (!s) return undefined;
     out[i] = s;
-  }
-  for (let i = 0; i < cells.length; i++) {
-    const { cell } = cells[i]!;
-    const s = cell.disposed ? undefined : cell.realised;
-    if (!s) return undefined;
-    s.lasting = true;
-    out[tensors.length + i] = s;
   }
   return out;
 }
@@ -289,40 +283,35 @@ function valuesAt(tensors: readonly Tensor[], cells: readonly Captured[], more: 
 const isSilent = ({ graph, trace }: Recording): boolean => graph.outputs.length === 0 && trace.host.length === 0;
 
 function run(s: Specialization, prepared: Prepared, tensors: readonly Tensor[], ask: Ask, signal?: AbortSignal): unknown {
-  const { recording: r, engine, numbers, derived } = s;
+  const { recording: r, engine, numbers, derived, held } = s;
   const { host } = r.trace;
   for (let i = 0; i < host.length; i++) {
     const w = host[i]!;
     if (w.kind === "effect") w.run();
     else numbers[i] = w.read();
   }
-  const made = r.feeds.length + r.packs.length;
-  let inputs = valuesAt(tensors, r.read, made);
-  let states = inputs && valuesAt([], r.written, derived.length);
-  if (!inputs || !states) {
+  let found = held.found ?? held.find();
+  let inputs = found && valuesOfArguments(tensors, r.packs.length);
+  if (!found || !inputs) {
     realise(engine, tensors, r);
-    inputs = valuesAt(tensors, r.read, made)!;
-    states = valuesAt([], r.written, derived.length)!;
+    found = held.found ?? held.find()!;
+    inputs = valuesOfArguments(tensors, r.packs.length)!;
   }
   refresh(engine, derived);
-  for (let i = 0; i < derived.length; i++) states[r.written.length + i] = derived[i]!.current!;
-  let at = inputs.length - made;
-  for (const f of r.feeds) inputs[at++] = f;
-  for (let i = 0; i < r.packs.length; i++) inputs[at++] = packedOnce(s, i);
+  const { standing } = found;
+  const states = derived.length ? [...found.states, ...derived.map((d) => d.current!)] : found.states;
+  for (let i = 0; i < r.packs.length; i++) inputs[tensors.length + i] = packedOnce(s, i);
   const call = ++calls;
   for (let i = 0; i < inputs.length; i++) inputs[i]!.call = call;
-  let becomes = states;
-  for (let i = 0; i < states.length; i++) {
-    if (overwritten(states[i]!, call)) continue;
-    if (becomes === states) becomes = states.slice();
-    becomes[i] = new Storage(states[i]!.type);
-  }
+  let replaced: Storage[] | undefined;
+  for (let i = 0; i < states.length; i++) if (!overwritten(states[i]!, call)) (replaced ??= [...states])[i] = new Storage(states[i]!.type);
+  const becomes = replaced ?? states;
   const types = s.types ?? typesOf(s, tensors);
   const outputs = types.map(newStorage);
-  const times = becomes === states && isSilent(r) ? ask.left : 1;
+  const times = !replaced && isSilent(r) ? ask.left : 1;
   ask.left -= times;
   if (outputs.length > 0 || states.length > 0)
-    engine.enqueue({ prepared, inputs, states, becomes, outputs, name: "compiled", times, signal });
+    engine.enqueue({ prepared, inputs, standing, states, becomes, outputs, name: "compiled", times, signal });
   for (let i = 0; i < r.written.length; i++) {
     const { cell } = r.written[i]!;
     cell.version++;
@@ -359,11 +348,10 @@ function leafOf(storage: Storage): Node {
 }
 /**
  * Whether a variable keeps its storage in a call: where nobody else reads the old value, steady state makes no garbage. A value that
- * the call has met before, or that has another name, survives.
+ * is an argument of the call, or that has another name, survives.
  */
 function overwritten(before: Storage, call: number): boolean {
   if (before.shared || before.call === call) before.pinned = true;
-  before.call = call;
   return !before.pinned && before.block !== undefined && before.host === undefined && !before.job?.failed;
 }
 function addGrad(t: Tensor, g: Tensor | null): void {

@@ -8,6 +8,7 @@ import type { FieldWatcher } from "../fields.js";
 import { mode, type Recorder } from "../mode.js";
 import type { Tensor } from "../tensor.js";
 import { carries } from "../track.js";
+import { Guards } from "./guards.js";
 
 /** A cell from outside that the function touched. */
 export interface Captured {
@@ -17,12 +18,6 @@ export interface Captured {
   /** Its value at this point of the trace. */
   value: Node;
 }
-/** A plain value that a trace rests on. */
-export interface Guard {
-  readonly read: () => unknown;
-  readonly was: unknown;
-  readonly what: string;
-}
 /** What the host does at each call, in order. */
 export type HostWork =
   | { readonly kind: "effect"; readonly run: () => void }
@@ -30,7 +25,7 @@ export type HostWork =
 
 export class Trace implements Recorder {
   readonly captured: Map<Cell, Captured> = new Map();
-  readonly guards: Guard[] = [];
+  readonly guards: Guards = new Guards();
   readonly host: HostWork[] = [];
   /** Gradients that the function set. */
   readonly grads: Map<Tensor, Tensor | null> = new Map();
@@ -61,9 +56,7 @@ export class Trace implements Recorder {
   handle(t: Tensor): void {
     if (this.handles.has(t)) return;
     this.handles.add(t);
-    const leaf = t.isGradLeaf;
-    const read = (): unknown => (t.isGradLeaf === leaf ? t.cell : undefined);
-    this.guards.push({ read, was: t.cell, what: "requiresGrad of a tensor, and what it is a handle of" });
+    this.guards.handle(t);
   }
   backward(): void {
     this.backwardRan = true;
@@ -101,14 +94,14 @@ export class Trace implements Recorder {
   hostEffect(run: () => void): void {
     this.host.push({ kind: "effect", run });
   }
-  guard(read: () => unknown, what: string): void {
-    this.guards.push({ read, was: snapshot(read()), what });
+  guard(read: () => unknown): void {
+    this.guards.asked(read, read());
   }
 
   readGrad(leaf: Tensor, outside: Tensor | null): Tensor | null {
     const known = this.grads.get(leaf);
     if (known !== undefined) return known;
-    this.guards.push({ read: () => leaf.outsideGrad(), was: outside, what: "the gradient of a tensor" });
+    this.guards.asked(() => leaf.outsideGrad(), outside);
     return outside;
   }
   writeGrad(leaf: Tensor, grad: Tensor | null): void {
@@ -123,9 +116,7 @@ export class Trace implements Recorder {
   /** Told about fields of modules: what is read becomes a guard. */
   readonly watcher: FieldWatcher = {
     read: (owner, field, value) => {
-      if (!this.isNew(owner, field)) return;
-      const was = snapshot(value);
-      this.guards.push({ read: () => (owner as Record<string, unknown>)[field], was, what: `field ${field} of ${owner.constructor.name}` });
+      if (this.isNew(owner, field)) this.guards.field(owner, field, value);
     },
     write: (owner, field) => {
       throw new TraceError(
@@ -133,8 +124,7 @@ export class Trace implements Recorder {
       );
     },
     list: (owner, fields) => {
-      if (!this.isNew(owner, "")) return;
-      this.guards.push({ read: () => Object.keys(owner), was: fields.slice(), what: `the fields of ${owner.constructor.name}` });
+      if (this.isNew(owner, "")) this.guards.asked(() => Object.keys(owner), fields);
     },
   };
   private isNew(owner: object, field: string): boolean {
@@ -144,25 +134,6 @@ export class Trace implements Recorder {
     seen.add(field);
     return true;
   }
-}
-
-/** What a guard compares: lists and plain objects by their entries, everything else by identity. */
-function snapshot(value: unknown): unknown {
-  if (Array.isArray(value)) return value.slice();
-  if (value !== null && typeof value === "object" && Object.getPrototypeOf(value) === Object.prototype) return { ...value };
-  return value;
-}
-/** Whether a value is still what `snapshot` saw. */
-export function unchanged(now: unknown, was: unknown): boolean {
-  if (Object.is(now, was)) return true;
-  if (Array.isArray(was)) return Array.isArray(now) && now.length === was.length && was.every((x, i) => Object.is(now[i], x));
-  if (was === null || now === null || typeof was !== "object" || typeof now !== "object") return false;
-  if (Object.getPrototypeOf(was) !== Object.prototype || Object.getPrototypeOf(now) !== Object.prototype) return false;
-  const keys = Object.keys(was);
-  return (
-    keys.length === Object.keys(now).length &&
-    keys.every((k) => Object.is((now as Record<string, unknown>)[k], (was as Record<string, unknown>)[k]))
-  );
 }
 
 /** The first line of the stack that is not the framework's own. */
