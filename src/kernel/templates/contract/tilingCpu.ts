@@ -39,7 +39,7 @@ const one = (x: number): number => Math.max(1, x);
  */
 const cycles = {
   inOrder: 0.15,
-  joined: 0.35,
+  joined: 0.5,
   turnedIn: 0.25,
   gathered: 1.2,
   computed: 1.5,
