@@ -33,6 +33,8 @@ export interface Site {
   readonly scriptArguments?: readonly string[];
   /** Seconds that each side works before it is timed: a graphics card that has nothing to do for a second lowers its clocks, and takes its time to raise them. */
   readonly warm?: number;
+  /** Seconds that a side works right before each of its turns, for the same reason: a call at least. */
+  readonly wake?: number;
   /** What the place can do, measured. */
   measure(): Promise<Machine>;
   readonly bars: Readonly<Record<string, Bar>>;
@@ -163,7 +165,7 @@ async function hold(c: Contest, wanted: readonly string[]): Promise<readonly Row
       }
     }
     const plain = memory && side(c.traffic!.how, "", async (calls) => Number((await memory.process.ask({ calls }))["seconds"]));
-    await race([ours, ...(plain ? [plain] : []), ...sides], site.warm ?? 0);
+    await race([ours, ...(plain ? [plain] : []), ...sides], site);
     const after = better(before, await site.measure());
     /** What the machine allowed in each turn of ours, and what part of it we reached: what changes in between is no part of either. */
     const turns = plain?.seconds.slice(0, ours.seconds.length).map((s, i) => {
@@ -256,8 +258,8 @@ function difference(a: Float32Array, b: Float32Array): number {
 /** Calls of a turn, where one takes so many seconds. */
 const callsOf = (seconds: number): number => Math.max(1, Math.min(64, Math.round(budget.turn / seconds)));
 
-/** Times everyone in turn, until each has had its time; each works `warm` seconds before. */
-async function race(sides: readonly Side[], warm: number): Promise<void> {
+/** Times everyone in turn, until each has had its time; each works `warm` seconds before, and `wake` seconds before each turn. */
+async function race(sides: readonly Side[], { warm = 0, wake = 0 }: Site): Promise<void> {
   for (const s of sides) {
     // The first calls are slower: a turn is as many calls as fit in its time once they run warm.
     const first = await s.time(1);
@@ -276,7 +278,8 @@ async function race(sides: readonly Side[], warm: number): Promise<void> {
     for (const s of sides) {
       if (!wants(s)) continue;
       // After the pause, threads have to wake and caches to fill again: that is part of no side's time.
-      if (median(s.seconds.length ? s.seconds : [0]) < budget.long) await s.time(1);
+      const usual = median(s.seconds.length ? s.seconds : [0]);
+      if (usual < budget.long) await s.time(usual ? Math.min(Math.ceil(wake / usual) || 1, s.calls) : 1);
       const seconds = await s.time(s.calls);
       s.seconds.push(seconds);
       s.spent += seconds * s.calls;

@@ -16,6 +16,8 @@ const site: Site = {
   suite: "gpu",
   backend: "cuda",
   torch: { threads: 8, device: "cuda" },
+  warm: 0.5,
+  wake: 0.02,
   measure: () => {
     measured ??= measure();
     return measured;

@@ -55,6 +55,7 @@ export const site: Site = {
   alone: true,
   scriptArguments: ["webgpu"],
   warm: 2,
+  wake: 0.02,
   measure: () => {
     measured ??= measure();
     return measured;
