@@ -10,14 +10,39 @@ const bits = (t: string): number => Number(/\d+/.exec(t)![0]);
 /** The signed integer of a type's width: what its comparisons yield in each lane. */
 const maskOf = (t: string): string => (t === "bool" ? "i32" : `i${bits(t)}`);
 
-/** One call per lane of the scalar function; the compiler makes vector instructions of what has them. */
+/** One instruction for all lanes: the macro that says whether there is one, and a call of GCC's name for it. */
+type Instruction = readonly [has: string, call: string];
+
+/**
+ * One call per lane of the scalar function; the compiler makes vector instructions of what has them. That takes it long: what
+ * kernels are full of has the instruction's name.
+ */
 export const perLane =
-  (name: string, type: string, args: number, call: (args: readonly string[]) => string, result: string = type): Helper =>
+  (
+    name: string,
+    type: string,
+    args: number,
+    call: (args: readonly string[]) => string,
+    instruction: (lanes: number) => Instruction | undefined = () => undefined,
+  ): Helper =>
   (n) => {
     const names = ["a", "b", "c"].slice(0, args);
-    const params = names.map((a) => `${type}x$ ${a}`).join(", ");
-    if (n === 1) return `${result}x$ ${name}x$(${params}) { return ${call(names)}; }`;
-    return `${result}x$ ${name}x$(${params}) { ${result}x$ r; for (int i = 0; i < $; i++) r[i] = ${call(names.map((a) => `${a}[i]`))}; return r; }`;
+    const head = `${type}x$ ${name}x$(${names.map((a) => `${type}x$ ${a}`).join(", ")})`;
+    if (n === 1) return `${head} { return ${call(names)}; }`;
+    const each = `${type}x$ r; for (int i = 0; i < $; i++) r[i] = ${call(names.map((a) => `${a}[i]`))}; return r;`;
+    const whole = instruction(n);
+    if (!whole) return `${head} { ${each} }`;
+    return `${head} {\n#if defined(${whole[0]}) && !defined(__clang__)\nreturn ${whole[1]};\n#else\n${each}\n#endif\n}`;
+  };
+/** An instruction of x86-64 on whole vectors of floats, which `macro` says that there is for up to 32 bytes. */
+const wholeVector =
+  (name: string, macro: string, t: "f32" | "f64", args: readonly string[]) =>
+  (n: number): Instruction | undefined => {
+    const bytes = n * (bits(t) / 8);
+    const word = `__builtin_ia32_${name}${t === "f32" ? "ps" : "pd"}`;
+    if (bytes === 64) return ["__AVX512F__", `${word}512_mask(${[...args, ...(args.length === 1 ? args : []), "-1", "4"].join(", ")})`];
+    if (bytes === 32) return [macro, `${word}256(${args.join(", ")})`];
+    return bytes === 16 ? [macro, `${word}(${args.join(", ")})`] : undefined;
   };
 
 /**
@@ -88,10 +113,7 @@ export function arithmetic(): Record<string, Helper> {
       ? "boolx$ insert_boolx$(boolx$ v, int l, boolx1 x) { return x; }"
       : "boolx$ insert_boolx$(boolx$ v, int l, boolx1 x) { v[l] = -(x != 0); return v; }";
   /** True if any lane is. */
-  out.any_bool = (n) =>
-    n === 1
-      ? "int any_boolx$(boolx$ a) { return a; }"
-      : "int any_boolx$(boolx$ a) { int r = 0; for (int i = 0; i < $; i++) r |= a[i]; return r; }";
+  out.any_bool = (n) => (n === 1 ? "int any_boolx$(boolx$ a) { return a; }" : "int any_boolx$(boolx$ a) { return across_or_i32x$(a); }");
 
   for (const t of floats) {
     const u = t === "f32" ? "u32" : "u64";
@@ -118,8 +140,14 @@ export function arithmetic(): Record<string, Helper> {
     out[`abs_${t}`] = () => `${t}x$ abs_${t}x$(${t}x$ a) { return bits_${u}_${t}x$(bits_${t}_${u}x$(a) & splat_${u}x$(${magnitude})); }`;
     out[`signof_${t}`] = () =>
       `${t}x$ signof_${t}x$(${t}x$ a, ${t}x$ s) { return bits_${u}_${t}x$((bits_${t}_${u}x$(a) & splat_${u}x$(${magnitude})) | (bits_${t}_${u}x$(s) & ~splat_${u}x$(${magnitude}))); }`;
-    out[`fma_${t}`] = perLane(`fma_${t}`, t, 3, ([a, b, c]) => `__builtin_fma${f}(${a}, ${b}, ${c})`);
-    out[`sqrt_${t}`] = perLane(`sqrt_${t}`, t, 1, ([a]) => `__builtin_sqrt${f}(${a})`);
+    out[`fma_${t}`] = perLane(
+      `fma_${t}`,
+      t,
+      3,
+      ([a, b, c]) => `__builtin_fma${f}(${a}, ${b}, ${c})`,
+      wholeVector("vfmadd", "__FMA__", t, ["a", "b", "c"]),
+    );
+    out[`sqrt_${t}`] = perLane(`sqrt_${t}`, t, 1, ([a]) => `__builtin_sqrt${f}(${a})`, wholeVector("sqrt", "__AVX__", t, ["a"]));
     // Adding and taking away 2^23 (2^52) rounds to an integer, half to even; larger values, infinities and NaN are kept.
     out[`round_${t}`] = () =>
       `${t}x$ round_${t}x$(${t}x$ a) { ${t}x$ m = abs_${t}x$(a), big = splat_${t}x$(${whole}); return sel_${t}x$(lt_${t}x$(m, big), signof_${t}x$((m + big) - big, a), a); }`;
@@ -189,8 +217,20 @@ export function arithmetic(): Record<string, Helper> {
     };
     // A shift by less than zero or by the width and more moves everything out.
     const far = neg ? (b: string): string => `${b} < 0 || ${b} >= ${w}` : (b: string): string => `${b} >= ${w}`;
-    out[`shl_${t}`] = perLane(`shl_${t}`, t, 2, ([a, b]) => `(${far(b!)} ? 0 : (${t}x1)((u64x1)${a} << ${b}))`);
-    out[`shr_${t}`] = perLane(`shr_${t}`, t, 2, ([a, b]) => `(${t}x1)(${far(b!)} ? ${neg ? `${a} >> ${w - 1}` : "0"} : ${a} >> ${b})`);
+    const shl = perLane(`shl_${t}`, t, 2, ([a, b]) => `(${far(b!)} ? 0 : (${t}x1)((u64x1)${a} << ${b}))`);
+    const shr = perLane(`shr_${t}`, t, 2, ([a, b]) => `(${t}x1)(${far(b!)} ? ${neg ? `${a} >> ${w - 1}` : "0"} : ${a} >> ${b})`);
+    // All lanes at once where there are instructions for that.
+    const u = `u${w}`;
+    const near = `((${u}x$)b < ${w})`;
+    const by = `((${u}x$)b & ${w - 1})`;
+    out[`shl_${t}`] = (n) =>
+      n === 1 || w < 32 ? shl(n) : `${t}x$ shl_${t}x$(${t}x$ a, ${t}x$ b) { return (${t}x$)(((${u}x$)a << ${by}) & (${u}x$)${near}); }`;
+    out[`shr_${t}`] = (n) =>
+      n === 1 || w < 32
+        ? shr(n)
+        : neg
+          ? `${t}x$ shr_${t}x$(${t}x$ a, ${t}x$ b) { return a >> (((${t}x$)${by} & ${near}) | (~${near} & ${w - 1})); }`
+          : `${t}x$ shr_${t}x$(${t}x$ a, ${t}x$ b) { return (a >> ${by}) & (${u}x$)${near}; }`;
     out[`ipow_${t}`] = () =>
       `static ${t}x1 ipow_${t}x1(${t}x1 a, ${t}x1 b) { ${neg ? `if (b < 0) return a == 1 ? 1 : a == -1 ? (b & 1 ? -1 : 1) : 0; ` : ""}u64x1 r = 1, p = (u64x1)a; for (; b; b >>= 1) { if (b & 1) r *= p; p *= p; } return (${t}x1)r; }`;
     out[`pow_${t}`] = perLane(`pow_${t}`, t, 2, ([a, b]) => `ipow_${t}x1(${a}, ${b})`);
