@@ -10,8 +10,8 @@ import { compile } from "./index.js";
 
 const leaf = (shape: readonly number[]): Node => input({ shape, dtype: "bf16" }, "x");
 /** Two products of one row, as in decoding: 4 MiB of weights each, the second narrow and long. */
-function token(sm: number): Program {
-  const [x, up, down] = [leaf([1, 1024]), leaf([2048, 1024]), leaf([1024, 2048])];
+function token(sm: number, wide = 1024): Program {
+  const [x, up, down] = [leaf([1, wide]), leaf([2048, wide]), leaf([1024, 2048])];
   const product = (a: Node, w: Node): Node => o.matmul(a, o.transpose(w, 0, 1));
   const y = product(o.silu(product(x, up)), down);
   return compile({ inputs: [x, up, down], state: [], outputs: [y], updates: [] }, cudaCodegen({ sm, multiprocessors: 132 }, templates), {
@@ -34,15 +34,17 @@ const asked = (p: Program): unknown[] =>
     ]);
   });
 
-test("a product asks for the first of its weights as it begins, and for the next product's as it ends", () => {
+test("a product asks for the next product's first weights as it ends, and for its own as it begins where it does not copy them", () => {
   const p = token(90);
   expect(p.inputs.map((x) => x.buffer)).toEqual([0, 1, 2]);
-  expect(asked(p)).toEqual([
+  expect(asked(p)).toEqual([[[2, 2 << 20]], []]);
+  // Columns that are no whole turns.
+  expect(asked(token(90, 1088))).toEqual([
     [
       [1, 1 << 20],
       [2, 2 << 20],
     ],
-    [[2, 1 << 20]],
+    [],
   ]);
   expect(asked(token(80))).toEqual([[], []]);
 });

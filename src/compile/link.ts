@@ -13,6 +13,7 @@ import type { Kernel } from "../kernel/kernel.js";
 import { kernelText } from "../kernel/save.js";
 import type { BufferPlan, DimRange, KernelCode, Port, Product, Program, Step, StepNote } from "../runtime/program.js";
 import { askAhead, type Launch, streamsOf } from "./ahead.js";
+import { begunEarly } from "./early.js";
 import { planMemory } from "./memory.js";
 import { rowsOf } from "./pitch.js";
 import { type Plan, type Slot, slotBytes, type Task } from "./plan.js";
@@ -132,11 +133,23 @@ export function link(
     return Array.from({ length: count }, (_, part) => region.flatMap((t) => stepOf(t, part) ?? []));
   });
   const asking = askAhead(turns.flat(), codegen.target);
+  /** What steps so far have written. */
+  const written = new Set<number>();
   const finished = (s: Step | Launch): Step => {
-    if (s.kind !== "kernel") return s;
-    const { kernel: made, slotOf } = asking.get(s) ?? s;
+    if (s.kind !== "kernel") {
+      for (const b of s.kind === "copy" ? [s.to] : s.kind === "host" ? s.outputs : []) written.add(b);
+      return s;
+    }
+    const { kernel: asked, slotOf } = asking.get(s) ?? s;
+    const isFixed = (name: string): boolean => {
+      const of = slotOf(name);
+      return (of.role === "input" || of.role === "state" || of.role === "constant") && !written.has(table.add(of));
+    };
+    const made = s.product ? asked : begunEarly(asked, { fixed: isFixed, streams: s.streams.length > 0 }, codegen.target);
     const { index, kernel } = kernels.rendered(made, s.group);
-    const buffers = kernel.buffers.filter((b) => b.space === "global").map((b) => table.add(slotOf(b.name)));
+    const global = kernel.buffers.filter((b) => b.space === "global");
+    const buffers = global.map((b) => table.add(slotOf(b.name)));
+    for (const [i, b] of global.entries()) if (b.writes) written.add(buffers[i]!);
     const { grid, product, note } = s;
     return { kind: "launch", kernel: index, buffers, dims: kernel.dims, grid, ...(product && { product }), note };
   };

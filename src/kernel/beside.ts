@@ -26,7 +26,7 @@ export function canStandBeside(kernels: readonly Kernel[], target: Target, nameO
   return shared <= target.sharedBytes / 2 && !kernels.some(usesUnits);
 }
 /** Matrix units and tiles in the background want a kernel's registers and shared memory for themselves. */
-function usesUnits(k: Kernel): boolean {
+export function usesUnits(k: Kernel): boolean {
   let found = false;
   eachStmt(k.body, (s) => {
     if (["copyTile", "signal", "mma", "fetch", "spill", "issue"].includes(s.kind)) found = true;

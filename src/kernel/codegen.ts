@@ -73,8 +73,8 @@ export interface Target {
   readonly streams?: number;
   /** Bytes of later operands that kernels ask for into a cache that all grid points share; absent where nothing is asked for. */
   readonly ahead?: Ahead;
-  /** Copies into `shared` storage run in the background; absent where the threads that ask for them make them. */
-  readonly background?: true;
+  /** Launches of few grid points begin before what they depend on has ended, wait for that themselves, and copy to `shared` storage in the background meanwhile. */
+  readonly early?: true;
   /** Bytes of `shared` storage that one grid point may have. */
   readonly sharedBytes: number;
   /** Grid points that run at once. */

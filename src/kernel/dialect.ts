@@ -88,6 +88,8 @@ export interface Dialect {
   turn(to: Buffer, at: string, toStride: string, from: Buffer, index: string, fromStride: string, rows: number): string;
   commit(): string;
   wait(pending: number): string;
+  /** Absent where a launch begins after all that it depends on. */
+  dependency?(op: "release" | "await"): string;
   copyTile(to: Buffer, at: string, from: Buffer, row: string, column: string, signal: string): string;
   signal(op: "arm" | "expect" | "arrive" | "await", on: string, amount: string): string;
   fill(u: MatrixUnit, acc: readonly string[]): string;

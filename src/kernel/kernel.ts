@@ -36,6 +36,8 @@ export interface Buffer {
   readonly space: "global" | "shared" | "reg" | "signal";
   readonly size: Dim;
   readonly writes?: boolean;
+  /** No launch that this one depends on writes it, nor one that may still run when this one begins early (`dependency`). */
+  readonly fixed?: true;
   /** Of a buffer that is bound in chunks, those that this kernel reaches. */
   readonly window?: { readonly first: number; readonly count: number };
 }
@@ -84,6 +86,12 @@ export type Stmt =
   /** `count` contiguous elements, global to shared, possibly in the background; `commit` closes a group, `wait` leaves at most `pending` groups. */
   | { readonly kind: "copy"; readonly to: Ref; readonly from: Ref; readonly count: number }
   | { readonly kind: "commit" }
+  /**
+   * release: launches that depend on this one may begin, though nothing of it is done yet. await: the launches that this one depends on have
+   * ended, and what they wrote is seen; every thread comes by it once, and before it reads `fixed` buffers alone. Both mean nothing where
+   * launches begin after what they depend on.
+   */
+  | { readonly kind: "dependency"; readonly op: "release" | "await" }
   | { readonly kind: "wait"; readonly pending: number }
   /** Registers of a thread from here on, in a branch of a whole group of four warps: some give what others take. It means nothing. */
   | { readonly kind: "registers"; readonly change: "more" | "fewer"; readonly count: number }

@@ -119,6 +119,9 @@ function statement(s: State, x: Stmt): void {
     case "wait":
       emit(s, d.wait(x.pending));
       return;
+    case "dependency":
+      if (d.dependency) emit(s, d.dependency(x.op));
+      return;
     case "registers":
       if (d.registerCount) emit(s, d.registerCount(x.change, x.count));
       return;

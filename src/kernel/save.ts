@@ -13,7 +13,15 @@ type Shape = Readonly<Record<string, Field>>;
 
 const records: Readonly<Record<string, Shape>> = {
   kernel: { name: "text", buffers: "buffer[]", dims: "dim[]", grid: "dim", threads: "number", body: "stmt[]", runs: "dim?" },
-  buffer: { name: "text", dtype: "dtype", space: "global|shared|reg|signal", size: "dim", writes: "flag?", window: "window?" },
+  buffer: {
+    name: "text",
+    dtype: "dtype",
+    space: "global|shared|reg|signal",
+    size: "dim",
+    writes: "flag?",
+    fixed: "flag?",
+    window: "window?",
+  },
   window: { first: "number", count: "number" },
   axis: { name: "text", size: "dim", kind: "loop|unroll|vector" },
   ref: { buffer: "text", index: "dim" },
@@ -51,6 +59,7 @@ const unions: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
     barrier: { warp: "flag?" },
     copy: { to: "ref", from: "ref", count: "number" },
     commit: {},
+    dependency: { op: "release|await" },
     wait: { pending: "number" },
     registers: { change: "more|fewer", count: "number" },
     copyTile: { to: "ref", from: "text", origin: "dim[]", box: "number[]", columns: "number", signal: "ref" },

@@ -68,6 +68,9 @@ export function showKernel(k: Kernel): string {
       case "commit":
         put(depth, "commit");
         return;
+      case "dependency":
+        put(depth, s.op === "await" ? "await the launches before" : "release the launches behind");
+        return;
       case "wait":
         put(depth, `wait ${s.pending}`);
         return;

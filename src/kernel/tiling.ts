@@ -24,7 +24,7 @@ export interface SpaceTiling {
   /** Whether values that several passes need may be kept in scratch (or registers). */
   readonly hold: "shared" | "registers" | "nothing";
   readonly stream: boolean;
-  /** reduced: what a grid point reads first is copied to shared memory in the background, before the rows that it meets are computed. */
+  /** reduced: what a grid point reads first is copied to shared memory in the background, before the launch in front has ended and the rows that it meets are computed. */
   readonly staged?: boolean;
   /** How far ahead streams are asked for: in bytes of a row (reduced), in rows (kept; a map: in bytes); 0: not at all. */
   readonly ahead: number;
@@ -169,18 +169,20 @@ export function tileReduced(t: Target, s: SpaceSizes): SpaceTiling {
   } as const;
   if (single && cols <= 1 << 15) {
     // The widest access of what is read once, eight of them in flight. A warp has a row, and waits for nobody. Several warps share rows
-    // where there are few, or four rows of one matrix, so that what rows share is read less often: long ones with twice as much in flight.
+    // where there are few, or four rows of one matrix, so that what rows share is read less often; two long ones, so that more grid points run,
+    // which have less in flight each.
     const wide = s.large.length ? lanesFor(t, s.lane, s.large) : vector;
     const most = clamp(t.threads, 32, 512);
     const few = rows < 6 * t.parallel && cols >= 128 * wide && most >= 128;
     const many = rows >= 32 * t.parallel;
     const four = !few && !many && s.accumulators === 1 && cols >= 128 * wide && most >= 512;
     const rowThreads = few || four ? 128 : 32;
-    const together = four ? 4 : many ? 2 : 1;
-    const flight = four && cols >= 1024 * wide ? 16 : 8;
-    const unroll = clamp(flight / (together * floorPower(s.accumulators)), 1, Math.max(1, Math.ceil(cols / (rowThreads * wide))));
+    const long = four && cols >= 1024 * wide;
+    const together = long || many ? 2 : four ? 4 : 1;
+    const unroll = clamp((long ? 4 : 8) / (together * floorPower(s.accumulators)), 1, Math.max(1, Math.ceil(cols / (rowThreads * wide))));
     const threads = many || rows * rowThreads < 64 * most ? Math.min(most, 128) : most;
-    return { ...base, vector: wide, unroll, together, threads, rowThreads, hold: "nothing" };
+    const staged = t.early === true;
+    return { ...base, vector: wide, unroll, together, threads, rowThreads, hold: "nothing", staged };
   }
   if (t.warp && t.threads >= 4 * t.warp && cols <= t.warp * 32 && (divides(4, s.rows) || rows >= 4 * t.parallel)) {
     // A warp has the whole row, and nobody waits for another warp.

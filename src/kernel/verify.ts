@@ -8,6 +8,7 @@ import { add, type Dim, divides, type Fact, hi, less, lo, mul, nonNegative, show
 import { scalarOps } from "../ops/scalar.js";
 import { bindingsOf } from "./bindings.js";
 import type { Target } from "./codegen.js";
+import { dependencyProblems } from "./dependency.js";
 import { type Axis, type Buffer, type Kernel, perWord, type Ref, type Stmt, type Test, type Value } from "./kernel.js";
 import { belowOf, occurrences, positive, prover } from "./prove.js";
 import { showValue } from "./show.js";
@@ -45,6 +46,7 @@ export function verifyKernel(k: Kernel, target?: Target): Kernel {
   for (const d of [k.grid, runs, ...k.buffers.map((b) => b.size)])
     check.names(d, { facts: [], indices: dims, values: new Map(), vector: false }, "a size");
   const indices = new Map([...dims, ["pid", { least: 0, end: k.grid }], ["tid", { least: 0, end: k.threads }]]);
+  problems.push(...dependencyProblems(k));
   check.block(k.body, { facts: [], indices, values: new Map(), vector: false });
   if (problems.length) throw new InternalError(`kernel ${k.name} is malformed:\n  ${problems.slice(0, 20).join("\n  ")}`);
   return k;
@@ -322,6 +324,7 @@ class Checker {
       case "commit":
       case "wait":
       case "registers":
+      case "dependency":
         return s;
       case "settle":
         if (x.of) this.ref(x.of, s, x.of.count);

@@ -7,6 +7,8 @@ export interface Rewrite {
   readonly buffer?: (name: string) => string;
   /** The index of an access, after `dim`; the buffer's name is the old one. */
   readonly place?: (buffer: string, index: Dim) => Dim;
+  /** A value in place of a load; undefined: the load stays one. */
+  readonly load?: (v: Extract<Value, { readonly kind: "load" }>) => Value | undefined;
   /** Names of `let` and `letIndex`, where they are made and where they are used as values. */
   readonly name?: (name: string) => string;
 }
@@ -37,7 +39,11 @@ export function rewriteStmts(body: readonly Stmt[], how: Rewrite): readonly Stmt
         return v;
       case "index":
         return { ...v, expr: dim(v.expr) };
-      case "load":
+      case "load": {
+        const other = how.load?.(v);
+        if (other) return other;
+        return { ...v, buffer: buffer(v.buffer), index: place(v.buffer, dim(v.index)) };
+      }
       case "word":
         return { ...v, buffer: buffer(v.buffer), index: place(v.buffer, dim(v.index)) };
       case "ref":
@@ -75,6 +81,7 @@ export function rewriteStmts(body: readonly Stmt[], how: Rewrite): readonly Stmt
       case "commit":
       case "wait":
       case "registers":
+      case "dependency":
         return s;
       case "settle":
         return s.of ? { ...s, of: { ...ref(s.of), count: s.of.count } } : s;

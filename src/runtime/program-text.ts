@@ -42,6 +42,7 @@ export function writeProgram(p: Program, store: StoreBlob): Json {
       threads: k.threads,
       sharedBytes: writeDimText(k.sharedBytes),
       writes: k.writes.map(Number),
+      ...(k.early && { early: k.early.map(Number) }),
       ...(k.chunks && { chunks: k.chunks }),
       ...(k.tiles && { tiles: k.tiles }),
     })),
@@ -164,6 +165,7 @@ export function readProgram(json: unknown, load: LoadBlob, what: string): Progra
         threads: index(k["threads"], label),
         sharedBytes: dim(k["sharedBytes"], label),
         writes: list(k["writes"], label, (w) => asInteger(w, `${label} of ${what}`, 0, 1) === 1),
+        ...(k["early"] !== undefined && { early: list(k["early"], label, (w) => asInteger(w, `${label} of ${what}`, 0, 1) === 1) }),
         ...(k["chunks"] !== undefined && { chunks: readChunks(k["chunks"], `${label} of ${what}`) }),
         ...(k["tiles"] !== undefined && { tiles: list(k["tiles"], label, (t) => readTile(t, `${label} of ${what}`)) }),
       };

@@ -63,6 +63,11 @@ export interface KernelCode {
   /** Which arguments the kernel writes, in order of its buffers. */
   readonly writes: readonly boolean[];
   /**
+   * The kernel waits by itself for the launches that it depends on, so that it may begin before they have ended; until then it reads those
+   * arguments alone that are marked here. Absent: it does not wait.
+   */
+  readonly early?: readonly boolean[];
+  /**
    * Bindings of each argument where some are bound in chunks, bytes of every chunk but an argument's last, and the first chunk of each
    * that is bound, or null of those that are bound whole; absent where all chunks are bound.
    */

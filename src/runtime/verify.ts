@@ -83,6 +83,7 @@ export function verifyProgram(p: Program, what: string = p.name): void {
     if (!(Number.isInteger(k.threads) && k.threads >= 1 && k.threads <= 1024)) fail(`${k.entry} has ${k.threads} threads`);
     size(k.sharedBytes, `the scratch of ${k.entry}`);
     if (hi(k.sharedBytes) > 2 ** 32) fail(`${k.entry} asks for ${hi(k.sharedBytes)} bytes of scratch`);
+    if (k.early && k.early.length !== k.writes.length) fail(`${k.entry} marks ${k.early.length} of ${k.writes.length} arguments`);
     const { chunks } = k;
     if (
       chunks &&

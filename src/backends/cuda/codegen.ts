@@ -5,6 +5,7 @@ import { UnsupportedError } from "../../core/errors.js";
 import { hi } from "../../core/expr.js";
 import { roundUp } from "../../core/numbers.js";
 import type { Codegen, Template } from "../../kernel/codegen.js";
+import { awaits } from "../../kernel/dependency.js";
 import type { Dialect, Printed, Text } from "../../kernel/dialect.js";
 import type { Buffer, Kernel, Stmt } from "../../kernel/kernel.js";
 import { partsFor } from "../../kernel/parts.js";
@@ -271,6 +272,7 @@ const cuda: Dialect = {
     count > 1 ? `ask_for_all(${b.name} + ${i}, ${count * bytesOf(b.dtype)});` : `ask_for(${b.name} + ${i});`,
   commit: () => 'asm volatile("cp.async.commit_group;");',
   wait: (pending) => `landed<${pending}>();`,
+  dependency: (o) => (o === "await" ? "await_dependencies();" : "release_dependents();"),
   turn: () => {
     throw new UnsupportedError("CUDA has no turned blocks of words; choose a tiling without them");
   },
@@ -324,15 +326,18 @@ function finish(k: Kernel, p: Printed): KernelCode {
   const global = k.buffers.filter((b) => b.space === "global");
   const shared = sharedLayout(k, p.name);
   const tiles = tilesOf(k);
-  // Buffers do not overlap where one is written: what is written in place is one buffer.
+  // A point of the next launch fits a multiprocessor beside one that is still at work.
+  const early = awaits(k.body);
+  // Buffers do not overlap where one is written: what is written in place is one buffer. To a compiler that means that reads may go in front of
+  // an await, which holds for what is fixed alone.
   const params = [
-    ...global.map((b) => `${b.writes ? "" : "const "}${word[b.dtype]}* __restrict__ ${p.name(b.name)}`),
+    ...global.map((b) => `${b.writes ? "" : "const "}${word[b.dtype]}* ${early && !b.fixed ? "" : "__restrict__ "}${p.name(b.name)}`),
     ...tiles.map((t) => `const __grid_constant__ tile_map ${p.name(t.name)}_map`),
     ...k.dims.map((d) => `i64 ${p.index(d)}_size`),
   ];
   const body = usesSharedUnits(k.body) ? p.body.map((l) => l.replace(/^landed</, "landed_for_units<")) : p.body;
   const lines = [
-    `extern "C" __global__ void __launch_bounds__(${k.threads}${movesRegisters(k.body) ? ", 1" : ""}) ${p.entry}(${params.join(", ")}) {`,
+    `extern "C" __global__ void __launch_bounds__(${k.threads}${early ? ", 2" : movesRegisters(k.body) ? ", 1" : ""}) ${p.entry}(${params.join(", ")}) {`,
     `typedef ${p.wide ? "i64" : "int"} ix;`,
     ...(shared.bytes ? ["extern __shared__ __align__(1024) unsigned char smem[];"] : []),
     ...shared.lines,
@@ -349,6 +354,7 @@ function finish(k: Kernel, p: Printed): KernelCode {
     threads: k.threads,
     sharedBytes: shared.bytes,
     writes: global.map((b) => b.writes === true),
+    ...(early && { early: global.map((b) => b.fixed === true) }),
     ...(tiles.length && { tiles: tiles.map(({ name, ...t }) => ({ buffer: global.findIndex((b) => b.name === name), ...t })) }),
   };
 }

@@ -45,6 +45,7 @@ export type DriverCall =
   | "cuGraphDestroy"
   | "cuGraphAddEmptyNode"
   | "cuGraphAddKernelNode_v2"
+  | "cuGraphAddDependencies_v2"
   | "cuGraphAddChildGraphNode"
   | "cuGraphInstantiateWithFlags"
   | "cuGraphExecKernelNodeSetParams_v2"
@@ -93,6 +94,7 @@ const signatures: Readonly<Record<DriverCall, readonly NativeType[]>> = {
   cuGraphDestroy: ["pointer"],
   cuGraphAddEmptyNode: ["pointer", "pointer", "pointer", "i64"],
   cuGraphAddKernelNode_v2: ["pointer", "pointer", "pointer", "i64", "pointer"],
+  cuGraphAddDependencies_v2: ["pointer", "pointer", "pointer", "pointer", "i64"],
   cuGraphAddChildGraphNode: ["pointer", "pointer", "pointer", "i64", "pointer"],
   cuGraphInstantiateWithFlags: ["pointer", "pointer", "i64"],
   cuGraphExecKernelNodeSetParams_v2: ["pointer", "pointer", "pointer"],
@@ -107,6 +109,8 @@ export const notReady = 600;
 
 /** The driver. */
 export interface Driver {
+  /** What it supports: 12030 is CUDA 12.3. */
+  readonly version: number;
   /** Calls a function and throws DeviceError or OutOfMemoryError where it fails. */
   call(name: DriverCall, ...args: readonly NativeArg[]): void;
   /** Calls a function and returns its result code. */
@@ -153,7 +157,11 @@ function open(): Driver {
     throw code === outOfMemory ? new OutOfMemoryError(message) : new DeviceError(message);
   };
   const word = new BigInt64Array(1);
+  const version = new Int32Array(1);
   const made: Driver = {
+    get version() {
+      return version[0]!;
+    },
     raw,
     check,
     code: (name, ...args) => raw(name)(...args) as number,
@@ -165,6 +173,7 @@ function open(): Driver {
     },
   };
   made.call("cuInit", 0);
+  made.call("cuDriverGetVersion", version);
   return made;
 }
 

@@ -46,6 +46,8 @@ export interface Launch {
   readonly buffers: readonly number[];
   /** Which of them it writes. */
   readonly writes: readonly boolean[];
+  /** Which of them it may read before the launch that it depends on has ended, for which it then waits itself (`KernelCode.early`). */
+  readonly early?: readonly boolean[] | undefined;
   readonly dims: readonly number[];
   readonly tiles: readonly Tile[];
   /** A library's call in place of the kernel, and where its workspace begins. */

@@ -11,11 +11,15 @@ import { profile } from "../../runtime/profile.js";
 import type { Program } from "../../runtime/program.js";
 import type { Driver } from "./driver.js";
 import type { Chooser, Graph, HostMemory, Launch, LibraryCall, Places, Segment } from "./launch.js";
-import { type Touch, waitsOf } from "./waits.js";
+import { earlyOf, type Touch, waitsOf } from "./waits.js";
 
 export const copyThreads = 256;
 /** Bytes that a grid point of the copy kernel takes. */
 export const copyBlock: number = copyThreads * 16 * 4;
+/** The driver's description of an edge that ends as soon as all points of its first kernel have begun and released it. */
+const programmatic = Uint8Array.of(1, 0, 1, 0, 0, 0, 0, 0);
+/** Drivers from this one on know such edges; with others launches begin after what they wait for. */
+const earlyVersion = 12030;
 /** Calls of the driver that others make meanwhile are no part of what is captured. */
 const captureRelaxed = 2;
 /** Bytes of workspace that all library calls share, in turn. */
@@ -45,6 +49,8 @@ export class Launches extends Prepared<Places> {
   #launches: Launch[] = [];
   /** For each launch the ones that it waits for. */
   #waits: readonly (readonly number[])[] = [];
+  /** Which may begin before the one launch that it waits for has ended. */
+  #early: readonly boolean[] = [];
   /** Where each buffer's address stands in the host memory, in words, and in which launch. */
   #uses: { readonly launch: number; readonly word: number }[][] = [];
   /** Address of every buffer that launches use, and those that moved since sizes were laid out. */
@@ -209,13 +215,23 @@ export class Launches extends Prepared<Places> {
     // What was enqueued before the segment is over when it begins.
     for (let i = s.from; i < s.to; i++) {
       const before = this.#waits[i]!.filter((j) => j >= s.from).map((j) => nodes[j - s.from]!);
-      nodes.push(this.#add(graph, before, i, stream));
+      nodes.push(this.#add(graph, before, i, stream, this.#begins(i, s.from)));
     }
     const at = new Map([...this.#moving].map((b) => [b, this.#now[b]!]));
     return { graph, nodes, exec: d.made("cuGraphInstantiateWithFlags", graph, 0), at, used: 0 };
   }
-  #add(graph: bigint, before: readonly bigint[], i: number, stream: bigint): bigint {
+  /** Whether a launch of a segment begins before the kernel that it waits for has ended. */
+  #begins(i: number, from: number): boolean {
+    const [before = -1] = this.#waits[i]!;
+    return this.#early[i]! && before >= from && !this.#launches[before]!.call;
+  }
+  #add(graph: bigint, before: readonly bigint[], i: number, stream: bigint, early: boolean): bigint {
     const { call } = this.#launches[i]!;
+    if (early) {
+      const node = this.#driver.made("cuGraphAddKernelNode_v2", graph, 0, 0, this.#node(i));
+      this.#driver.call("cuGraphAddDependencies_v2", graph, BigInt64Array.from(before), BigInt64Array.of(node), programmatic, 1);
+      return node;
+    }
     const after = [graph, before.length ? BigInt64Array.from(before) : 0, before.length] as const;
     if (!call) return this.#driver.made("cuGraphAddKernelNode_v2", ...after, this.#node(i));
     const child = this.#captured(i, call, stream);
@@ -289,6 +305,7 @@ export class Launches extends Prepared<Places> {
             shared: valueOf(k.sharedBytes, this.sizes, `shared memory of ${k.entry}`),
             buffers: step.buffers,
             writes: k.writes,
+            early: k.early,
             dims: step.dims.map((d) => valueOf(d, this.sizes, "a dim")),
             tiles: k.tiles ?? [],
           });
@@ -327,7 +344,14 @@ export class Launches extends Prepared<Places> {
       at += bytes;
       most = Math.max(most, at);
     }
-    this.#waits = this.#apart ? this.#launches.map((_, i) => (i ? [i - 1] : [])) : waitsOf(this.#launches.map((l) => this.#touches(l)));
+    const touches = this.#launches.map((l) => this.#touches(l));
+    this.#waits = this.#apart ? this.#launches.map((_, i) => (i ? [i - 1] : [])) : waitsOf(touches);
+    const can = !this.#apart && this.#driver.version >= earlyVersion;
+    this.#early = earlyOf(
+      touches,
+      this.#waits,
+      this.#launches.map((l) => (can ? l.early : undefined)),
+    );
     if ((this.#workspace?.bytes ?? 0) >= most) return;
     this.release(places);
     this.#workspace = { address: places.take(most), bytes: most };

@@ -154,6 +154,9 @@ template(
   "int N",
   'void landed_for_units() { landed<N>(); asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }',
 );
+// Launches that begin early.
+fn("release_dependents", 'void release_dependents() { asm volatile("griddepcontrol.launch_dependents;"); }');
+fn("await_dependencies", 'void await_dependencies() { asm volatile("griddepcontrol.wait;" ::: "memory"); }');
 // Fragments of matrix units: one warp, operands in registers.
 for (const [input, k, named] of [
   ["bf16", 16, "bf16"],

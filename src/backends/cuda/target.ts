@@ -41,7 +41,7 @@ export function cudaTarget(gpu: CudaTarget): Target {
     caches: [],
     prefetch: 0,
     ...(gpu.sm >= 90 && { ahead: { own: 1 << 20, next: 2 << 20 } }),
-    ...(gpu.sm >= 80 && { background: true }),
+    ...(gpu.sm >= 90 && { early: true }),
     sharedBytes: gpu.sharedBytes ?? (gpu.sm >= 90 ? 227 << 10 : 99 << 10),
     parallel: (gpu.multiprocessors ?? 108) * 2,
     units: units(gpu.sm),

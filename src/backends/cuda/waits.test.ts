@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Touch, waitsOf } from "./waits.js";
+import { earlyOf, type Touch, waitsOf } from "./waits.js";
 
 const touch = (where: number, from: number, to: number, writes = false): Touch => ({ where, from, to, writes });
 
@@ -15,6 +15,19 @@ test("parts of a place that do not overlap are nobody's business", () => {
 test("a chain waits for its last launch only", () => {
   const step = [touch(2, 0, 4, true)];
   expect(waitsOf([step, step, step])).toEqual([[], [0], [1]]);
+});
+
+test("a launch begins early where it waits for one other, and nothing before it writes what it reads until then", () => {
+  const [weights, value, state] = [touch(0, 0, 64), touch(-1, 0, 8, true), touch(1, 0, 8, true)];
+  const launches = [[weights, value], [touch(-1, 0, 8), weights, state], [weights, touch(1, 0, 8)], [touch(2, 0, 4, true)]];
+  const waits = waitsOf(launches);
+  expect(waits).toEqual([[], [0], [1], []]);
+  expect(earlyOf(launches, waits, [[true, false], [false, true, true], [true, false], []])).toEqual([false, true, true, false]);
+  // The second launch writes the state that the third would read too soon; the first writes its value; kernels that do not wait never begin early.
+  expect(earlyOf(launches, waits, [[true, false], [true, true, false], [true, true], []])).toEqual([false, false, false, false]);
+  expect(earlyOf(launches, waits, [undefined, undefined, [true, false], undefined])).toEqual([false, false, true, false]);
+  const joins = [[touch(-1, 0, 4, true)], [touch(-1, 4, 8, true)], [touch(-1, 0, 8)]];
+  expect(earlyOf(joins, waitsOf(joins), [[false], [false], [false]])).toEqual([false, false, false]);
 });
 
 test("launches that meet are always in order, and no edge is more than it needs", () => {

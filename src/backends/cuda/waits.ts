@@ -36,6 +36,23 @@ export function waitsOf(launches: readonly (readonly Touch[])[]): number[][] {
     return waits.reverse();
   });
 }
+/**
+ * Launches that may begin before the one that they wait for has ended. Of each, `early` marks what it reads before it waits itself: anything that was
+ * enqueued before may still run then, so nothing of that writes it. Who waits for a launch has waited for all before it: none ends before it has waited.
+ */
+export function earlyOf(
+  launches: readonly (readonly Touch[])[],
+  waits: readonly (readonly number[])[],
+  early: readonly (readonly boolean[] | undefined)[],
+): boolean[] {
+  const written = new Set<number>();
+  return launches.map((touches, i) => {
+    const marks = early[i];
+    const begins = marks !== undefined && waits[i]!.length === 1 && !touches.some((t, j) => marks[j] && written.has(t.where));
+    for (const t of touches) if (t.writes) written.add(t.where);
+    return begins;
+  });
+}
 /** Whether one of two launches writes what the other one touches. */
 function meet(a: readonly Touch[], b: readonly Touch[]): boolean {
   for (const x of a) for (const y of b) if (x.where === y.where && (x.writes || y.writes) && x.from < y.to && y.from < x.to) return true;

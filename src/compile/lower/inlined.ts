@@ -42,7 +42,7 @@ export function fewerPoints(p: Plan, t: SpaceTiling, target: Target): SpaceTilin
   let turn = 1;
   const enough = 0.9 * target.parallel * Math.max(1, 512 / t.threads);
   while (points / (2 * turn) >= enough && points % (2 * turn) === 0) turn *= 2;
-  return { ...t, turn, staged: target.background === true };
+  return { ...t, turn };
 }
 
 /** The kernel with its rows in front. */

@@ -1,6 +1,22 @@
 /** Lanes along the reduced axes: each row is swept once per pass (softmax, norms, argmax, matrix-vector). */
-import { bytesOf } from "../../core/dtype.js";
-import { add, ceilDiv, type Dim, dependsOn, div, divides, hi, indexOn, min, mod, mul, sub, substitute, variable } from "../../core/expr.js";
+import { bytesOf, computeDType } from "../../core/dtype.js";
+import {
+  add,
+  ceilDiv,
+  type Dim,
+  dependsOn,
+  div,
+  divides,
+  hi,
+  indexOn,
+  min,
+  mod,
+  mul,
+  show,
+  sub,
+  substitute,
+  variable,
+} from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import type { Target } from "../../kernel/codegen.js";
 import {
@@ -17,9 +33,10 @@ import {
   ref,
   type Stmt,
   store,
+  type Value,
 } from "../../kernel/kernel.js";
 import type { SpaceTiling } from "../../kernel/tiling.js";
-import { eachStmt, finishKernel, substituteStmts } from "../../kernel/walk.js";
+import { eachStmt, finishKernel, rewriteStmts, substituteStmts } from "../../kernel/walk.js";
 import { type Evaluated, evaluatePasses, type Pass, partOf, type Sum, type Window } from "./passes.js";
 import { bindMerged, digits, type MergedAxis, type Plan } from "./space.js";
 import { type Staged, staged } from "./staged.js";
@@ -108,6 +125,7 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
     !window &&
     !around.length &&
     p.passes === 1 &&
+    hi(grid) <= target.parallel &&
     divides(unroll * vector * rowThreads, lane.size) &&
     units === mul(grid, abreast * t.turn);
   let stage: Staged | undefined;
@@ -200,14 +218,21 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
     return out;
   }
   const partial = (): Stmt[] => e.sums.map((s, i) => store(window!.into[i]!, add(mul(mod(unit, chunks), rows), row), load(s.result, 0)));
-  const end = window ? partial() : perRow(e.end);
-  const last: readonly Stmt[] = end.length && rowThreads > 1 ? [{ kind: "if", test: below(thread, 1), body: end }] : end;
-  const rowOf = (first: boolean): readonly Stmt[] => [...rowStart, ...e.passes.flatMap((x) => emit(x, first)), ...last];
+  const ahead = window || cpu ? { before: [], end: e.end, registers: [] } : readAhead(p, e);
+  const end = window ? partial() : perRow(ahead.end);
+  const alone = (body: readonly Stmt[]): readonly Stmt[] =>
+    body.length && rowThreads > 1 ? [{ kind: "if", test: below(thread, 1), body }] : body;
+  const rowOf = (first: boolean): readonly Stmt[] => [
+    ...rowStart,
+    ...alone(perRow(ahead.before)),
+    ...e.passes.flatMap((x) => emit(x, first)),
+    ...alone(end),
+  ];
   const rowBody = rowOf(false);
   const guarded: readonly Stmt[] =
     again || divides(abreast * t.turn, units) ? rowBody : [{ kind: "if", test: below(unit, units), body: rowBody }];
-  const alone = t.hold === "registers" && !window && grid === rows && !rowStart.length;
-  const asked = alone ? laterRow(p, e.passes, substituted, { grid, thread: tid }, target) : [];
+  const single = t.hold === "registers" && !window && grid === rows && !rowStart.length;
+  const asked = single ? laterRow(p, e.passes, substituted, { grid, thread: tid }, target) : [];
   const begun = stages ? substituteStmts(rowOf(true), new Map([[turn.name, 0]])) : [];
   const later = axis(p.fresh("turn"), t.turn - 1, "loop");
   const others = t.turn > 1 ? loops([later], substituteStmts(rowBody, new Map([[turn.name, add(at(later), 1)]]))) : [];
@@ -220,11 +245,38 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
     ...(window?.into ?? []),
     ...e.sums.flatMap((s) => [size(s.accumulator, together * sumsWide), size(restOf(s), together), size(s.result, together)]),
     ...e.held.map((b) => size(b, t.hold === "registers" ? wide : cols)),
+    ...ahead.registers.map((b) => size(b, together)),
     ...e.locals,
     ...e.locals.map((b) => ({ ...b, name: `${b.name}t` })),
     ...(stage?.buffers ?? []),
   ];
   return finishKernel(name, buffers, grid, threads, body);
+}
+
+/** What a row's end reads of memory is on its way while the row is swept: loads of operands, at the row's own place, into registers. */
+function readAhead(
+  p: Plan,
+  e: Evaluated,
+): { readonly before: readonly Stmt[]; readonly end: readonly Stmt[]; readonly registers: readonly Buffer[] } {
+  const global = new Map([...p.buffers.values()].filter((b) => b.space === "global").map((b) => [b.name, b]));
+  if (p.passes !== 1 || namesIndices(e.end)) return { before: [], end: e.end, registers: [] };
+  const row = variable(e.row, 0, 1 << 24);
+  const found = new Map<string, { readonly register: Buffer; readonly from: Value }>();
+  const end = rewriteStmts(e.end, {
+    load: (v) => {
+      const b = global.get(v.buffer);
+      if (!b) return undefined;
+      const key = `${v.buffer} ${show(v.index)}`;
+      const known = found.get(key) ?? {
+        register: { name: p.fresh("early"), dtype: computeDType(b.dtype), space: "reg", size: 1 },
+        from: v,
+      };
+      found.set(key, known);
+      return load(known.register, row);
+    },
+  });
+  const list = [...found.values()];
+  return { before: list.map(({ register, from }) => store(register, row, from)), end, registers: list.map((x) => x.register) };
 }
 
 /** Asks for what the main sweep reads of long contiguous rows, one line of the cache after the other. */

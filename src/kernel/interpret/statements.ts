@@ -90,6 +90,7 @@ function statement(code: Code, s: Stmt): Action {
     case "commit":
     case "wait":
     case "registers":
+    case "dependency":
     case "settle":
       return alone(() => {});
     default:

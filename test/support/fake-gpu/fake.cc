@@ -110,6 +110,15 @@ api R cuGraphAddKernelNode_v2(P* out, P g, const P* deps, size_t n, const Node* 
   *out = k;
   return 0;
 }
+/** Edges that end early, from a kernel to one that was added without any. */
+api R cuGraphAddDependencies_v2(P g, const P* from, const P* to, const unsigned char* edges, size_t n) {
+  here;
+  for (size_t i = 0; i < n; i++) {
+    if (!known((Graph*)g, from + i, 1) || !known((Graph*)g, to + i, 1) || edges[8 * i] != 1 || edges[8 * i + 2] != 1) return 1;
+    if (!((Kept*)from[i])->f || !((Kept*)to[i])->f) return 1;
+  }
+  return 0;
+}
 api R cuGraphAddChildGraphNode(P* out, P g, const P* deps, size_t n, P child) {
   here;
   if (!known((Graph*)g, deps, n)) return 1;

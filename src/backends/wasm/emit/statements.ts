@@ -71,6 +71,7 @@ function statement(s: State, x: Stmt): void {
     case "commit":
     case "wait":
     case "registers":
+    case "dependency":
       return;
     case "turn":
     case "copyTile":
