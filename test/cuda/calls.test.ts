@@ -13,7 +13,6 @@ const cache = mkdtempSync(join(tmpdir(), "treepie-test-"));
 afterAll(async () => {
   await closeDevices();
   rmSync(cache, { recursive: true, force: true });
-  if (fake) rmSync(fake, { recursive: true, force: true });
 });
 
 test.skipIf(!fake)("a launch, a copy of the result, and an event that is asked for until it is there", async () => {
