@@ -32,8 +32,18 @@ export interface State {
   lane: Lane | undefined;
   /** Wide loads of this statement, by buffer and index; undefined where a load must stay where it is. */
   hoisted: Map<string, string> | undefined;
+  /** The if statement of a select that `out` ends with: one more select of the same test joins it. */
+  chosen: Chosen | undefined;
   temps: number;
   wide: boolean;
+}
+/** Where an if statement stands among lines: its first line, its `else`, and the line behind it. */
+export interface Chosen {
+  readonly out: string[];
+  readonly test: string;
+  readonly first: number;
+  readonly middle: number;
+  readonly end: number;
 }
 
 /** A register buffer needs another layout: print again. */
@@ -51,6 +61,7 @@ export const fresh = (kernel: Kernel, d: Dialect, layouts: Map<string, Layout>):
   env: new Map(),
   lane: undefined,
   hoisted: new Map(),
+  chosen: undefined,
   temps: 0,
   wide: false,
 });

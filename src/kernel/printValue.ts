@@ -205,7 +205,10 @@ function select(s: State, v: Select, l?: number): Text {
     s.hoisted = keep;
   }
 }
-/** Without `?:` a select is an if statement before the statement that uses it. */
+/**
+ * Without `?:` a select is an if statement before the statement that uses it. Selects of one test that follow each other are one statement:
+ * SwiftShader comes to no end with 32 branches in a row.
+ */
 function selectStatement(s: State, v: Select, test: string, l?: number): Text {
   const name = `t_${s.temps++}`;
   const dtype = computeDType(v.dtype);
@@ -216,7 +219,19 @@ function selectStatement(s: State, v: Select, test: string, l?: number): Text {
     });
     return [...before, s.d.assign(name, text)];
   };
-  s.out.push(s.d.variable(name, dtype, 1), s.d.branch(test), ...arm(v.then), "} else {", ...arm(v.else), "}");
+  const [yes, no] = [arm(v.then), arm(v.else)];
+  const variable = s.d.variable(name, dtype, 1);
+  const { out, chosen: c } = s;
+  if (c?.out === out && c.end === out.length && c.test === test) {
+    out.splice(c.end - 1, 0, ...no);
+    out.splice(c.middle, 0, ...yes);
+    out.splice(c.first, 0, variable);
+    s.chosen = { ...c, first: c.first + 1, middle: c.middle + 1 + yes.length, end: out.length };
+  } else {
+    const first = out.length;
+    out.push(variable, s.d.branch(test), ...yes, "} else {", ...no, "}");
+    s.chosen = { out, test, first, middle: first + 2 + yes.length, end: out.length };
+  }
   return { text: name, lanes: 1, dtype };
 }
 /** Lanes differ: all pass and none pass are whole vectors, the rest goes lane by lane. */
