@@ -78,6 +78,33 @@ test("values are looked for once, and again only after one of them has changed",
   expect(call).toThrow(ArgumentError);
 });
 
+test("a variable that its own writer gives another storage is not looked for again", async () => {
+  const find = vi.spyOn(Held.prototype, "find");
+  const [count, weight] = [zeros([]).clone(), ones([]).clone()];
+  const step = compile(() => {
+    count.add_(weight);
+    return count.mul(1);
+  });
+  for (let i = 0; i < 3; i++) await noGrad(() => step()).item();
+  const before = find.mock.calls.length;
+  const [seen, results]: [Tensor[], Tensor[]] = [[], []];
+  for (let i = 0; i < 5; i++) {
+    // What was recorded reads the old value, which survives.
+    seen.push(noGrad(() => count.mul(2)));
+    results.push(noGrad(() => step()));
+  }
+  expect(await Promise.all(results.map((r) => r.item()))).toEqual([4, 5, 6, 7, 8]);
+  expect(find.mock.calls.length - before).toBe(0);
+  expect(await Promise.all(seen.map((r) => r.item()))).toEqual([6, 8, 10, 12, 14]);
+  // Others are told, and so is the writer of what others write.
+  const read = compile(() => count.mul(2));
+  expect(await read().item()).toBe(16);
+  await noGrad(() => step()).item();
+  expect(await read().item()).toBe(18);
+  noGrad(() => void weight.add_(1));
+  expect(await noGrad(() => step()).item()).toBe(11);
+});
+
 test("a value of the host goes to the device with the first call, and stays there", async () => {
   const [table, x] = [tensor([1, 2, 3]), tensor([0, 0, 0]).add(ones([3]))];
   await evaluate(x);

@@ -16,6 +16,8 @@ export class Held implements Watcher {
   readonly #recording: Recording;
   readonly #self: WeakRef<Watcher> = new WeakRef<Watcher>(this);
   found: Found | undefined;
+  /** The function's own call gives what it writes other storages, and says which. */
+  #own = false;
 
   constructor(recording: Recording) {
     this.#recording = recording;
@@ -38,7 +40,18 @@ export class Held implements Watcher {
     this.found = { standing: { inputs, first: argumentLeaves.length, buffers: undefined }, states };
     return this.found;
   }
+  /** Other storages of what the function writes, given by `write` in its own call: everything else stays where it was found. */
+  replace(states: readonly Storage[], write: () => void): void {
+    const { found } = this;
+    this.#own = true;
+    write();
+    this.#own = false;
+    if (!found) return;
+    this.found = { standing: found.standing, states };
+    tellOnce(this.#self);
+  }
   forget(): void {
+    if (this.#own) return;
     if (this.found) this.found.standing.buffers = undefined;
     this.found = undefined;
   }

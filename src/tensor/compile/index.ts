@@ -312,11 +312,15 @@ function run(s: Specialization, prepared: Prepared, tensors: readonly Tensor[], 
   ask.left -= times;
   if (outputs.length > 0 || states.length > 0)
     engine.enqueue({ prepared, inputs, standing, states, becomes, outputs, name: "compiled", times, signal });
-  for (let i = 0; i < r.written.length; i++) {
-    const { cell } = r.written[i]!;
-    cell.version++;
-    if (becomes[i] !== states[i]) cell.value = leafOf(becomes[i]!);
-  }
+  const write = (): void => {
+    for (let i = 0; i < r.written.length; i++) {
+      const { cell } = r.written[i]!;
+      cell.version++;
+      if (becomes[i] !== states[i]) cell.value = leafOf(becomes[i]!);
+    }
+  };
+  if (replaced) held.replace(derived.length ? replaced.slice(0, r.written.length) : replaced, write);
+  else write();
   for (let i = 0; i < derived.length; i++) derived[i]!.hold(becomes[r.written.length + i]!);
   const device = tensors[0]?.cell.device ?? engine.name;
   const output = (i: number): Tensor => newTensor(leafOf(outputs[i]!), device);
