@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { errorOf, fill, interpretKernels, lowerCase, runCases, tolerance } from "../../../test/support/groups.js";
 import { cudaTarget } from "../../backends/cuda/target.js";
+import { webgpuCodegen } from "../../backends/webgpu/codegen.js";
 import type { DType } from "../../core/dtype.js";
 import { NdArray } from "../../core/ndarray.js";
 import { add, input, mul, type ScatterCombine, scatterInto } from "../../ops/index.js";
@@ -62,4 +63,20 @@ test("an index of few places is looked at by every thread", () => {
     target,
   );
   expect(lowered.groups.flatMap((g) => g.kernels)).toHaveLength(1);
+});
+
+test("terms of one turn are a branch each in WGSL, whatever lanes they have", () => {
+  const [x, index, source] = [
+    input({ shape: [64, 32], dtype: "f32" }),
+    input({ shape: [64], dtype: "i64" }),
+    input({ shape: [64, 32], dtype: "f32" }),
+  ];
+  const webgpu = webgpuCodegen();
+  const lowered = lowerCase(
+    { name: "branches", inputs: [x, index, source], outputs: [scatterInto(x, index, source, 0, "add")] },
+    [scatterTemplate],
+    webgpu.target,
+  );
+  const texts = lowered.groups.flatMap((g) => g.kernels.map((k) => String(webgpu.render(k).source)));
+  expect(texts.map((t) => t.split("} else {").length - 1)).toEqual([3, 8]);
 });
