@@ -14,6 +14,7 @@ export function report(suite: string, rows: readonly Row[], file: string): strin
       r.bar?.ratio?.toFixed(2),
       r.bar?.limitFraction !== undefined ? `${r.bar.limitFraction.toFixed(2)} of limit` : undefined,
       r.bar?.least?.toString(),
+      r.bar?.most !== undefined ? `at most ${r.bar.most}` : undefined,
     ];
     const met = r.bar ? (r.met ? "yes" : "**no**") : "";
     const ours = r.error ? (r.error === "not measured" ? r.error : "failed") : `${number(r.ours)} ${r.unit}`;

@@ -20,11 +20,12 @@ export interface Row {
   readonly note?: string;
   readonly error?: string;
 }
-/** The least ratio, the least fraction of the limit and the least value that a row has to reach. */
+/** The least ratio, the least fraction of the limit, and the least and the largest value that a row may have. */
 export interface Bar {
   readonly ratio?: number;
   readonly limitFraction?: number;
   readonly least?: number;
+  readonly most?: number;
 }
 
 /** A named measurement of a suite. */
@@ -84,12 +85,15 @@ export function row(
     ratio,
     limit: options.limit ?? null,
     limitFraction,
-    ...(bar && { bar, met: reaches(bar.ratio, ratio) && reaches(bar.limitFraction, limitFraction) && reaches(bar.least, ours) }),
+    ...(bar && { bar, met: within(bar, ours) && reaches(bar.ratio, ratio) && reaches(bar.limitFraction, limitFraction) }),
     ...(notes.length && { note: notes.join("; ") }),
   };
 }
 /** What was measured, in two decimals as it is shown, is at least what is asked. */
 const reaches = (least: number | undefined, has: number | null): boolean => least === undefined || (has !== null && has >= least - 0.005);
+
+const within = ({ least, most }: Bar, value: number): boolean =>
+  value >= (least ?? Number.NEGATIVE_INFINITY) && value <= (most ?? Number.POSITIVE_INFINITY);
 
 /** The row of what is not measured here, and why. */
 export function absentRow(at: RowHead, note: string): Row {
