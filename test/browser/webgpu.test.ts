@@ -12,6 +12,7 @@ import type { Tests } from "./page/main.js";
 import { type Server, serve } from "./serve.js";
 
 const full = Boolean(process.env["TREEPIE_FULL"]);
+const timeout = full ? 3_600_000 : 120_000;
 /** A software driver takes half a second for a kernel's pipeline: all ops run where TREEPIE_FULL is set, some of each kind otherwise. */
 const ops =
   "add exp where cast sum argmax cumsum sort matmul gather indexAdd conv2d softmax layerNorm scaledDotProductAttention uniform pad".split(
@@ -48,7 +49,7 @@ afterAll(async () => {
 const here = <K extends keyof Tests>(name: K, argument: Parameters<Tests[K]>[0]) => inPage(page, name, argument);
 
 describe.skipIf(why)(`webgpu in a page ${why ?? ""}`, () => {
-  test("conformance", async () => {
+  test("conformance", { timeout }, async () => {
     const { cases, compared, notCompared, problems } = await here("conformance", {
       device: "webgpu",
       ...(!full && { ops, samples: 1, dtypes: ["f32", "i32", "bool"] as const }),
@@ -58,7 +59,7 @@ describe.skipIf(why)(`webgpu in a page ${why ?? ""}`, () => {
     expect(cases).toBeGreaterThan(full ? 2000 : 15);
     expect(notCompared).toBeLessThanOrEqual(0.05 * compared);
   });
-  test("sessions and tokens hold no more than at first", async () => {
+  test("sessions and tokens hold no more than at first", { timeout }, async () => {
     for (const [kind, file, rounds] of [
       ["openRunClose", "next.pie", full ? 1000 : 50],
       ...(full ? ([["decode", "llama.pie", 1000]] as const) : []),
