@@ -82,19 +82,20 @@ describe.skipIf(why)(`a page that generates on and on ${why ?? ""}`, () => {
       await wait(0.2 * seconds);
       const heap = await heapsOf(page);
       const all = [await held(here, heap)];
-      for (const part of [0.4, 0.4]) {
-        await wait(part * seconds);
+      for (let i = 0; i < 4; i++) {
+        await wait(0.2 * seconds);
         all.push(await held(here, heap));
       }
-      const [start, , end] = all as [Held, Held, Held];
+      const [start, end] = [all[0]!, all[4]!];
       const mb = (n: number): string => (n / 1e6).toFixed(1);
       const rows = all.map((h) => `${h.tokens} tokens: heaps ${mb(h.heap)} MB, device ${mb(h.device)} MB, process ${mb(h.process)} MB`);
       console.log(`${device}, ${seconds} s\n${rows.join("\n")}`);
       expect(end.tokens).toBeGreaterThan(start.tokens);
       expect(all.map((h) => h.device)).toEqual(all.map(() => start.device));
       expect(start.device).toBeGreaterThan(0);
-      // In some seconds the display has not all the text yet that it holds.
-      expect(end.heap - start.heap).toBeLessThan(full ? 2e6 : 8e6);
+      // In some seconds the display has not all the text yet that it holds. A slow device's code is compiled for half of the ten minutes.
+      if (full) expect(end.heap - all[2]!.heap).toBeLessThan(1e6);
+      expect(end.heap - start.heap).toBeLessThan(full ? 4e6 : 8e6);
       if (full) expect(end.process - start.process).toBeLessThan(32e6);
       await press(page, "Stop", "generate");
       await shows(page, "speed", /^Stopped\. \d+ tokens/);
