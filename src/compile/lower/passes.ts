@@ -10,6 +10,7 @@ import { reindex } from "../../kernel/positions.js";
 import { startOf } from "../../kernel/start.js";
 
 import { type ScalarOp, scalarOps } from "../../ops/scalar.js";
+import type { Base, Pair } from "./pairs.js";
 import type { MergedAxis, Plan, Reduction } from "./space.js";
 
 /** Which loops surround which statements, outermost first. */
@@ -26,6 +27,8 @@ export interface Levels {
   readonly stream?: boolean;
   /** Elements leave in the pass that knows them, whatever is written in place: nothing reads them again. */
   readonly early?: boolean;
+  /** The plan's maximum and sum that threads take below their own maximum. */
+  readonly pair?: Pair | undefined;
 }
 
 /** The statements of one sweep over a row: `before` once per row, `body` per element. */
@@ -52,6 +55,8 @@ export interface Evaluated {
   /** Registers of values, with sizes set; held values, whose size the loops decide. */
   readonly locals: readonly Buffer[];
   readonly held: readonly Buffer[];
+  /** Of the pair, once both have met. */
+  readonly base?: Base | undefined;
   readonly cell: string;
   readonly row: string;
   readonly keep: string;
@@ -123,6 +128,7 @@ export function evaluatePasses(p: Plan, levels: Levels): Evaluated {
         return current === k.first ? k.now : load(k.buffer, variable(keep, 0, many));
       },
     ]),
+    ...[...(levels.pair?.leaves ?? [])].map(([node, b]): [Node, () => Value] => [node, () => load(b, 0)]),
   ]);
 
   const top: Stmt[] = [];
@@ -137,6 +143,7 @@ export function evaluatePasses(p: Plan, levels: Levels): Evaluated {
   const cellAt = variable(cell, 0, many);
   const perElement = p.passes > 0 || levels.element.length > 0;
 
+  let base: Base | undefined;
   const passes: Pass[] = [];
   for (current = 0; current <= p.passes; current++) {
     const before: Stmt[] = [];
@@ -173,6 +180,10 @@ export function evaluatePasses(p: Plan, levels: Levels): Evaluated {
     const hint = levels.stream && !inPlace ? "stream" : undefined;
     for (const [i, o] of leaving.entries()) body.push(store(o.buffer, placeIn(p.group, o.node, o.index), values[i]!, hint));
     passes.push({ before, body, sums: mine });
+    if (levels.pair && current === 1) {
+      const late: Stmt[] = [];
+      base = { value: named(p, rows.value(levels.pair.base, levels.pair.sum.index, late), late), before: late };
+    }
   }
   current = p.passes;
   const end: Stmt[] = [];
@@ -182,7 +193,7 @@ export function evaluatePasses(p: Plan, levels: Levels): Evaluated {
     return inPlace ? named(p, v, end) : v;
   });
   for (const [i, o] of last.entries()) end.push(store(o.buffer, placeIn(p.group, o.node, o.index), values[i]!));
-  return { top, outer, passes, end, sums, locals: whole.locals, held: [...kept.values()].map((k) => k.buffer), cell, row, keep };
+  return { top, outer, passes, end, sums, locals: whole.locals, held: [...kept.values()].map((k) => k.buffer), base, cell, row, keep };
 }
 
 /** A value that is computed here and now. */

@@ -37,13 +37,16 @@ import {
 } from "../../kernel/kernel.js";
 import type { SpaceTiling } from "../../kernel/tiling.js";
 import { eachStmt, finishKernel, rewriteStmts, substituteStmts } from "../../kernel/walk.js";
+import { exchange, paired } from "./pairs.js";
 import { type Evaluated, evaluatePasses, type Pass, partOf, type Sum, type Window } from "./passes.js";
 import { bindMerged, digits, type MergedAxis, type Plan } from "./space.js";
 import { type Staged, staged } from "./staged.js";
 import { laterRow, prefetches } from "./streams.js";
 
 /** Lowers a plan with lanes along its last reduced axis. With a window: the partial results of each chunk of columns. */
-export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name: string, window?: Window): Kernel {
+export function lowerReduced(plan: Plan, tiling: SpaceTiling, target: Target, name: string, window?: Window): Kernel {
+  const pairs = window ? undefined : paired(plan, tiling, target);
+  const p = pairs?.plan ?? plan;
   const kept = p.merged.filter((m) => !m.reduced);
   const reduced = p.merged.filter((m) => m.reduced);
   const lane: MergedAxis = reduced.at(-1) ?? { axes: [], size: 1, reduced: true };
@@ -64,9 +67,10 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
     ...(together > 1 && { slot: together }),
     hold: holding(t, cols, target),
     stream: t.stream,
+    pair: pairs?.pair,
   });
   if (together > 1 && namesIndices([...e.passes.flatMap((x) => x.before), ...e.end]))
-    return lowerReduced(p, { ...t, together: 1 }, target, name);
+    return lowerReduced(plan, { ...t, together: 1 }, target, name);
 
   const abreast = threads / rowThreads;
   const chunks = window?.chunks ?? 1;
@@ -75,7 +79,7 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
   // take the last row once more.
   const again = abreast > 1 && rowThreads === target.warp && t.turn === 1 && !p.group.inPlace?.length && !divides(abreast, units);
   if (abreast > 1 && !again && !divides(abreast * t.turn, units))
-    return lowerReduced(p, { ...t, threads: rowThreads }, target, name, window);
+    return lowerReduced(plan, { ...t, threads: rowThreads }, target, name, window);
   const grid = ceilDiv(units, abreast * t.turn);
   const pid = indexOn("pid", grid);
   const tid = variable("tid", 0, threads - 1);
@@ -180,6 +184,7 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
   const names = new Map(around.map((m) => [m, p.fresh("q")]));
   const loopName = (m: MergedAxis): string => names.get(m)!;
 
+  const meeting = pairs && exchange(pairs.pair, e, { threads, warp: target.warp!, thread, place, fresh: p.fresh });
   function emit(pass: Pass, first: boolean): readonly Stmt[] {
     const out: Stmt[] = [...perRow(pass.before)];
     if (!pass.body.length) return out;
@@ -205,17 +210,25 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
           first,
         );
     out.push(...loops(nest, swept));
+    const apart = meeting?.after[e.passes.indexOf(pass)];
     for (const s of pass.sums) {
       const done: Stmt[] = [];
       const place = at(r);
       if (whole) {
         const axes = cells.filter((a) => a !== r);
-        done.push({ kind: "combine", op: s.op, axes, threads: rowThreads, value: load(s.accumulator, main), into: ref(s.result, place) });
+        done.push({
+          kind: "combine",
+          op: s.op,
+          axes,
+          threads: apart ? 1 : rowThreads,
+          value: load(s.accumulator, main),
+          into: ref(s.result, place),
+        });
         if (tail) done.push(store(s.result, place, apply(s.op, s.start.dtype, load(s.result, place), load(restOf(s), place))));
       } else done.push(store(s.result, place, load(restOf(s), place)));
       out.push(...loops(together > 1 ? [r] : [], done));
     }
-    return out;
+    return apart ? [...out, ...apart] : out;
   }
   const partial = (): Stmt[] => e.sums.map((s, i) => store(window!.into[i]!, add(mul(mod(unit, chunks), rows), row), load(s.result, 0)));
   const ahead = window || cpu ? { before: [], end: e.end, registers: [] } : readAhead(p, e);
@@ -246,6 +259,7 @@ export function lowerReduced(p: Plan, tiling: SpaceTiling, target: Target, name:
     ...e.sums.flatMap((s) => [size(s.accumulator, together * sumsWide), size(restOf(s), together), size(s.result, together)]),
     ...e.held.map((b) => size(b, t.hold === "registers" ? wide : cols)),
     ...ahead.registers.map((b) => size(b, together)),
+    ...(meeting?.buffers ?? []),
     ...e.locals,
     ...e.locals.map((b) => ({ ...b, name: `${b.name}t` })),
     ...(stage?.buffers ?? []),
