@@ -4,6 +4,7 @@
  * functions that its kernels use and no others.
  */
 import type { DType } from "../../core/dtype.js";
+import { conversions } from "./preludeConvert.js";
 import { math } from "./preludeMath.js";
 import { arithmetic } from "./preludeScalar.js";
 import { storage } from "./preludeStorage.js";
@@ -57,7 +58,7 @@ helpers.set("bool", (n) => (n === 1 ? "typedef int boolx1;" : `typedef i32x${n} 
 
 /** A function definition that the compiler always inlines. */
 const define = (text: string): string => `FN ${text}`;
-for (const [name, make] of Object.entries({ ...arithmetic(), ...storage(), ...math(), turn_u32: turn }))
+for (const [name, make] of Object.entries({ ...arithmetic(), ...conversions(), ...storage(), ...math(), turn_u32: turn }))
   helpers.set(name, (n) => (/^(static|typedef|extern|#)/.test(make(n)) ? make(n) : define(make(n))).replaceAll("$", `${n}`));
 
 /** Whether there is a function of that name. */

@@ -1,5 +1,6 @@
 /** Integer and float arithmetic, comparison, selection and conversion, for one lane or many. */
 import type { Helper } from "./prelude.js";
+import { resized } from "./preludeConvert.js";
 
 const floats = ["f32", "f64"] as const;
 const signed = ["i8", "i16", "i32", "i64"] as const;
@@ -73,7 +74,7 @@ export function arithmetic(): Record<string, Helper> {
       const head = `boolx$ ${name}x$(${t}x$ a, ${t}x$ b)`;
       return n === 1 || bits(t) === 32
         ? `${head} { return ${expression}; }`
-        : `${head} { return __builtin_convertvector(${expression}, i32x$); }`;
+        : `${head} { return ${resized(`(${maskOf(t)}x$)(${expression})`, maskOf(t), "i32")}; }`;
     };
   };
   for (const t of numbers) {
@@ -82,7 +83,7 @@ export function arithmetic(): Record<string, Helper> {
     out[`sel_${t}`] = (n) => {
       const head = `${t}x$ sel_${t}x$(boolx$ c, ${t}x$ a, ${t}x$ b)`;
       if (n === 1) return `${head} { return c ? a : b; }`;
-      const mask = bits(t) === 32 ? "c" : `__builtin_convertvector(c, ${m}x$)`;
+      const mask = bits(t) === 32 ? "c" : resized("c", "i32", m);
       return `${head} { ${m}x$ m = ${mask}; return (${t}x$)(((${m}x$)a & m) | ((${m}x$)b & ~m)); }`;
     };
     for (const [name, op] of [
@@ -175,7 +176,7 @@ export function arithmetic(): Record<string, Helper> {
         if (n === 1) return `${to}x$ cast_${t}_${to}x$(${t}x$ a) { return ${scalar("a")}; }`;
         return (
           `${to}x$ cast_${t}_${to}x$(${t}x$ a) { boolx$ in = lt_${t}x$(abs_${t}x$(a), splat_${t}x$(${bound})); ` +
-          `${to}x$ r = __builtin_convertvector(__builtin_convertvector(sel_${t}x$(in, a, splat_${t}x$(0)), ${via}x$), ${to}x$); ` +
+          `${to}x$ r = ${resized(`__builtin_convertvector(sel_${t}x$(in, a, splat_${t}x$(0)), ${via}x$)`, via, to)}; ` +
           `if (any_boolx$(~in)) for (int i = 0; i < $; i++) r[i] = ${scalar("a[i]")}; return r; }`
         );
       };
@@ -185,10 +186,10 @@ export function arithmetic(): Record<string, Helper> {
     for (const to of numbers)
       if (!out[`cast_${from}_${to}`])
         out[`cast_${from}_${to}`] = (n) =>
-          `${to}x$ cast_${from}_${to}x$(${from}x$ a) { return ${n === 1 ? `(${to}x$)a` : `__builtin_convertvector(a, ${to}x$)`}; }`;
+          `${to}x$ cast_${from}_${to}x$(${from}x$ a) { return ${n === 1 ? `(${to}x$)a` : resized("a", from, to)}; }`;
     out[`cast_${from}_bool`] = () => `boolx$ cast_${from}_boolx$(${from}x$ a) { return ne_${from}x$(a, splat_${from}x$(0)); }`;
     out[`cast_bool_${from}`] = (n) =>
-      `${from}x$ cast_bool_${from}x$(boolx$ a) { return ${n === 1 ? `(${from}x$)(a != 0)` : `__builtin_convertvector(-a, ${from}x$)`}; }`;
+      `${from}x$ cast_bool_${from}x$(boolx$ a) { return ${n === 1 ? `(${from}x$)(a != 0)` : resized("-a", "i32", from)}; }`;
   }
   out.cast_bool_bool = () => "boolx$ cast_bool_boolx$(boolx$ a) { return a; }";
 

@@ -1,5 +1,6 @@
 /** Loads and stores that convert, and rounding to half floats: to nearest, half to even. */
 import type { Helper } from "./prelude.js";
+import { resized } from "./preludeConvert.js";
 
 const widths = { f32: 4, f64: 8, i8: 1, i16: 2, i32: 4, i64: 8, u8: 1, u16: 2, u32: 4, u64: 8 } as const;
 const plain = Object.keys(widths) as readonly (keyof typeof widths)[];
@@ -7,12 +8,12 @@ const plain = Object.keys(widths) as readonly (keyof typeof widths)[];
 /** Every helper of this file by name. */
 export function storage(): Record<string, Helper> {
   const out: Record<string, Helper> = {};
-  const convert = (n: number, to: string, x: string): string => (n === 1 ? `(${to}x$)(${x})` : `__builtin_convertvector(${x}, ${to}x$)`);
-  out.widen_bf16 = (n) => `f32x$ widen_bf16x$(u16x$ h) { return bits_u32_f32x$(${convert(n, "u32", "h")} << 16); }`;
+  const convert = (n: number, from: string, to: string, x: string): string => (n === 1 ? `(${to}x$)(${x})` : resized(x, from, to));
+  out.widen_bf16 = (n) => `f32x$ widen_bf16x$(u16x$ h) { return bits_u32_f32x$(${convert(n, "u16", "u32", "h")} << 16); }`;
   out.narrow_bf16 = (n) =>
     `u16x$ narrow_bf16x$(f32x$ a) {${n === 16 ? narrowAtOnce : " "}` +
     "u32x$ u = bits_f32_u32x$(a), r = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16; " +
-    `return ${convert(n, "u16", "sel_u32x$(isnan_f32x$(a), (u >> 16) | 0x40u, r)")}; }`;
+    `return ${convert(n, "u32", "u16", "sel_u32x$(isnan_f32x$(a), (u >> 16) | 0x40u, r)")}; }`;
   out.round_bf16 = () => "f32x$ round_bf16x$(f32x$ a) { return widen_bf16x$(narrow_bf16x$(a)); }";
   // The exponent is 112 smaller in f32; a multiplication puts it right, for subnormals too.
   out.widen_f16 = (n) =>
@@ -22,7 +23,7 @@ export function storage(): Record<string, Helper> {
       n === 1
         ? 'f32x1 f; __asm__("vmovd %1, %0\\n\\tvcvtph2ps %0, %0" : "=x"(f) : "r"((u32x1)h)); return f;'
         : 'f32x$ f; __asm__("vcvtph2ps %1, %0" : "=v"(f) : "v"(h)); return f;',
-      `u32x$ w = ${convert(n, "u32", "h")}, m = (w & 0x7fffu) << 13; u32x$ f = bits_f32_u32x$(bits_u32_f32x$(m) * splat_f32x$(0x1p112f)); ` +
+      `u32x$ w = ${convert(n, "u16", "u32", "h")}, m = (w & 0x7fffu) << 13; u32x$ f = bits_f32_u32x$(bits_u32_f32x$(m) * splat_f32x$(0x1p112f)); ` +
         "return bits_u32_f32x$(sel_u32x$(lt_u32x$(m, splat_u32x$(0x0f800000u)), f, m | 0x7f800000u) | ((w & 0x8000u) << 16));",
     );
   // Normal results round in the integer; below 2^-14, adding 0.5 leaves steps of 2^-24 in the mantissa.
@@ -36,7 +37,7 @@ export function storage(): Record<string, Helper> {
       "u32x$ u = bits_f32_u32x$(a), m = u & 0x7fffffffu, s = (u >> 16) & 0x8000u; " +
         "u32x$ normal = (m + 0xfffu + ((m >> 13) & 1u) - 0x38000000u) >> 13, small = bits_f32_u32x$(bits_u32_f32x$(m) + splat_f32x$(0.5f)) - 0x3f000000u; " +
         "u32x$ r = sel_u32x$(lt_u32x$(m, splat_u32x$(0x38800000u)), small, sel_u32x$(lt_u32x$(m, splat_u32x$(0x477ff000u)), normal, splat_u32x$(0x7c00u))); " +
-        `return ${convert(n, "u16", "s | sel_u32x$(isnan_f32x$(a), 0x7e00u | ((m >> 13) & 0x1ffu), r)")};`,
+        `return ${convert(n, "u32", "u16", "s | sel_u32x$(isnan_f32x$(a), 0x7e00u | ((m >> 13) & 0x1ffu), r)")};`,
     );
   out.round_f16 = () => "f32x$ round_f16x$(f32x$ a) { return widen_f16x$(narrow_f16x$(a)); }";
   for (const t of plain) {
@@ -53,9 +54,9 @@ export function storage(): Record<string, Helper> {
   // Two or more narrow elements at once, as they lie.
   out.word_u32 = () => "u32x$ word_u32x$(const void* p) { return *(const u32ux$*)p; }";
   out.load_bool = (n) =>
-    `boolx$ load_boolx$(const u8x1* p) { return ${n === 1 ? "*p != 0" : "__builtin_convertvector(*(const u8ux$*)p, i32x$) != 0"}; }`;
+    `boolx$ load_boolx$(const u8x1* p) { return ${n === 1 ? "*p != 0" : `${resized("*(const u8ux$*)p", "u8", "i32")} != 0`}; }`;
   out.store_bool = (n) =>
-    `void store_boolx$(u8x1* p, boolx$ v) { ${n === 1 ? "*p = (u8x1)(v != 0)" : "*(u8ux$*)p = __builtin_convertvector(-v, u8x$)"}; }`;
+    `void store_boolx$(u8x1* p, boolx$ v) { ${n === 1 ? "*p = (u8x1)(v != 0)" : `*(u8ux$*)p = ${resized("-v", "i32", "u8")}`}; }`;
   for (const h of ["f16", "bf16"]) {
     out[`load_${h}`] = () => `f32x$ load_${h}x$(const u16x1* p) { return widen_${h}x$(*(const u16ux$*)p); }`;
     out[`stream_${h}`] = (n) => streamed(`void stream_${h}x$(u16x1* p, f32x$ v)`, `narrow_${h}x$(v)`, "u16", n);
