@@ -70,8 +70,8 @@ export function lanesFor(t: Target, lane: Dim, dtypes: readonly DType[]): number
 
 /** Rows ahead at which a matrix that is read across its rows is asked for. */
 const rowsAhead = 16;
-/** Times `Target.prefetch` that a map asks ahead: hardware follows its streams within a page, so it asks for the pages after. */
-const pagesAhead = 4;
+/** Bytes that a map asks ahead: hardware follows its streams within a page, so it asks for the pages after. */
+const pagesAhead = 2 * 4096;
 /** Bytes of results beyond which caches are of no use to them. */
 export const streamed: number = 1 << 25;
 /** More than stays in the caches nearest to the cores, which other matrices want as well. */
@@ -95,7 +95,7 @@ export function tileKept(t: Target, s: SpaceSizes): SpaceTiling {
   const wide = vector * unroll;
   const block = Math.ceil(clamp(Math.max(worth / cols, wide), 1, Math.max(worth / cols, s.passes ? share : worth, 1)) / wide) * wide;
   const stream = !s.passes && s.written >= streamed;
-  return { ...base, vector, unroll, threads: 1, turn: 1, block, stream, ahead: stream ? pagesAhead * t.prefetch : ahead };
+  return { ...base, vector, unroll, threads: 1, turn: 1, block, stream, ahead: stream && t.prefetch ? pagesAhead : ahead };
 }
 
 /** Rows of a chunk, at least: its sums are added up by another kernel. */

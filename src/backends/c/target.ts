@@ -42,7 +42,8 @@ export function cTarget(cpu: CpuTarget): Target {
     vectors: "native",
     registers: wide || cpu.arch === "arm64" ? 32 : 16,
     caches: cpu.caches ?? [32 << 10, 1 << 20],
-    prefetch: 2048,
+    // Memory of Intel's servers with tiles is far: rows asked for 2 KiB ahead come at 0.68-0.83 of plain reading, 8 KiB ahead at 0.90-0.97.
+    prefetch: has("amx-bf16") ? 8192 : 2048,
     // Zen 4 (bf16 in vectors, no tiles) reads rows at 0.96-1.04 of plain reading so, and at 0.62-0.87 where they are asked for.
     ...(has("avx512bf16") && !has("amx-bf16") && { streams: 4 }),
     sharedBytes: 64 << 20,
