@@ -1,17 +1,37 @@
 import { defineConfig } from "vitest/config";
 import { LongestFirst } from "./test/support/order.js";
 
+/** Folders whose tests share processes: code without devices, of which each test starts anew. The setup file `shared.ts` holds them to it. */
+const shared = ["core", "ir", "ops", "autodiff", "kernel", "compile"].map((layer) => `src/${layer}/**/*.test.ts`);
+const every = "test/support/typed-arrays.ts";
+
 export default defineConfig({
   test: {
-    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     // What a machine has besides decides nothing in tests that do not ask for it.
     env: { TREEPIE_BLAS_PATH: process.env["TREEPIE_BLAS_PATH"] ?? "none" },
-    setupFiles: ["test/support/typed-arrays.ts"],
     testTimeout: 120_000,
     hookTimeout: 60_000,
-    // Each file is its own process: native devices and their threads must not outlive or disturb a neighbour.
     pool: "forks",
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
+    projects: [
+      // Each file is its own process: native devices and their threads must not outlive or disturb a neighbour.
+      {
+        extends: true,
+        test: { name: "apart", include: ["src/**/*.test.ts", "test/**/*.test.ts"], exclude: shared, setupFiles: [every] },
+      },
+      // A process of its own would cost each file a second of loading.
+      {
+        extends: true,
+        test: {
+          name: "shared",
+          include: shared,
+          isolate: false,
+          unstubEnvs: true,
+          unstubGlobals: true,
+          setupFiles: [every, "test/support/shared.ts"],
+        },
+      },
+    ],
   },
 });

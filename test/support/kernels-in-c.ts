@@ -2,7 +2,7 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { compileAllSync, findCompiler, flagsFor } from "../../src/backends/c/cc.js";
+import { type Compiler, compileAllSync, findCompiler, flagsFor } from "../../src/backends/c/cc.js";
 import { cCodegen } from "../../src/backends/c/codegen.js";
 import { bytesOf } from "../../src/core/dtype.js";
 import { UnsupportedError } from "../../src/core/errors.js";
@@ -23,7 +23,10 @@ export function hasCompiler(): boolean {
   return typeof found !== "string";
 }
 
-/** Compiles kernels into one library. `features`: for another processor than this one; `more`: further compiler flags. */
+/**
+ * Compiles kernels into one library, once for equal kernels and flags. `features`: for another processor than this one; `more`: further
+ * compiler flags. With less optimization than users get, which a device's own tests have: these are of values.
+ */
 export function compileKernels(
   kernels: readonly Kernel[],
   features: readonly string[] = cpu().features,
@@ -35,17 +38,30 @@ export function compileKernels(
   const texts = kernels.map(kernelText);
   const different = [...new Set(texts)];
   const renamed = different.map((text, i) => ({ ...kernels[texts.indexOf(text)]!, name: `test${i}` }));
+  const key = JSON.stringify([different, features, more]);
+  const known = compiled.get(key) ?? compileDifferent(compiler, renamed, features, more);
+  compiled.set(key, known);
+  return texts.map((text) => known[different.indexOf(text)]!);
+}
+const compiled = new Map<string, readonly RunKernel[]>();
+
+function compileDifferent(
+  compiler: Compiler,
+  kernels: readonly Kernel[],
+  features: readonly string[],
+  more: readonly string[],
+): readonly RunKernel[] {
   const codegen = cCodegen({ arch: cpu().arch, features });
-  const codes = renamed.map((k) => codegen.render(k));
+  const codes = kernels.map((k) => codegen.render(k));
   const path = join(mkdtempSync(join(tmpdir(), "treepie-")), "kernels");
   compileAllSync(
     compiler,
-    [...flagsFor({ arch: cpu().arch, features }, false), ...more],
+    [...flagsFor({ arch: cpu().arch, features }, false), "-O1", ...more],
     [{ path, source: [setArgument, codegen.prelude(codes), ...codes.map((k) => k.source)].join("\n") }],
   );
   const lib = ffi().load(`${path}.so`);
   const set = lib.func("set_argument", "void", ["pointer", "i64", "pointer"]);
-  const runs = renamed.map((k, i): RunKernel => {
+  return kernels.map((k, i): RunKernel => {
     const run = lib.func(`test${i}`, "void", ["pointer", "pointer", "i64", "i64", "pointer"]);
     const scratch = new Uint8Array(Number(codes[i]!.sharedBytes) + 64);
     return (buffers, dims = {}) => {
@@ -55,7 +71,6 @@ export function compileKernels(
       run(args, sizes, 0, evaluate(k.grid, dims), scratch);
     };
   });
-  return texts.map((text) => runs[different.indexOf(text)]!);
 }
 /** Fills a table of arguments; tiles are asked for as the device's own half does. */
 const setArgument = `void set_argument(void** args, long long i, void* p) { args[i] = p; }

@@ -25,12 +25,12 @@ const long: readonly string[] = [
   "test/webgpu/rows.test.ts",
 ];
 
-/** Those first, then the others by their size. */
+/** Those first, then the others by their size; those that share processes after all that do not, since only neighbours share. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = (file: TestSpecification): number => {
       const at = long.indexOf(relative(this.ctx.config.root, file.moduleId).replaceAll("\\", "/"));
-      return at < 0 ? long.length : at;
+      return (at < 0 ? long.length : at) + (file.project.config.isolate ? 0 : long.length + 1);
     };
     return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
   }
