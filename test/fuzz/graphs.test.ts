@@ -16,7 +16,8 @@ import { graphOf, runAll, runCases } from "../conformance/run.js";
 import { withoutWebGpu } from "../support/webgpu.js";
 import { buildCase, type Recipe, randomRecipe, shrink } from "./graphs.js";
 
-const total = Number(process.env.TREEPIE_GRAPHS ?? 1000);
+const full = Boolean(process.env["TREEPIE_FULL"]);
+const total = Number(process.env.TREEPIE_GRAPHS ?? (full ? 1000 : 500));
 const first = Number(process.env.TREEPIE_GRAPH_SEED ?? 0);
 const batch = 100;
 
@@ -76,6 +77,6 @@ function fuzz(backend: Backend, total: number, missing: string | undefined = bac
 }
 fuzz(js, total);
 fuzz(wasm, total);
-const sample = (most: number): number => (process.env["TREEPIE_FULL"] ? total : Math.min(total, most));
-fuzz(c, sample(300));
+const sample = (most: number): number => (full ? total : Math.min(total, most));
+fuzz(c, sample(200));
 fuzz(webgpu, sample(30), await withoutWebGpu());
