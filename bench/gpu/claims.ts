@@ -9,7 +9,7 @@ import type { Node } from "#treepie/ir/node.js";
 import * as o from "#treepie/ops/index.js";
 import { setFloat32MatmulPrecision } from "#treepie/ops/precision.js";
 import type { Allocation } from "#treepie/runtime/device.js";
-import { type Case, row } from "../row.js";
+import { type Case, type Row, row } from "../row.js";
 import { type Lt, type Operand, openLt, type Product } from "./cublaslt.js";
 import { peersFor } from "./peers.js";
 import { bench, type Drawn, load, type Timed } from "./run.js";
@@ -234,34 +234,44 @@ function attentionCase(a: Attention, backward: boolean): Case {
   const pairs = (a.time * a.time) / (a.causal ? 2 : 1);
   // Two products forward; backward the scores again and four more.
   const operations = (backward ? 7 : 2) * 2 * a.batch * a.heads * pairs * depth * a.layers;
+  const kernels = `${name}-kernels`;
   return {
     name,
-    async run() {
+    rows: [name, kernels],
+    async run(chosen) {
       await bench();
       const q = { shape: [a.batch, a.heads, a.time, depth], dtype: "bf16" } as const;
       const k = { shape: [a.batch, a.keyHeads, a.time, depth], dtype: "bf16" } as const;
-      const t = await load(
-        (query, ...rest) => {
-          const ct = rest.pop()!;
-          let y = query!;
-          for (let i = 0; i < a.layers; i++)
-            y = o.scaledDotProductAttention(y, rest[2 * i]!, rest[2 * i + 1]!, null, { isCausal: a.causal, enableGqa: true });
-          return backward ? [y, ...(vjp([y], [ct], [query!, ...rest]) as Node[])] : o.add(y, ct);
-        },
-        [q, ...Array<Drawn>(2 * a.layers).fill(k), q],
-      );
-      try {
-        const rate = (seconds: number): number => operations / seconds / 1e12;
-        return [
-          row({ suite: "gpu", name, metric: "attention in a graph", unit: "TFLOP/s" }, rate(await t.time(a.time > 8192 ? 3 : 20)), {
-            ...(await peersFor({ kind: "attention", dtype: "bf16", backward, ...a, depth }, rate)),
-            note: `${a.layers} layers in ${t.kernels} kernels`,
-            bar: { ratio: 0.95 },
-          }),
-        ];
-      } finally {
-        t.close();
+      const rate = async (which?: "kernels"): Promise<{ readonly ours: number; readonly steps: number }> => {
+        const t = await load(
+          (query, ...rest) => {
+            const ct = rest.pop()!;
+            let y = query!;
+            for (let i = 0; i < a.layers; i++)
+              y = o.scaledDotProductAttention(y, rest[2 * i]!, rest[2 * i + 1]!, null, { isCausal: a.causal, enableGqa: true });
+            return backward ? [y, ...(vjp([y], [ct], [query!, ...rest]) as Node[])] : o.add(y, ct);
+          },
+          [q, ...Array<Drawn>(2 * a.layers).fill(k), q],
+          which,
+        );
+        try {
+          return { ours: operations / (await t.time(a.time > 8192 ? 3 : 20)) / 1e12, steps: t.kernels };
+        } finally {
+          t.close();
+        }
+      };
+      const rows: Row[] = [];
+      const at = (row: string) => ({ suite: "gpu", name: row, metric: "attention in a graph", unit: "TFLOP/s" });
+      if (chosen.includes(name)) {
+        const { ours, steps } = await rate();
+        const peers = await peersFor({ kind: "attention", dtype: "bf16", backward, ...a, depth }, (s) => operations / s / 1e12);
+        rows.push(row(at(name), ours, { ...peers, note: `${a.layers} layers in ${steps} steps`, bar: { ratio: 0.95 } }));
       }
+      if (chosen.includes(kernels)) {
+        const { ours, steps } = await rate("kernels");
+        rows.push(row(at(kernels), ours, { note: `${a.layers} layers in ${steps} kernels, none of them a library's` }));
+      }
+      return rows;
     },
   };
 }

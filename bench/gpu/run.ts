@@ -27,8 +27,8 @@ export interface Drawn {
 /** A GPU that graphs are timed on, opened once. */
 export interface Ground {
   bench(): Promise<Bench>;
-  /** Compiles `f` for inputs of the shapes, and makes them. */
-  load(f: (...x: Node[]) => Node | readonly Node[], inputs: readonly Drawn[]): Promise<Timed>;
+  /** Compiles `f` for inputs of the shapes, and makes them; with `kernels` no library computes attention. */
+  load(f: (...x: Node[]) => Node | readonly Node[], inputs: readonly Drawn[], kernels?: "kernels"): Promise<Timed>;
   close(): Promise<void>;
 }
 /** How a ground is measured. */
@@ -47,7 +47,10 @@ export function groundOf(backend: Backend, options: GroundOptions = {}): Ground 
   };
   return {
     bench,
-    load: async (f, inputs) => loadOn(await bench(), f, inputs),
+    async load(f, inputs, kernels) {
+      const opened = await bench();
+      return loadOn(kernels ? { ...opened, codegen: withoutAttention(opened.codegen) } : opened, f, inputs);
+    },
     async close() {
       if (opened) await (await opened).device.close();
       opened = undefined;
@@ -103,6 +106,12 @@ export interface Timed {
   readonly kernels: number;
   readonly inputs: readonly Allocation[];
   close(): void;
+}
+
+/** For a device that has no library of attention. */
+function withoutAttention(codegen: Codegen): Codegen {
+  const { attention: _, ...target } = codegen.target;
+  return { ...codegen, target };
 }
 
 type Load = Parameters<Ground["load"]>;

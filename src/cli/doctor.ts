@@ -56,7 +56,15 @@ async function report(): Promise<Report> {
       ? { path: null, without: `${opened}: ${withoutBlas}` }
       : { path: file?.path ?? null, without: withoutBlas };
   };
-  const { findLibrary, wantedLibraries } = await import("../backends/cuda/libraries.js");
+  const { attentionLibrary, findLibrary, wantedLibraries } = await import("../backends/cuda/libraries.js");
+  const { whyNotCudnn } = await import("../backends/cuda/cudnn/index.js");
+  const usable = (
+    w: (typeof wantedLibraries)[number],
+    path: string | undefined,
+  ): { readonly path: string | null; readonly without: string } => {
+    const why = path && w === attentionLibrary ? whyNotCudnn(path) : undefined;
+    return why ? { path: null, without: `${path}: ${why}: ${w.effect}` } : { path: path ?? null, without: w.effect };
+  };
   const compiler = findCompiler();
   const found = await Promise.all(Object.entries(backends).map(async ([name, load]) => ({ name, why: await reasonAgainst(load) })));
   const working = new Set(found.filter((b) => b.why === null).map((b) => b.name));
@@ -69,7 +77,7 @@ async function report(): Promise<Report> {
     compiler: typeof compiler === "string" ? null : compiler.version,
     gpus: await gpus(),
     libraries: [
-      ...wantedLibraries.map((w) => ({ name: w.name, path: findLibrary(w) ?? null, without: w.effect })),
+      ...wantedLibraries.map((w) => ({ name: w.name, ...usable(w, findLibrary(w)) })),
       { name: "BLAS, for products on the c device", ...blas() },
     ],
     backends: found.map(({ name, why }) => ({ name, works: why === null, why })),

@@ -10,7 +10,7 @@ import type { Target } from "../kernel/codegen.js";
 import type { Group } from "../kernel/group.js";
 import { type Buffer, below, type Kernel, type Stmt } from "../kernel/kernel.js";
 import { eachStmt, finishKernel } from "../kernel/walk.js";
-import type { Step, StepNote } from "../runtime/program.js";
+import type { AttentionCall, Step, StepNote } from "../runtime/program.js";
 import type { Slot } from "./plan.js";
 
 /** An operand that a kernel reads whole and once, each grid point as much of it. */
@@ -33,6 +33,8 @@ export interface Launch {
   readonly slotOf: (buffer: string) => Slot;
   /** What a library may compute instead, by the kernel's buffers. */
   readonly product?: Extract<Step, { kind: "launch" }>["product"];
+  /** A library's attention in place of this launch and the others of its group. */
+  readonly attention?: AttentionCall<string>;
   readonly note: StepNote;
 }
 

@@ -1,5 +1,6 @@
 import { type Dim, show } from "../core/expr.js";
 import { showType } from "../core/type.js";
+import { attentionLibraries } from "../runtime/attention.js";
 import { libraryNames } from "../runtime/product.js";
 import type { Program, Step } from "../runtime/program.js";
 import { regionsOf } from "../runtime/steps.js";
@@ -20,7 +21,7 @@ export function explain(p: Program): string {
     const { note } = s;
     const what =
       s.kind === "launch"
-        ? `kernel ${p.kernels[s.kernel]!.entry}${s.product ? ` or ${libraryNames[s.product.library]}, whichever is faster` : ""}, grid ${show(s.grid)}`
+        ? `kernel ${p.kernels[s.kernel]!.entry}${libraryOf(s)}, grid ${show(s.grid)}`
         : s.kind === "copy"
           ? "copy"
           : `host ${s.call}`;
@@ -31,6 +32,13 @@ export function explain(p: Program): string {
     for (const w of note?.why ?? []) lines.push(`       - ${w}`);
   });
   return lines.join("\n");
+}
+
+/** The library that may compute a step, and the others that go with it. */
+function libraryOf({ product, attention }: Extract<Step, { kind: "launch" }>): string {
+  const name = product ? libraryNames[product.library] : attention && attentionLibraries[attention.library];
+  const also = attention?.also.length ? ` (with ${attention.also.length} more)` : "";
+  return name ? ` or ${name}${also}, whichever is faster` : "";
 }
 
 /** `add x3, exp, sum`. */

@@ -11,7 +11,8 @@ import type { Codegen, Target } from "../kernel/codegen.js";
 import type { Group } from "../kernel/group.js";
 import type { Kernel } from "../kernel/kernel.js";
 import { kernelText } from "../kernel/save.js";
-import type { BufferPlan, DimRange, KernelCode, Port, Product, Program, Step, StepNote } from "../runtime/program.js";
+import { moved } from "../runtime/attention.js";
+import type { AttentionCall, BufferPlan, DimRange, KernelCode, Port, Product, Program, Step, StepNote } from "../runtime/program.js";
 import { askAhead, type Launch, streamsOf } from "./ahead.js";
 import { begunEarly } from "./early.js";
 import { planMemory } from "./memory.js";
@@ -63,15 +64,19 @@ export function link(
     const rows = rowsOf(p, group);
     return pairs || rows ? { ...group, ...(pairs && { inPlace: pairs }), ...rows } : group;
   };
+  /** By task, the library's attention that may stand in for all of its kernels, or why there is none. */
+  const attention = new Map<Task, AttentionCall<string> | string>();
   regions.forEach((region, at) => {
     for (const task of region) {
       if (!task.group || task.group.kind === "host") continue;
       const group = placed(task.group);
       lowered.set(task, kernels.of(group));
+      const call = group.template?.attention?.(group, codegen.target);
+      if (call) attention.set(task, call);
       for (const slot of scratchOf(lowered.get(task)!, group)) scratch.push({ slot, task, at });
     }
     // What a library may compute stays a step of its own.
-    const own = region.filter((t) => !t.group?.template?.product);
+    const own = region.filter((t) => !t.group?.template?.product && typeof (attention.get(t) ?? "") === "string");
     const most = Math.max(0, ...own.map((t) => lowered.get(t)?.length ?? 0));
     for (let part = 0; part < most; part++) {
       // A first kernel stands beside those of tasks that have no other, so that none of a task's kernels waits for another task.
@@ -126,7 +131,15 @@ export function link(
     // A library computes a step as a whole.
     const product = lowered.get(t)!.length === 1 ? group.template?.product?.(placed(group), kernel, codegen.target) : undefined;
     const streams = part || runs !== undefined ? [] : streamsOf(group, kernel, slot);
-    return { kind: "kernel", group, kernel, grid, streams, slotOf: (name) => slotIn(t, name), ...asProduct(product, note) };
+    return {
+      kind: "kernel",
+      group,
+      kernel,
+      grid,
+      streams,
+      slotOf: (name) => slotIn(t, name),
+      ...asCall(product, attention.get(t), part, note),
+    };
   };
   const turns = regions.flatMap((region) => {
     const count = Math.max(1, ...region.map((t) => lowered.get(t)?.length ?? 1));
@@ -151,8 +164,19 @@ export function link(
     const buffers = global.map((b) => table.add(slotOf(b.name)));
     for (const [i, b] of global.entries()) if (b.writes) written.add(buffers[i]!);
     const { grid, product, note } = s;
-    return { kind: "launch", kernel: index, buffers, dims: kernel.dims, grid, ...(product && { product }), note };
+    const call = s.attention && { ...moved(s.attention, (name) => table.add(slotOf(name))), also: alsoOf.get(s)! };
+    return {
+      kind: "launch",
+      kernel: index,
+      buffers,
+      dims: kernel.dims,
+      grid,
+      ...(product && { product }),
+      ...(call && { attention: call }),
+      note,
+    };
   };
+  const alsoOf = otherSteps(turns.flat());
   const steps = turns.flatMap((turn) => turn.map(finished).map((s, i): Step => (i > 0 && s.kind !== "host" ? { ...s, beside: true } : s)));
   return {
     version: 1,
@@ -345,9 +369,35 @@ function noteOf(group: Group, part: number): StepNote {
   };
 }
 
-/** A library's call, or why there is none. */
-const asProduct = (found: Product | string | undefined, note: StepNote): Pick<Launch, "product" | "note"> =>
-  typeof found === "string" ? { note: { ...note, why: [...note.why, found] } } : { note, ...(found && { product: found }) };
+/** A library's call, or why there is none. Attention stands on the first of its group's launches. */
+function asCall(
+  product: Product | string | undefined,
+  attention: AttentionCall<string> | string | undefined,
+  part: number,
+  note: StepNote,
+): Pick<Launch, "product" | "attention" | "note"> {
+  const why = [product, attention].filter((x) => typeof x === "string");
+  return {
+    note: why.length ? { ...note, why: [...note.why, ...why] } : note,
+    ...(typeof product === "object" && { product }),
+    ...(typeof attention === "object" && part === 0 && { attention }),
+  };
+}
+/** By a launch that has a library's attention, the others of its group, counted from it. */
+function otherSteps(steps: readonly (Step | Launch)[]): ReadonlyMap<Step | Launch, readonly number[]> {
+  const first = new Map<Group, number>();
+  const found = new Map<Step | Launch, number[]>();
+  steps.forEach((s, i) => {
+    if (s.kind !== "kernel") return;
+    const at = first.get(s.group);
+    if (at !== undefined) found.get(steps[at]!)!.push(i - at);
+    else if (s.attention) {
+      first.set(s.group, i);
+      found.set(s, []);
+    }
+  });
+  return found;
+}
 
 /** Of steps that became one. */
 const together = (notes: readonly StepNote[]): StepNote => ({

@@ -1,7 +1,7 @@
 import type { DType } from "../core/dtype.js";
 import type { Node } from "../ir/node.js";
 import { type Device, type DeviceOptions, deviceName } from "../runtime/device.js";
-import type { KernelCode, Product, Program, TargetKey } from "../runtime/program.js";
+import type { AttentionCall, KernelCode, Product, Program, TargetKey } from "../runtime/program.js";
 import type { Group } from "./group.js";
 import type { Kernel, MatrixUnit } from "./kernel.js";
 
@@ -106,6 +106,8 @@ export interface Target {
   readonly ieee: boolean;
   /** A library that may be on the device and multiplies matrices; absent where there is none. */
   readonly products?: ProductLibrary;
+  /** A library that may be on the device and computes attention of half floats; absent where there is none. */
+  readonly attention?: AttentionLibrary;
 }
 
 /** What a library of products can do. */
@@ -118,6 +120,16 @@ export interface ProductLibrary {
   readonly alignment: number;
   /** It has gelu by tanh behind a product. */
   readonly gelu?: true;
+}
+
+/** What a library of attention asks for. */
+export interface AttentionLibrary {
+  /** What programs call it. */
+  readonly library: AttentionCall["library"];
+  /** Bytes that the place of every row is a multiple of. */
+  readonly alignment: number;
+  /** Operations from which on a call is worth what preparing it takes. */
+  readonly leastOperations: number;
 }
 
 /** A way to compute a node that builds Kernels itself: matmul, scan, sort, scatter. Prologue and epilogue are ordinary nodes of the group. */
@@ -145,4 +157,6 @@ export interface Template {
   lower(group: Group, target: Target): readonly Kernel[];
   /** The group's one kernel as the call of a library, which a device may make in its place; a string is the reason why not. */
   product?(group: Group, kernel: Kernel, target: Target): Product | string;
+  /** All of the group's kernels as a library's attention, by the names of their buffers; a string is the reason why not. */
+  attention?(group: Group, target: Target): AttentionCall<string> | string | undefined;
 }

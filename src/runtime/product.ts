@@ -1,7 +1,9 @@
 /** A library's product: its sizes in one call, and whether it stays inside its buffers. */
 import type { DType } from "../core/dtype.js";
+import { DeviceError } from "../core/errors.js";
 import { type Dim, evaluate } from "../core/expr.js";
-import type { Sizes } from "./encode.js";
+import type { CallKind, Library } from "./choices.js";
+import { type Sizes, valueOf } from "./encode.js";
 import type { Matrix, Product } from "./program.js";
 
 /** What the libraries are called. */
@@ -84,3 +86,30 @@ export function outside(p: SizedProduct, elements: (argument: number) => number)
   if (p.bias && p.bias.offset + p.n > elements(p.bias.argument)) return "bias ends behind its buffer";
   return undefined;
 }
+
+/** A product of one call. */
+export interface ProductCall {
+  readonly sized: SizedProduct;
+  readonly types: ProductTypes;
+}
+/** Products that steps hold. */
+export const products: CallKind<ProductCall> = {
+  name: "product",
+  libraryOf: (s) => s.product?.library,
+  also: () => [],
+  isFixed(p, s) {
+    const x = s.product!;
+    const sizes = [x.batch, x.m, x.n, x.k, s.grid, ...s.dims, ...s.buffers.map((b) => p.buffers[b]!.size)];
+    return sizes.every((d) => typeof d === "number");
+  },
+  sized(p, i, sizes) {
+    const { product, buffers } = p.steps[i] as Extract<(typeof p.steps)[number], { kind: "launch" }>;
+    const buffer = (argument: number) => p.buffers[buffers[argument]!]!;
+    const sized = sizedProduct(product!, sizes);
+    const why = outside(sized, (argument) => valueOf(buffer(argument).size, sizes, "a buffer's size"));
+    if (why) throw new DeviceError(`${p.name}: the product of step ${i}: ${why}`);
+    return { sized, types: { input: buffer(product!.a.argument).dtype, output: buffer(product!.d.argument).dtype } };
+  },
+};
+/** A library of products on a device. */
+export type Multiplier<W> = Library<ProductCall, W>;

@@ -4,6 +4,7 @@ import { FormatError } from "../core/errors.js";
 import { type Dim, show, variable } from "../core/expr.js";
 import { parseDim, type Ranges } from "../core/expr-text.js";
 import type { TensorType } from "../core/type.js";
+import { readAttention } from "./attention-text.js";
 import { asArray, asInteger, asObject, asString, type Json, onlyNames } from "./json.js";
 import { readProduct, writeProduct } from "./product-text.js";
 import type { BufferPlan, DimRange, KernelCode, Port, Program, Step, StepNote, TargetKey, Tile } from "./program.js";
@@ -57,6 +58,7 @@ export function writeProgram(p: Program, store: StoreBlob): Json {
             grid: writeDimText(s.grid),
             ...beside(s),
             ...(s.product && { product: writeProduct(s.product) }),
+            ...(s.attention && { attention: s.attention as unknown as Json }),
             ...note(s.note),
           };
         case "copy":
@@ -84,7 +86,7 @@ const writePort = (p: Port): Json => ({ name: p.name, ...writeType(p.type), buff
 
 const names = {
   program: ["version", "name", "key", "dims", "inputs", "outputs", "state", "buffers", "arena", "prelude", "kernels", "steps"],
-  launch: ["kind", "kernel", "buffers", "dims", "grid", "beside", "product", "note"],
+  launch: ["kind", "kernel", "buffers", "dims", "grid", "beside", "product", "attention", "note"],
   copy: ["kind", "from", "to", "beside", "note"],
   host: ["kind", "call", "payload", "inputs", "outputs", "inputTypes", "outputTypes", "note"],
 };
@@ -192,6 +194,7 @@ export function readProgram(json: unknown, load: LoadBlob, what: string): Progra
             grid: dim(s["grid"], label),
             ...beside,
             ...(s["product"] !== undefined && { product: readProduct(s["product"], (x) => dim(x, label), `${label} of ${what}`) }),
+            ...(s["attention"] !== undefined && { attention: readAttention(s["attention"], `${label} of ${what}`) }),
             ...note,
           };
         case "copy":

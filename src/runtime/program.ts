@@ -92,6 +92,7 @@ export type Step =
       readonly beside?: true;
       /** The same as a library's call, for devices that have the library. */
       readonly product?: Product;
+      readonly attention?: AttentionCall;
       /** What it computes and why it is one kernel, for `explain`. */
       readonly note?: StepNote;
     }
@@ -136,6 +137,44 @@ export interface Matrix {
   /** From one matrix of the batch to the next. */
   readonly each: Dim;
   readonly turned?: true;
+}
+/**
+ * softmax(q kᵀ scale) v of each head, or where there is `backward` its derivatives, as a library's call: all of one half float, in the
+ * memory of buffers: the program's by number, a kernel's by name. Nothing of it is symbolic.
+ */
+export interface AttentionCall<B = number> {
+  readonly library: "cudnn";
+  /** Steps that it stands in for besides its own, counted from that. */
+  readonly also: readonly number[];
+  readonly batch: number;
+  readonly heads: number;
+  /** Each serves a run of `heads / keyHeads` query heads. */
+  readonly keyHeads: number;
+  readonly queries: number;
+  readonly keys: number;
+  /** Sizes of a query and a key, and of a value. */
+  readonly depth: number;
+  readonly width: number;
+  /** Query i sees keys 0 to i only. */
+  readonly causal?: true;
+  readonly scale: number;
+  readonly q: Heads<B>;
+  readonly k: Heads<B>;
+  readonly v: Heads<B>;
+  /** The result, which derivatives read. */
+  readonly out: Heads<B>;
+  /** Buffer of each row's logarithm of its sum, dense f32 over [batch, heads, queries], which derivatives read. */
+  readonly rows: B;
+  readonly backward?: { readonly ct: Heads<B>; readonly dq: Heads<B>; readonly dk: Heads<B>; readonly dv: Heads<B> };
+}
+/** Where rows of heads lie in a buffer, in elements; those of a row side by side. */
+export interface Heads<B = number> {
+  readonly buffer: B;
+  readonly offset: number;
+  /** From one of the batch, of the heads, of the rows to the next. */
+  readonly batch: number;
+  readonly head: number;
+  readonly row: number;
 }
 export interface StepNote {
   readonly tier: "claimed" | "generated" | "interpreted" | "copy";

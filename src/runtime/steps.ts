@@ -1,6 +1,7 @@
+import { buffersOf } from "./attention.js";
 import type { Program, Step } from "./program.js";
 
-/** Buffers that a step only reads, and those that it writes (and may read too). */
+/** Buffers that a step only reads, and those that it writes (and may read too), by its kernel or by a call that stands in for more steps. */
 export function stepBuffers(p: Program, s: Step): { readonly reads: readonly number[]; readonly writes: readonly number[] } {
   switch (s.kind) {
     case "copy":
@@ -9,7 +10,12 @@ export function stepBuffers(p: Program, s: Step): { readonly reads: readonly num
       return { reads: s.inputs, writes: s.outputs };
     case "launch": {
       const { writes } = p.kernels[s.kernel]!;
-      return { reads: s.buffers.filter((_, i) => !writes[i]), writes: s.buffers.filter((_, i) => writes[i]) };
+      const call = s.attention && buffersOf(s.attention);
+      const of = (written: boolean): readonly number[] => {
+        const own = s.buffers.filter((_, i) => writes[i] === written);
+        return call ? [...own, ...call.buffers.filter((b, i) => call.writes[i] === written && !own.includes(b))] : own;
+      };
+      return { reads: of(false), writes: of(true) };
     }
     default:
       return s satisfies never;

@@ -144,7 +144,12 @@ function partsOf(p: Program): Program[] {
       name: `${p.name}.${at}`,
       kernels: kernels.map((k) => p.kernels[k]!),
       buffers: p.buffers.map((b, i) => (b.role === "constant" && !used.has(i) ? { ...b, size: 0, data: new Uint8Array() } : b)),
-      steps: steps.map((s): Step => (s.kind === "launch" ? { ...s, kernel: kernels.indexOf(s.kernel) } : s)),
+      steps: steps.map((s): Step => {
+        if (s.kind !== "launch") return s;
+        const { attention, ...own } = s;
+        // A call that stands in for steps of other regions cannot be timed with one of them.
+        return { ...own, kernel: kernels.indexOf(s.kernel), ...(attention && !attention.also.length && { attention }) };
+      }),
     };
   });
 }

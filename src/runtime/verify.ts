@@ -3,6 +3,7 @@ import { bytesOf } from "../core/dtype.js";
 import { FormatError } from "../core/errors.js";
 import { type Dim, evaluate, hi, lo, mul, show, variables } from "../core/expr.js";
 import { numel } from "../core/type.js";
+import { buffersOf, whyNoAttention } from "./attention.js";
 import { outside, sizedProduct } from "./product.js";
 import type { BufferPlan, DimRange, Matrix, Product, Program, Step } from "./program.js";
 import { regionsOf, stepBuffers } from "./steps.js";
@@ -133,6 +134,7 @@ function verifyStep(
       for (const d of s.dims) size(d, `a dim of ${label}`);
       size(s.grid, `the grid of ${label}`);
       if (s.product) verifyProduct(p, s, s.product, label, size, fail);
+      if (s.attention) verifyAttention(p, s, label, fail);
       return;
     }
     case "copy": {
@@ -187,6 +189,28 @@ function verifyProduct(
     const why = outside(sizedProduct(x, point), (i) => evaluate(p.buffers[s.buffers[i]!]!.size, point));
     if (why) fail(`the product of ${label}: ${why}`);
   }
+}
+
+/** A library's attention stays inside its buffers, and writes what the steps write that it stands in for, of which no other has any. */
+function verifyAttention(p: Program, s: Extract<Step, { kind: "launch" }>, label: string, fail: (why: string) => never): void {
+  const x = s.attention!;
+  const known = buffersOf(x);
+  for (const b of known.buffers) if (!p.buffers[b]) fail(`the attention of ${label} has no buffer ${b}`);
+  const why = whyNoAttention(x, (b) => {
+    const { dtype, size } = p.buffers[b]!;
+    return typeof size === "number" ? { dtype, elements: size } : fail(`the attention of ${label} has buffer ${b}, whose size is symbolic`);
+  });
+  if (why) fail(`the attention of ${label}: ${why}`);
+  const at = p.steps.indexOf(s);
+  const writes = [0, ...x.also].flatMap((n, i, all) => {
+    const other = p.steps[at + n];
+    if (other?.kind !== "launch" || (i && (n <= all[i - 1]! || other.product || other.attention)))
+      return fail(`the attention of ${label} stands in for a wrong step`);
+    return other.buffers.filter((_, j) => p.kernels[other.kernel]!.writes[j]);
+  });
+  known.buffers.forEach((b, i) => {
+    if (known.writes[i] && !writes.includes(b)) fail(`the attention of ${label} does not write what its kernels write`);
+  });
 }
 
 /** Sizes at which plans over symbolic dims are looked at: all of them least, greatest and in between. Devices check each call again. */

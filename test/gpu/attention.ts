@@ -9,7 +9,7 @@ import { setFloat32MatmulPrecision } from "../../src/ops/precision.js";
 import type { Case } from "../conformance/cases.js";
 import { draw, stream } from "../conformance/inputs.js";
 
-interface Shape {
+export interface Shape {
   readonly batch?: number;
   readonly heads?: number;
   readonly keyHeads?: number;
@@ -75,7 +75,7 @@ const tf32: readonly Shape[] = [
   { queries: 20, keys: 33, depth: 128, mask: "bool", derivatives: true },
 ];
 
-function attentionCase(s: Shape): Case {
+export function attentionCase(s: Shape): Case {
   const { batch = 1, heads = 2, keyHeads = heads, dtype = "bf16", depth = 64, width = depth } = s;
   const name = `attention ${JSON.stringify(s)}`;
   const next = stream(name);

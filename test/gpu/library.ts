@@ -1,4 +1,4 @@
-/** Products that a library may compute, with everything that its call can take along. */
+/** Products that a library may compute, with everything that its call can take along, and attention. */
 import type { DType } from "../../src/core/dtype.js";
 import type { NdArray } from "../../src/core/ndarray.js";
 import { topo } from "../../src/ir/graph.js";
@@ -8,6 +8,7 @@ import { setFloat32MatmulPrecision } from "../../src/ops/precision.js";
 import type { Product } from "../../src/runtime/program.js";
 import type { Case } from "../conformance/cases.js";
 import { draw, stream } from "../conformance/inputs.js";
+import { attentionCase, type Shape } from "./attention.js";
 
 export type Sizes = readonly [m: number, k: number, n: number];
 /** Leaves that a use may read, by name; `at` and `bt` are turned, `wide` is f32. */
@@ -64,6 +65,17 @@ export function libraryCase(name: string, dtype: DType, f: (x: Leaves) => Node, 
   return { name: label, op: "product", roots: [root], feeds };
 }
 
+/** Attention that a library may compute. */
+const attentionShapes: readonly Shape[] = (["bf16", "f16"] as const).flatMap((dtype): readonly Shape[] => [
+  { queries: 64, keys: 64, dtype },
+  { queries: 130, keys: 130, isCausal: true, dtype, depth: 128 },
+  { batch: 2, heads: 6, keyHeads: 2, queries: 100, keys: 77, isCausal: true, dtype, scale: 0.3 },
+  { queries: 64, keys: 64, derivatives: true, dtype },
+  { heads: 4, queries: 130, keys: 130, isCausal: true, derivatives: true, dtype, depth: 128 },
+  { batch: 2, heads: 6, keyHeads: 2, queries: 100, keys: 100, isCausal: true, derivatives: true, dtype, turned: true },
+  { heads: 4, keyHeads: 2, queries: 70, keys: 90, derivatives: true, dtype, turned: true, scale: 0.3 },
+]);
+
 /** Cases for a GPU, to be made when they are needed: whole tiles and not, rows that begin at any place. */
 export function libraryCases(): (() => Case)[] {
   const sizes: readonly Sizes[] = [
@@ -74,7 +86,7 @@ export function libraryCases(): (() => Case)[] {
     [100, 200, 257],
   ];
   const all = [...Object.entries(libraryUses).map(([name, [f]]) => [name, f] as const), ["batched", batched] as const];
-  return (["bf16", "f16", "f32"] as const).flatMap((dtype) =>
+  const products = (["bf16", "f16", "f32"] as const).flatMap((dtype) =>
     sizes.flatMap((s) =>
       all
         .filter(([name]) => name !== "wide" || dtype !== "f32")
@@ -84,4 +96,5 @@ export function libraryCases(): (() => Case)[] {
         }),
     ),
   );
+  return [...products, ...attentionShapes.map((shape) => () => attentionCase(shape))];
 }

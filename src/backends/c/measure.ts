@@ -3,7 +3,7 @@ import { bytesOf } from "../../core/dtype.js";
 import { OutOfMemoryError } from "../../core/errors.js";
 import { clamp } from "../../core/numbers.js";
 import type { Chosen, Measure } from "../../runtime/choices.js";
-import { sizedProduct } from "../../runtime/product.js";
+import { type ProductCall, sizedProduct } from "../../runtime/product.js";
 import type { Program } from "../../runtime/program.js";
 import type { Cut, Record } from "./multiply.js";
 import type { Native } from "./native.js";
@@ -14,7 +14,7 @@ export interface Bench {
   readonly native: Native;
   readonly places: Places;
   run(table: Table): number;
-  record(chosen: Chosen<Cut>): Record | undefined;
+  record(chosen: Chosen<ProductCall, Cut>): Record | undefined;
 }
 
 /** Operations of a run, of which a short product takes as many turns as that needs. */
@@ -28,7 +28,7 @@ export function measureStep(
   program: Program,
   number: number,
   functions: readonly bigint[],
-): { readonly by: Measure<Cut>; close(): void } {
+): { readonly by: Measure<ProductCall, Cut>; close(): void } {
   const { native, places } = bench;
   const step = program.steps[number] as Extract<Program["steps"][number], { kind: "launch" }>;
   const { beside: _, ...alone } = step;
@@ -64,14 +64,14 @@ export function measureStep(
     });
     const here: Places = { ...places, of: (a) => (a as (typeof buffers)[number]).place };
     const tables = new Map<Cut | undefined, Table>();
-    const tableFor = (chosen: Chosen<Cut> | undefined): Table => {
+    const tableFor = (chosen: Chosen<ProductCall, Cut> | undefined): Table => {
       const record = chosen && bench.record(chosen);
       const table = new Table(single, functions, [], false, () => record);
       table.prepare({ buffers, dims: [] }, here);
       tables.set(chosen?.way, table);
       return table;
     };
-    const by: Measure<Cut> = (chosen) => {
+    const by: Measure<ProductCall, Cut> = (chosen) => {
       const table = tables.get(chosen?.way) ?? tableFor(chosen);
       return bench.run(table) / turns;
     };

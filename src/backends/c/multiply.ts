@@ -2,9 +2,9 @@
 import { bytesOf, isHalf } from "../../core/dtype.js";
 import { clamp } from "../../core/numbers.js";
 import { warnOnce } from "../../core/warn.js";
-import type { Choice, Chosen, Multiplier } from "../../runtime/choices.js";
+import type { Choice, Chosen } from "../../runtime/choices.js";
 import { asInteger } from "../../runtime/json.js";
-import type { ProductTypes, SizedMatrix, SizedProduct } from "../../runtime/product.js";
+import { type Multiplier, type ProductCall, products, type SizedMatrix } from "../../runtime/product.js";
 import { type Blas, type BlasFile, openBlas } from "./blas.js";
 
 /** In how many blocks a result is cut, down and across: each is a grid point. */
@@ -91,7 +91,7 @@ void tp_product(void* const* args, const long long* dims, long long begin, long 
 /** Most elements by which a side of a block is longer than its share. */
 const slack = 16;
 /** The launch that computes a product by the library. */
-export function recordOf(blas: Blas, { way, sized: p, types }: Chosen<Cut>): Record {
+export function recordOf(blas: Blas, { way, call: { sized: p, types } }: Chosen<ProductCall, Cut>): Record {
   const matrix = (x: SizedMatrix): number[] => [x.argument, x.offset, x.row, x.each, x.turned ? 1 : 0];
   const none = [-1, 0, 0, 0, 0];
   const dims = [
@@ -117,6 +117,7 @@ export const clearly = 0.95;
 
 /** The library on this machine's threads, opened for the first product that may be its. */
 export class BlasMultiplier implements Multiplier<Cut> {
+  readonly kind: Multiplier<Cut>["kind"] = products;
   readonly library = "blas";
   readonly guesses = false;
   readonly margin: number;
@@ -135,12 +136,12 @@ export class BlasMultiplier implements Multiplier<Cut> {
 
   rounds = (seconds: number): number => (seconds > long ? 0 : clamp(Math.floor(budget / seconds), fewest, most));
 
-  record(chosen: Chosen<Cut>): Record | undefined {
+  record(chosen: Chosen<ProductCall, Cut>): Record | undefined {
     const blas = this.#open();
     return typeof blas === "string" ? undefined : recordOf(blas, chosen);
   }
   /** A block for each thread, or several where an abort would wait too long for one: as wide as they are high, or other factors. */
-  ways(p: SizedProduct, { input, output }: ProductTypes, limit: number): readonly Cut[] {
+  ways({ sized: p, types: { input, output } }: ProductCall, limit: number): readonly Cut[] {
     const blas = this.#open();
     if (typeof blas === "string" || !blas.products.has(input) || (output !== input && output !== "f32")) return [];
     const each = (2 * p.m * p.n * p.k) / mostOperations;

@@ -39,11 +39,14 @@ class CudaLoaded extends LoadedProgram<CudaDevice> {
 /** Results come back in pieces of at most this size. */
 const readBytes = 64 << 20;
 
-/** Opens a GPU. */
-export async function openCuda(options: DeviceOptions = {}): Promise<Device> {
+/** A library computes attention where it is faster by more than what its workspace, and a graph of its own in the program's, are worth. */
+const clearly = 0.93;
+
+/** Opens a GPU. A library computes attention where it takes at most `margin` times as long as kernels do. */
+export async function openCuda(options: DeviceOptions = {}, margin: number = clearly): Promise<Device> {
   const index = options.index ?? 0;
   if (!Number.isInteger(index) || index < 0) throw new ArgumentError(`cuda:${index} is no device; GPUs are numbered from 0`);
-  return new CudaDevice(driver(), gpuAt(index), options);
+  return new CudaDevice(driver(), gpuAt(index), options, margin);
 }
 
 /** The context that this thread's calls go to. */
@@ -77,7 +80,7 @@ class CudaDevice implements Device {
   readonly #programs = new Set<() => void>();
   #closed: Promise<void> | undefined;
 
-  constructor(d: Driver, gpu: Gpu, options: DeviceOptions) {
+  constructor(d: Driver, gpu: Gpu, options: DeviceOptions, margin: number) {
     this.#driver = d;
     this.#gpu = gpu;
     this.name = gpu.index ? `cuda:${gpu.index}` : "cuda";
@@ -140,6 +143,7 @@ class CudaDevice implements Device {
       places: this.#places,
       counters: this.counters,
       empty: this.#empty,
+      margin,
       alloc: (bytes) => this.alloc(bytes),
       free: (a) => this.free(a),
       enter: () => this.#enter(),

@@ -59,11 +59,15 @@ export interface Launch {
   node: number;
 }
 
-/** A product of the library, with its algorithm. */
+/** What a library does in place of a step's kernel. */
 export interface LibraryCall {
   /** Bytes of workspace. */
   readonly workspace: number;
-  /** Enqueues it; `addresses` are those of the step's buffers. */
+  /** The program's buffers that it touches, and which it writes; absent: the step's. */
+  readonly touches?: { readonly buffers: readonly number[]; readonly writes: readonly boolean[] };
+  /** Steps that it does as well, counted from its own. */
+  readonly also: readonly number[];
+  /** Enqueues it; `addresses` are those of its buffers. */
   enqueue(addresses: readonly bigint[], workspace: bigint, stream: bigint): void;
 }
 /** What computes a step that a library could compute: the library's call, or undefined for its kernel. */

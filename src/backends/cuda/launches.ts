@@ -279,6 +279,8 @@ export class Launches extends Prepared<Places> {
     const launches: Launch[] = [];
     const segments: Segment[] = [];
     let begin = 0;
+    /** Steps that a library's call has done. */
+    const done = new Set<number>();
     const add = (l: Omit<Launch, "workspace" | "maps" | "parameters" | "node">): void =>
       void launches.push({ ...l, workspace: 0, maps: 0, parameters: 0, node: 0 });
     const close = (): void => {
@@ -288,13 +290,16 @@ export class Launches extends Prepared<Places> {
     for (const [number, step] of p.steps.entries()) {
       switch (step.kind) {
         case "launch": {
+          if (done.has(number)) break;
           const k = p.kernels[step.kernel]!;
           const grid = valueOf(step.grid, this.sizes, `the grid of ${k.entry}`);
           if (grid === 0) break;
-          const call = step.product && this.#choose(number, this.sizes);
+          const call = (step.product || step.attention) && this.#choose(number, this.sizes);
           if (call) {
             const none = { function: 0n, threads: 0, shared: 0, dims: [], tiles: [] } as const;
-            add({ step: number, ...none, grid, buffers: step.buffers, writes: k.writes, call });
+            const { buffers, writes } = call.touches ?? { buffers: step.buffers, writes: k.writes };
+            for (const n of call.also) done.add(number + n);
+            add({ step: number, ...none, grid, buffers, writes, call });
             break;
           }
           add({

@@ -10,6 +10,8 @@ export interface Wanted {
   readonly files: readonly string[];
   /** What does not work without it, and what would help. */
   readonly effect: string;
+  /** A variable that names the file, or turns the library off. */
+  readonly variable?: string;
 }
 
 /** The driver's library. */
@@ -30,9 +32,17 @@ export const productLibrary: Wanted = {
   files: ["libcublasLt.so.*", "libcublasLt.so"],
   effect: "small products of matrices are slower; pip install nvidia-cublas, or install the CUDA toolkit",
 };
+/** Attention; kernels of our own stand in for it. */
+export const attentionLibrary: Wanted = {
+  name: "cuDNN (libcudnn)",
+  files: ["libcudnn.so.9"],
+  effect:
+    "attention over 512 positions and more is slower on Hopper GPUs; pip install nvidia-cudnn-cu13 (or -cu12), or name the library in TREEPIE_CUDNN_PATH (none: it is not wanted)",
+  variable: "TREEPIE_CUDNN_PATH",
+};
 const neededLibraries: readonly Wanted[] = [driverLibrary, compilerLibrary];
 /** Everything that is looked for. */
-export const wantedLibraries: readonly Wanted[] = [...neededLibraries, productLibrary];
+export const wantedLibraries: readonly Wanted[] = [...neededLibraries, productLibrary, attentionLibrary];
 
 const folders = (path: string | undefined): string[] => (path ?? "").split(delimiter).filter(Boolean);
 const list = (path: string): string[] => {
@@ -53,6 +63,12 @@ const packagesOf = (prefix: string): string[] =>
     .filter((name) => /^python3/.test(name))
     .flatMap((name) => ["site-packages", "dist-packages"].map((kind) => join(prefix, "lib", name, kind)));
 
+/** Where the Python is installed that a shell would run. */
+function pythonPrefix(): string | undefined {
+  const folder = folders(process.env["PATH"]).find((f) => existsSync(join(f, "python3")));
+  return folder && dirname(folder);
+}
+
 /** Folders to look in, in order: those that the user names, the system's, the toolkit's, those of Python packages. */
 function* places(): Generator<string> {
   const env = process.env;
@@ -72,6 +88,7 @@ function* places(): Generator<string> {
     env["VIRTUAL_ENV"],
     env["CONDA_PREFIX"],
     python?.includes("/") ? dirname(dirname(python)) : undefined,
+    pythonPrefix(),
     join(homedir(), ".local"),
     "/usr/local",
     "/usr",
@@ -90,13 +107,16 @@ function matches(folder: string, file: string): string[] {
 
 const found = new Map<string, string | undefined>();
 /** Path of a library, or undefined where there is none. */
-export function findLibrary({ files }: Wanted): string | undefined {
-  const key = `${files[0]} ${process.env["TREEPIE_CUDA_PATH"] ?? ""}`;
+export function findLibrary({ files, variable }: Wanted): string | undefined {
+  const named = variable && process.env[variable];
+  const key = JSON.stringify([files[0], process.env["TREEPIE_CUDA_PATH"], named]);
   if (found.has(key)) return found.get(key);
-  const path = look(files);
+  const path = named === undefined ? look(files) : isOff(named) || !existsSync(named) ? undefined : named;
   found.set(key, path);
   return path;
 }
+/** As TREEPIE_BLAS_PATH turns a library off. */
+const isOff = (named: string): boolean => /^(false|none|0|)$/.test(named.trim());
 function look(files: readonly string[]): string | undefined {
   for (const folder of places()) {
     for (const file of files) {

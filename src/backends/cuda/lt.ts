@@ -1,10 +1,9 @@
 /** cuBLASLt: descriptions of products, the algorithms that it proposes for them, and calls on a stream. */
 import { bytesOf, type DType } from "../../core/dtype.js";
 import { DeviceError } from "../../core/errors.js";
-import type { Multiplier } from "../../runtime/choices.js";
 import { ffi, type NativeArg, type NativeType } from "../../runtime/ffi.js";
 import { asInteger, asString } from "../../runtime/json.js";
-import type { ProductTypes, SizedMatrix, SizedProduct } from "../../runtime/product.js";
+import { type Multiplier, type ProductTypes, products, type SizedMatrix, type SizedProduct } from "../../runtime/product.js";
 
 /** Numbers of the library's header. */
 const types: Readonly<Partial<Record<DType, number>>> = { f32: 0, f16: 2, bf16: 14 };
@@ -132,13 +131,14 @@ export class Lt {
 
 /** The library as choices see it. */
 export const ltMultiplier = (lt: Lt, gpu: string): Multiplier<Algorithm> => ({
+  kind: products,
   library: "cublaslt",
   identity: [lt.version, gpu, sums],
   // A kernel is taken where it is faster by more than what measurements differ by.
   margin: 1.03,
   rounds: () => 0,
   guesses: true,
-  ways: (p, t, most) => lt.describe(p, t).proposals(most),
+  ways: ({ sized, types }, most) => lt.describe(sized, types).proposals(most),
   write: ({ code, workspace }) => ({ code: Buffer.from(code).toString("base64"), workspace }),
   read: (x) => ({
     code: Uint8Array.from(Buffer.from(asString(x["code"], "an algorithm"), "base64")),

@@ -14,6 +14,8 @@ export interface CudaTarget {
   readonly sharedBytes?: number;
   /** cuBLASLt may multiply. */
   readonly products?: true;
+  /** cuDNN may compute attention. */
+  readonly attention?: true;
 }
 
 const units = (sm: number): readonly MatrixUnit[] => [
@@ -51,6 +53,8 @@ export function cudaTarget(gpu: CudaTarget): Target {
     maxBinding: Number.MAX_SAFE_INTEGER,
     atomics: new Set<DType>(["u32", "i32", "u64", "i64", "f32", "f64"]),
     ieee: true,
+    // On other GPUs nothing says that derivatives are the same each time.
+    ...(gpu.attention && gpu.sm === 90 && { attention: { library: "cudnn", alignment: 16, leastOperations: 1e8 } as const }),
     ...(gpu.products && { products: { library: "cublaslt", dtypes: new Set<DType>(["bf16", "f16", "f32"]), alignment: 16, gelu: true } }),
   };
 }

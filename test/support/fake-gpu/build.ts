@@ -7,10 +7,10 @@ import { closeBuild, openBuild } from "../build-once.js";
 
 /** The folder, which every test file shares, or undefined where there is no C++ compiler. */
 export function buildFakeGpu(): string | undefined {
-  const [source, header] = ["fake.cc", "kernels.h"].map((name) => join(import.meta.dirname, name)) as [string, string];
+  const [source, header, cudnn] = ["fake.cc", "kernels.h", "cudnn.h"].map((name) => join(import.meta.dirname, name)) as [string, string, string];
   const { folder, aside } = openBuild(
     "fake-gpu",
-    createHash("sha256").update(readFileSync(source)).update(readFileSync(header)).update(header).digest("hex"),
+    createHash("sha256").update(readFileSync(source)).update(readFileSync(header)).update(readFileSync(cudnn)).update(header).digest("hex"),
   );
   if (!aside) return folder;
   const out = join(aside, "libcuda.so.1");
@@ -23,6 +23,6 @@ export function buildFakeGpu(): string | undefined {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
-  for (const name of ["libnvrtc.so.1", "libcublasLt.so.13"]) copyFileSync(out, join(aside, name));
+  for (const name of ["libnvrtc.so.1", "libcublasLt.so.13", "libcudnn.so.9"]) copyFileSync(out, join(aside, name));
   return closeBuild({ folder, aside });
 }

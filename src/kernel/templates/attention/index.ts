@@ -6,6 +6,7 @@ import { is, type Node } from "../../../ir/node.js";
 import { attentionBackwardOp, attentionOp } from "../../../ops/attention.js";
 import { cachedAttentionOp } from "../../../ops/cached-attention.js";
 import type { Target, Template } from "../../codegen.js";
+import { attentionOf } from "../../library/attention.js";
 import { fitsScratch, lowerBackward } from "./backward.js";
 import { lowerBackwardPairs } from "./backwardPairs.js";
 import { isDecoding, lowerDecode } from "./decode.js";
@@ -20,6 +21,8 @@ import { sizesOf } from "./setup.js";
 import { tileAttention } from "./tiling.js";
 
 const common: Pick<Template, "views" | "epilogue"> = { views: () => true, epilogue: () => "it has several results" };
+/** Kernels and what is fused into them stay what they are where a library may stand in for them. */
+const byLibrary: Pick<Template, "attention"> = { attention: (group, target) => target.attention && attentionOf(group, target.attention) };
 const tiled = "each element is read once for every tile";
 
 /** Forward: a running softmax over tiles of keys, for tiles of queries or for few of them. */
@@ -27,6 +30,7 @@ export const attentionTemplate: Template = {
   name: "attention",
   match: (node, target) => (is(node, attentionOp) ? (whyNot(node, target) ?? true) : "not attention"),
   ...common,
+  ...byLibrary,
   // Few queries read each key and value once; masks and offsets are read where they are used.
   prologue: (node, input, target) => input > 2 || isOnce(node, target) || (isCpu(target) && isWidening(node.inputs[input]!)) || tiled,
   readsOnce: (node, input, target) => input === 0 && !isCpu(target) && isFew(node, target),
@@ -65,6 +69,7 @@ export const attentionBackwardTemplate: Template = {
   match: (node, target) =>
     is(node, attentionBackwardOp) ? (whyNot(node, target) ?? whyNotBackward(node, target) ?? true) : "not the derivative of attention",
   ...common,
+  ...byLibrary,
   prologue: (node, input, target) =>
     (node.attrs.mask === true && input === 3) || (isCpu(target) && isWidening(node.inputs[input]!)) || tiled,
   lower: (group, target) =>
