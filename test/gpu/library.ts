@@ -1,4 +1,5 @@
 /** Products that a library may compute, with everything that its call can take along, and attention. */
+import { vjp } from "../../src/autodiff/grad.js";
 import type { DType } from "../../src/core/dtype.js";
 import type { NdArray } from "../../src/core/ndarray.js";
 import { topo } from "../../src/ir/graph.js";
@@ -76,6 +77,27 @@ const attentionShapes: readonly Shape[] = (["bf16", "f16"] as const).flatMap((dt
   { heads: 4, keyHeads: 2, queries: 70, keys: 90, derivatives: true, dtype, turned: true, scale: 0.3 },
 ]);
 
+/** Attention as a model has it, with derivatives: its operands are parts of one product's rows, its result is multiplied. */
+export function blockCase([batch, heads, keyHeads, time, depth]: readonly [number, number, number, number, number]): Case {
+  const name = `block ${[batch, heads, keyHeads, time, depth].join("x")}`;
+  const next = stream(name);
+  const feeds = new Map<Node, NdArray>();
+  const leaf = (shape: readonly number[]): Node => {
+    const node = o.input({ shape, dtype: "bf16" });
+    feeds.set(node, draw(next, "bf16", [...shape], [-0.5, 0.5]));
+    return node;
+  };
+  const [width, all] = [heads * depth, (heads + 2 * keyHeads) * depth];
+  const [x, w, out, ct] = [leaf([batch, time, width]), leaf([all, width]), leaf([width, width]), leaf([batch, time, width])];
+  const rows = o.linear(x, w);
+  const part = (from: number, count: number): Node =>
+    o.permute(o.reshape(o.sliceDim(rows, 2, from * depth, (from + count) * depth, 1), [batch, time, count, depth]), [0, 2, 1, 3]);
+  const [q, k, v] = [part(0, heads), part(heads, keyHeads), part(heads + keyHeads, keyHeads)];
+  const y = o.scaledDotProductAttention(q, k, v, null, { isCausal: true, enableGqa: true });
+  const z = o.linear(o.reshape(o.permute(y, [0, 2, 1, 3]), [batch, time, width]), out);
+  return { name, op: "attention", roots: [z, ...(vjp([z], [ct], [x, w, out]) as Node[])], feeds };
+}
+
 /** Cases for a GPU, to be made when they are needed: whole tiles and not, rows that begin at any place. */
 export function libraryCases(): (() => Case)[] {
   const sizes: readonly Sizes[] = [
@@ -96,5 +118,5 @@ export function libraryCases(): (() => Case)[] {
         }),
     ),
   );
-  return [...products, ...attentionShapes.map((shape) => () => attentionCase(shape))];
+  return [...products, ...attentionShapes.map((shape) => () => attentionCase(shape)), () => blockCase([2, 6, 2, 72, 64])];
 }

@@ -1,7 +1,7 @@
 /** A group that computes attention or its derivatives as one call of a library; or why it is none. */
 import { bytesOf, isHalf } from "../../core/dtype.js";
 import { type Dim, stride, substitute } from "../../core/expr.js";
-import { numel, type Shape } from "../../core/type.js";
+import { numel } from "../../core/type.js";
 import { is, type Node } from "../../ir/node.js";
 import { attentionBackwardOp } from "../../ops/attention.js";
 import { unflatten } from "../../ops/movement.js";
@@ -9,7 +9,7 @@ import type { AttentionCall, Heads } from "../../runtime/program.js";
 import type { AttentionLibrary } from "../codegen.js";
 import { makeEvaluator } from "../evaluate.js";
 import { type Group, groupBuffers } from "../group.js";
-import { at, axis, type Stmt } from "../kernel.js";
+import { at, axis, type Stmt, type Value } from "../kernel.js";
 import { sizesOf } from "../templates/attention/setup.js";
 
 /** The group as a call, by the names of its buffers. */
@@ -40,9 +40,8 @@ export function attentionOf(group: Group, { library, alignment, leastOperations 
       at(axis("i", rows, "loop")),
       at(axis("j", columns, "loop")),
     ];
-    const into: Stmt[] = [];
-    const view = makeEvaluator(group, buffers).value(node, index, into);
-    if (into.length || view.kind !== "load") return undefined;
+    const view = viewOf(group, node, index);
+    if (!view) return undefined;
     const offset = substitute(view.index, new Map(["z", "h", "i", "j"].map((name) => [name, 0] as const)));
     const [z, h, i, j] = ["z", "h", "i", "j"].map((name) => stride(view.index, name));
     const place = { offset, batch: z, head: h, row: i };
@@ -78,16 +77,15 @@ export function attentionOf(group: Group, { library, alignment, leastOperations 
 
 /** The buffer of which a value is all there is, as it lies. */
 function denseBuffer(group: Group, node: Node): string | undefined {
-  const elements: Shape = [numel(node.type.shape)];
-  const at0 = at(axis("z", elements[0]!, "loop"));
+  const { shape } = node.type;
+  const view = viewOf(group, node, unflatten(at(axis("z", numel(shape), "loop")), shape).slice(0, shape.length));
+  return view && stride(view.index, "z") === 1 && substitute(view.index, new Map([["z", 0]])) === 0 ? view.buffer : undefined;
+}
+/** Where an element lies of a value that is only a view of a buffer, whoever else reads that. */
+function viewOf(group: Group, node: Node, index: readonly Dim[]): (Value & { kind: "load" }) | undefined {
   const into: Stmt[] = [];
-  const view = makeEvaluator(group, groupBuffers(group)).value(
-    node,
-    unflatten(at0, node.type.shape).slice(0, node.type.shape.length),
-    into,
-  );
-  if (into.length || view.kind !== "load") return undefined;
-  return stride(view.index, "z") === 1 && substitute(view.index, new Map([["z", 0]])) === 0 ? view.buffer : undefined;
+  const value = makeEvaluator({ ...group, nodes: [] }, groupBuffers(group)).value(node, index, into);
+  return into.length === 0 && value.kind === "load" ? value : undefined;
 }
 const areNumbers = <K extends string>(sizes: Readonly<Record<K, Dim | undefined>>): sizes is Readonly<Record<K, number>> =>
   Object.values(sizes).every((d) => typeof d === "number");

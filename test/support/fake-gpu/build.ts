@@ -7,7 +7,11 @@ import { closeBuild, openBuild } from "../build-once.js";
 
 /** The folder, which every test file shares, or undefined where there is no C++ compiler. */
 export function buildFakeGpu(): string | undefined {
-  const [source, header, cudnn] = ["fake.cc", "kernels.h", "cudnn.h"].map((name) => join(import.meta.dirname, name)) as [string, string, string];
+  const [source, header, cudnn] = ["fake.cc", "kernels.h", "cudnn.h"].map((name) => join(import.meta.dirname, name)) as [
+    string,
+    string,
+    string,
+  ];
   const { folder, aside } = openBuild(
     "fake-gpu",
     createHash("sha256").update(readFileSync(source)).update(readFileSync(header)).update(readFileSync(cudnn)).update(header).digest("hex"),

@@ -6,6 +6,7 @@ import type { Case } from "../../../../test/conformance/cases.js";
 import { judge } from "../../../../test/conformance/judge.js";
 import { runCases } from "../../../../test/conformance/run.js";
 import { attentionCase, type Shape } from "../../../../test/gpu/attention.js";
+import { blockCase } from "../../../../test/gpu/library.js";
 import { buildFakeGpu } from "../../../../test/support/fake-gpu/build.js";
 import { explain } from "../../../compile/explain.js";
 import { compile } from "../../../compile/index.js";
@@ -68,6 +69,20 @@ describe("attention as a call of cuDNN", () => {
       dk: { batch: 2 * 90 * 64, head: 64, row: 2 * 64 },
     });
     expect(explain(p)).toMatch(/or cuDNN \(with 1 more\), whichever is faster/);
+  });
+  test("parts of a product's rows are read where they lie", () => {
+    const p = programOf(blockCase([2, 6, 2, 72, 64]));
+    verifyProgram(p);
+    const [forward, backward] = callsOf(p);
+    const row = (6 + 2 * 2) * 64;
+    const part = (from: number) => ({ offset: from * 64, batch: 72 * row, head: 64, row });
+    for (const call of [forward, backward])
+      expect(call).toMatchObject({ q: part(0), k: part(6), v: part(8), out: { head: 64, row: 6 * 64 } });
+    expect(new Set([forward!.q.buffer, forward!.k.buffer, forward!.v.buffer]).size).toBe(1);
+    // Others' steps may stand between its two kernels.
+    const [at] = backward!.also;
+    const step = p.steps.findIndex((s) => s.kind === "launch" && s.attention === backward);
+    expect(p.steps[step + at!]!.note!.label).toBe("attentionBackward (part 2)");
   });
   test("what it does not take stays the kernels', and says why", () => {
     const why = (s: Shape, by?: Codegen): string => {
