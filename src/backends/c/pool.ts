@@ -32,8 +32,7 @@ export const poolSource: string = `#define _GNU_SOURCE
 #include <sys/syscall.h>
 #endif
 #if defined(__x86_64__)
-#include <immintrin.h>
-#define PAUSE() _mm_pause()
+#define PAUSE() __builtin_ia32_pause()
 #elif defined(__aarch64__)
 #define PAUSE() __asm__ __volatile__("yield")
 #else

@@ -26,17 +26,16 @@ const addsUp = (dtype: DType): boolean => isHalf(dtype) || computeDType(dtype) =
 function onCpu(p: Problem, turned: Problem, k: number, t: Target): number {
   if (t.vectors !== "native") return 1;
   const results = most(p.batch) * most(p.total.m) * most(p.total.n);
+  // What few results can save is bounded by what their packing and their idle threads cost.
+  if (results > 1 << 16) return 1;
   const cost = (parts: number): number => {
     const cut = (x: Problem): Problem => ({ ...x, batch: most(x.batch) * parts, total: { ...x.total, k: k / parts } });
     return costCpu([cut(p), cut(turned)], t) + (parts > 1 ? launch * t.parallel + parts * results * element : 0);
   };
-  const whole = costCpu([p, turned], t);
-  // What few results can save is bounded by what their packing and their idle threads cost.
-  if (results > 1 << 16) return 1;
   const best = divisors(k, mostParts)
     .map((parts) => ({ parts, cost: cost(parts) }))
     .reduce((x, y) => (y.cost < x.cost ? y : x), { parts: 1, cost: Number.POSITIVE_INFINITY });
-  return best.cost < 0.9 * whole ? best.parts : 1;
+  return best.cost < 0.9 * costCpu([p, turned], t) ? best.parts : 1;
 }
 
 /** As many parts as keep the processors busy that the tiles of the result leave idle; matrix units take no part that ends wider than it began. */
