@@ -2,10 +2,11 @@ import { bytesOf, isHalf } from "../core/dtype.js";
 import { type Dim, hi } from "../core/expr.js";
 import { numel } from "../core/type.js";
 import { type Graph, roots, topo } from "../ir/graph.js";
-import type { Node } from "../ir/node.js";
+import { is, type Node } from "../ir/node.js";
 import { pick, pickOp } from "../ir/pick.js";
 import { bindings } from "../kernel/bindings.js";
 import type { Codegen, Template } from "../kernel/codegen.js";
+import { gatherOp } from "../ops/gather.js";
 import { type ScalarOp, scalarOps } from "../ops/scalar.js";
 import { claimOf } from "./passes/claim.js";
 import { isPrimitive } from "./passes/decompose.js";
@@ -181,7 +182,7 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
     if (isAtom(n) || isSupplied(n)) continue;
     const why = rootSet.has(n)
       ? "it leaves the program"
-      : (wanted.get(n) ?? (n.op.kind === "elementwise" ? worthKeeping(n, c, below) : undefined));
+      : (wanted.get(n) ?? (n.op.kind === "elementwise" ? worthKeeping(n, c, below) : sharedRows(n)));
     if (!why) continue;
     const kept = rootSet.has(n) || wanted.has(n) ? n : narrowest(n);
     keep(kept, why);
@@ -283,6 +284,12 @@ export function findAtoms(g: Graph, codegen: Codegen): Atoms {
     if (narrow && !isSupplied(large[0]!) && sitesOf(large[0]!).length < 2 && !rootSet.has(large[0]!) && inStep(n, large[0]!))
       return `${at.length} readers share it`;
     return undefined;
+  }
+
+  /** Rows that an index picks and several readers share: a processor's launch costs less than kernels that no other layer has. */
+  function sharedRows(n: Node): string | undefined {
+    const readers = sitesOf(n).length;
+    return target.threads === 1 && readers > 1 && is(n, gatherOp) ? `${readers} readers share what it gathers` : undefined;
   }
 
   /** Whether an expression reads a value only at its own row-major position, so that the value's group can compute it. */

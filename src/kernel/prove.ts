@@ -89,11 +89,12 @@ export function positive(size: Dim): Fact[] {
   if (typeof size === "number") return [];
   const facts: Fact[] = [{ a: 0, op: "<", b: size }];
   const [term] = size.terms;
-  if (size.terms.length !== 1 || term!.by !== 1) return facts;
-  const { atom } = term!;
+  const { atom, by } = term!;
   const { offset } = size;
+  if (size.terms.length !== 1 || by < 1) return facts;
+  if (atom.kind === "min") return [...facts, ...[atom.a, atom.b].flatMap((x) => positive(add(mul(x, by), offset)))];
+  if (by !== 1) return facts;
   if (atom.kind === "prod" && offset === 0) return [...facts, ...atom.factors.flatMap((f) => positive(factorOf(f)))];
-  if (atom.kind === "min") return [...facts, ...positive(add(atom.a, offset)), ...positive(add(atom.b, offset))];
   if (atom.kind === "div" && typeof atom.b === "number") return [...facts, ...positive(sub(atom.a, atom.b * (1 - offset) - 1))];
   return facts;
 }

@@ -408,20 +408,24 @@ export function xor(a: Dim, b: Dim): Dim {
     ? binary("xor", a, b, least < 0 ? -bits : 0, bits - 1)
     : binary("xor", b, a, least < 0 ? -bits : 0, bits - 1);
 }
-/** The smaller of both. */
+/** The smaller of both. What divides both stands before it. */
 export function min(a: Dim, b: Dim): Dim {
   if (a === b || hi(a) <= lo(b)) return a;
   if (hi(b) <= lo(a)) return b;
+  const g = gcd(content(a), content(b));
+  if (g > 1) return scale(min(shrink(a, g), shrink(b, g)), g);
   const gap = sub(b, a);
   if (nonNegative(gap)) return a;
   if (nonNegative(neg(gap))) return b;
   const [p, q] = compareDims(a, b) <= 0 ? [a, b] : [b, a];
   return binary("min", p, q, Math.min(lo(a), lo(b)), Math.min(hi(a), hi(b)));
 }
-/** The larger of both. */
+/** The larger of both. What divides both stands before it. */
 export function max(a: Dim, b: Dim): Dim {
   if (a === b || lo(a) >= hi(b)) return a;
   if (lo(b) >= hi(a)) return b;
+  const g = gcd(content(a), content(b));
+  if (g > 1) return scale(max(shrink(a, g), shrink(b, g)), g);
   const gap = sub(a, b);
   if (nonNegative(gap)) return a;
   if (nonNegative(neg(gap))) return b;

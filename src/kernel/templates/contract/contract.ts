@@ -45,9 +45,10 @@ export function inside(x: Contract, role: Role, i: Dim): Dim {
 export const nothing = (dtype: DType): Value => constant(isFloat(dtype) || bytesOf(dtype) < 8 ? 0 : 0n, dtype);
 /** How many tiles a size takes; where the size is what is left or a whole tile, the smaller count of the two. */
 export function pieces(size: Dim, tile: number): Dim {
-  const [term, ...more] = typeof size === "number" ? [] : size.terms;
-  const least = term && !more.length && term.by === 1 && typeof size !== "number" && size.offset === 0 ? term.atom : undefined;
-  return least?.kind === "min" ? min(pieces(least.a, tile), pieces(least.b, tile)) : ceilDiv(size, tile);
+  const [term, ...more] = typeof size === "number" || size.offset !== 0 ? [] : size.terms;
+  if (term?.atom.kind !== "min" || more.length || term.by < 1) return ceilDiv(size, tile);
+  const { atom, by } = term;
+  return min(pieces(mul(atom.a, by), tile), pieces(mul(atom.b, by), tile));
 }
 /** Which axis of the product runs across a role's rows or columns; the other one is k. */
 export const across = (role: Role): Name => (role === "a" ? "m" : "n");

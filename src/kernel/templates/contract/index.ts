@@ -22,7 +22,7 @@ import { sweep } from "./leave.js";
 import { micro } from "./micro.js";
 import { isShared, lowerOpaque } from "./opaque.js";
 import { dotShape, operandsOf, orient, productsOf, runsOf, stridesOf, wholeRows, wordsOf } from "./operands.js";
-import { alone, partsOf } from "./parts.js";
+import { alone, mayPart, partsOf } from "./parts.js";
 import { addParts, partBuffers, partsOfK } from "./split.js";
 import { fedByWarp, pipelined, synchronous } from "./stage.js";
 import { type ContractTiling, kTile, type Problem, tileRegisters, tileThreads } from "./tiling.js";
@@ -51,7 +51,8 @@ export const contractTemplate: Template = {
     if (shared) return partsShared(shared, problemOf(group), target);
     // Units that take registers share k out over grid points without a product of parts in memory's order.
     if (target.units.some((u) => takes(u, node) && !isShared(u))) return 1;
-    return partsOf([problemOf(group), problemOf(group, true)], node.type.dtype, target, () => tile(group, target));
+    if (!mayPart(dotShape(node), node.type.dtype, target)) return 1;
+    return partsOf([problemOf(group), problemOf(group, true)], target, () => tile(group, target));
   },
   lower: (group, target) => variants(group, target) ?? lowerOpaque(group, target) ?? lowerAll(group, tile(group, target)),
 };
@@ -117,8 +118,10 @@ export function tile(
 }
 /** Units that read shared memory where operands lie as they are copied there, or undefined where there are none. */
 function sharedUnits(group: Group, target: Target): readonly MatrixUnit[] | undefined {
+  const taking = target.units.filter((u) => takes(u, group.root!) && u.operands === "shared" && !u.regs.a);
+  if (!taking.length) return undefined;
   const problem = problemOf(group);
-  const units = target.units.filter((u) => takes(u, group.root!) && u.operands === "shared" && !u.regs.a && copies(u, problem));
+  const units = taking.filter((u) => copies(u, problem));
   if (!units.length) return undefined;
   const [rowsA, rowsB] = [wholeRows(group, "a"), wholeRows(group, "b")];
   const { k } = problem.total;

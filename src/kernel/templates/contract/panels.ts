@@ -1,7 +1,7 @@
 /** Panels of an operand as a register block reads them in order: neighbours of m or n side by side, one row for each k. */
 import { add, ceilDiv, type Dim, div, divides, hi, min, mul, sub } from "../../../core/expr.js";
 import { roundUp } from "../../../core/numbers.js";
-import { type Axis, at, axis, below, constant, loops, ref, type Stmt, store } from "../../kernel.js";
+import { type Axis, at, axis, below, constant, loops, ref, type Stmt, store, type Value } from "../../kernel.js";
 import { rowWords } from "../../units.js";
 import { comesFromAfar } from "./ahead.js";
 import { across, type Contract, nothing, pieces, type State } from "./contract.js";
@@ -88,15 +88,15 @@ function lanesOf(width: number, vector: number): number {
   return lanes;
 }
 
-/** A panel whose rows in memory run along k: blocks of sixteen words of each row at a time; what is no whole block, element by element. */
+/** A panel whose rows in memory run along k: blocks of sixteen words of each row at a time; what is no whole block, word by word. */
 function turns(x: Contract, o: Operand, st: State, width: number, panel: Dim, count: Dim): readonly Stmt[] {
   const { role } = o;
   const total = x.total[across(role)];
-  const block = (name: string, size: Dim): Axis => axis(`${name}${role}`, size, "loop");
   // Where k ends within a word, that one is none that can be turned.
   const words = divides(x.pack, x.total.k) ? count : div(st.size.k, x.pack);
-  const turned = mul(div(words, rowWords), rowWords);
-  const [q, rest, k] = [block("q", div(words, rowWords)), block("t", sub(count, turned)), block("k", count)];
+  const blocks = div(words, rowWords);
+  const turned = mul(blocks, rowWords);
+  const q = axis(`q${role}`, blocks, "loop");
   const part = axis(`h${role}`, Math.ceil(width / rowWords), "unroll");
   const first = add(st.off[across(role)], mul(panel, width));
   const row = mul(at(q), rowWords);
@@ -109,12 +109,23 @@ function turns(x: Contract, o: Operand, st: State, width: number, panel: Dim, co
     rows: Math.min(width, rowWords),
   };
   // The same place in the rows of the next panel.
-  const next = axis(`ahead${role}`, width, "unroll");
+  const next = axis(`ahead${role}`, width, "loop");
   const asked = isAsked(x, o) ? loops([next], [ask(x, o, add(first, width, at(next)), add(st.off.k, mul(row, x.pack)))]) : [];
-  const whole = [
-    ...loops([q], [...asked, ...loops([part], [turn])]),
-    ...(sub(count, turned) === 0 ? [] : loops([rest], panelRow(x, o, st, width, panel, add(turned, at(rest)), count))),
-  ];
+  const i = axis(`i${role}`, width, "loop");
+  const element = add(first, at(i));
+  /** Words of the panel's row `i` from one on. */
+  const rest = (from: Dim, empty: boolean): readonly Stmt[] => {
+    const k = axis(`k${role}`, sub(count, from), "loop");
+    const word = add(from, at(k));
+    const [to, into] = [add(placeOf(x, o, width, panel, word), at(i)), [] as Stmt[]];
+    const source = add(st.off.k, mul(word, x.pack));
+    const none = x.pack > 1 ? constant(0, "u32") : nothing(x.dtype);
+    const value = (): Value => (x.pack > 1 ? operandWord(x, o, element, source, into) : x.operand(o, element, source, into));
+    into.push(store(x.stages.get(o)!, to, empty ? none : value()));
+    return loops([k], into);
+  };
+  const whole = [...loops([q], [...asked, ...loops([part], [turn])]), ...(turned === count ? [] : loops([i], rest(turned, false)))];
   if (divides(width, total)) return whole;
-  return guarded(whole, loops([k], elements(x, o, st, width, panel, at(k))), [below(add(first, width - 1), total)]);
+  const ragged = loops([i], guarded(rest(0, false), rest(0, true), [below(element, total)]));
+  return guarded(whole, ragged, [below(add(first, width - 1), total)]);
 }

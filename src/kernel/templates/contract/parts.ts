@@ -1,9 +1,11 @@
 /** In how many parts the inner dim of a product is worth cutting. */
 import { computeDType, type DType, isHalf } from "../../../core/dtype.js";
 import { ceilDiv, hi } from "../../../core/expr.js";
+import { numel } from "../../../core/type.js";
 import type { Node } from "../../../ir/node.js";
 import type { Target } from "../../codegen.js";
 import type { Group } from "../../group.js";
+import type { DotShape } from "./operands.js";
 import { type ContractTiling, most, type Problem } from "./tiling.js";
 import { costCpu } from "./tilingCpu.js";
 
@@ -14,23 +16,26 @@ const mostParts = 64;
 const launch = 2e4;
 const element = 2;
 
-/** Parts of k for a product of this dtype, given as it stands and turned: 1, or a divisor of k. `whole` is its tiling in one part. */
-export function partsOf([p, turned]: readonly [Problem, Problem], dtype: DType, target: Target, whole: () => ContractTiling): number {
-  const { k } = p.total;
-  if (typeof k !== "number" || k < 4 * shortest || !addsUp(dtype)) return 1;
+/** Whether parts of k may be worth anything, as far as sizes tell. */
+export function mayPart({ batch, total: { m, n, k } }: DotShape, dtype: DType, target: Target): boolean {
+  if (typeof k !== "number" || k < 4 * shortest || !addsUp(dtype)) return false;
+  if (target.threads > 1) return true;
+  // What few results can save is bounded by what their packing and their idle threads cost.
+  return target.vectors === "native" && most(numel(batch)) * most(m) * most(n) <= 1 << 16;
+}
+/** Parts of k for a product, given as it stands and turned: 1, or a divisor of k. `whole` is its tiling in one part. */
+export function partsOf([p, turned]: readonly [Problem, Problem], target: Target, whole: () => ContractTiling): number {
+  const k = p.total.k as number;
   return target.threads === 1 ? onCpu(p, turned, k, target) : onGpu(p, k, target, whole);
 }
 /** Sums of parts are what the whole sum would be, but for the order: nothing is rounded or wrapped to less in between. */
 const addsUp = (dtype: DType): boolean => isHalf(dtype) || computeDType(dtype) === dtype;
 
 function onCpu(p: Problem, turned: Problem, k: number, t: Target): number {
-  if (t.vectors !== "native") return 1;
   const results = most(p.batch) * most(p.total.m) * most(p.total.n);
-  // What few results can save is bounded by what their packing and their idle threads cost.
-  if (results > 1 << 16) return 1;
   const cost = (parts: number): number => {
     const cut = (x: Problem): Problem => ({ ...x, batch: most(x.batch) * parts, total: { ...x.total, k: k / parts } });
-    return costCpu([cut(p), cut(turned)], t) + (parts > 1 ? launch * t.parallel + parts * results * element : 0);
+    return costCpu([cut(p), cut(turned)], t) + launch * t.parallel + parts * results * element;
   };
   const best = divisors(k, mostParts)
     .map((parts) => ({ parts, cost: cost(parts) }))
