@@ -49,6 +49,8 @@ export interface Call {
 export interface LoadOptions {
   readonly host?: HostFunctions;
   readonly signal?: AbortSignal;
+  /** Dims of the first call: a device may build what only calls of other sizes need later on. */
+  readonly dims?: readonly number[];
 }
 
 export type HearStep = (step: number, milliseconds: number) => void;

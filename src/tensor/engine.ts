@@ -6,7 +6,7 @@ import { DeviceError, OutOfMemoryError, UnsupportedError } from "../core/errors.
 import type { Graph } from "../ir/graph.js";
 import { graphKey, intern } from "../ir/intern.js";
 import type { Backend, Codegen } from "../kernel/codegen.js";
-import type { Call, Device, DeviceOptions } from "../runtime/device.js";
+import type { Call, Device, DeviceOptions, LoadOptions } from "../runtime/device.js";
 import type { HostFunctions, Program } from "../runtime/program.js";
 import { adopt, collect, collectIfNeeded, memoryText } from "./collect.js";
 import { bind, bindStanding, hand, isFresh, keepHostBelow, lend, retake, take } from "./holding.js";
@@ -92,11 +92,12 @@ export class Engine {
     }
     return p.program;
   }
-  private async load(p: Prepared): Promise<void> {
+  private async load(job: Job): Promise<void> {
+    const p = job.prepared;
     if (p.loaded) return;
     const program = this.compile(p);
     p.loading ??= this.opened()
-      .load(program, this.loadOptions())
+      .load(program, this.loadOptions(program, job))
       .then((l) => {
         if (p.loaded) l.unload();
         else keepLoaded(p, l);
@@ -106,11 +107,15 @@ export class Engine {
       });
     await p.loading;
   }
-  private loadSync(p: Prepared): void {
-    if (!p.loaded) keepLoaded(p, this.opened().loadSync(this.compile(p), this.loadOptions()));
+  private loadSync(job: Job): void {
+    const p = job.prepared;
+    if (p.loaded) return;
+    const program = this.compile(p);
+    keepLoaded(p, this.opened().loadSync(program, this.loadOptions(program, job)));
   }
-  private loadOptions(): { host?: HostFunctions } {
-    return this.opener.host ? { host: this.opener.host } : {};
+  private loadOptions(program: Program, job: Job): LoadOptions {
+    const { host } = this.opener;
+    return { dims: bindDims(program, job), ...(host && { host }) };
   }
 
   /** Puts a job behind all earlier ones, and starts what can start. */
@@ -125,8 +130,16 @@ export class Engine {
     }
     this.queue.push(queued);
     this.startReady();
-    if (this.queue.length) this.drain();
+    if (this.queue.length) {
+      this.loadAll();
+      this.drain();
+    }
     return ticket;
+  }
+  /** Builds the programs of all waiting jobs side by side; what fails is told when it is that job's turn. */
+  private loadAll(): void {
+    if (!this.device) return;
+    for (const { job } of this.queue) if (!job.prepared.loaded && !job.prepared.loading) this.load(job).catch(() => {});
   }
   /** Starts jobs whose programs are loaded, as far as order allows. */
   private startReady(): void {
@@ -148,8 +161,9 @@ export class Engine {
     while (this.queue.length) {
       const head = this.queue[0]!;
       try {
-        await this.open();
-        await this.load(head.job.prepared);
+        if (!this.device) await this.open();
+        this.loadAll();
+        await this.load(head.job);
         for (const s of unsettled(head.job)) await s.arriving;
         if (head.starved) await this.makeRoom();
       } catch (e) {
@@ -174,7 +188,7 @@ export class Engine {
     while (this.queue.length) {
       const head = this.queue[0]!;
       try {
-        this.loadSync(head.job.prepared);
+        this.loadSync(head.job);
       } catch (e) {
         this.queue.shift();
         this.fail(head, e, "kept");

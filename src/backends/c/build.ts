@@ -7,7 +7,7 @@ import { cpu } from "../../runtime/cpu.js";
 import { ffi, type NativeLibrary } from "../../runtime/ffi.js";
 import type { Program } from "../../runtime/program.js";
 import { splitUnits, type Unit } from "../../runtime/units.js";
-import { type Compiler, compileAll, compileAllSync, findCompiler, flagsFor } from "./cc.js";
+import { type Compiler, compileAll, compileAllSync, findCompiler, flagsFor, type Haste } from "./cc.js";
 import { instructionSets, systemFeature } from "./key.js";
 import { abiVersion, copyEntry, poolSource } from "./pool.js";
 
@@ -30,7 +30,7 @@ const unitText = 64 * 1024;
 const leastText = 4 * 1024;
 
 /** The kernels of a program as a few texts for this machine's cores. */
-export const unitsOf = (program: Program): readonly Unit[] => splitUnits(program, { cores: cpu().cores, unitText, leastText });
+export const unitsOf = (program: Program): readonly Unit[] => splitUnits(program, { cores: cpu().cores, unitText, leastText }, true);
 
 /** The program with its kernels compiled for every machine that has the key's features and this operating system. */
 export async function toBinary(program: Program, signal?: AbortSignal): Promise<Program> {
@@ -43,7 +43,7 @@ export async function toBinary(program: Program, signal?: AbortSignal): Promise<
   const jobs = units.map((u) => ({ path: join(cache.folder, `build-${unique()}`), source: u.source }));
   const where = new Map<string, Uint8Array>();
   try {
-    await compileAll(compiler, flags, jobs, signal);
+    await compileAll(compiler, flags, jobs, { signal });
     units.forEach((u, i) => {
       const library = new Uint8Array(readFileSync(`${jobs[i]!.path}.so`));
       if (u.source === poolSource) halves.set(half, library);
@@ -174,10 +174,10 @@ function giveUp(p: Plan): void {
 }
 
 /** Loads a library for each text. */
-export async function build(sources: readonly (string | Uint8Array)[], signal?: AbortSignal): Promise<Built> {
+export async function build(sources: readonly (string | Uint8Array)[], haste?: Haste): Promise<Built> {
   const p = plan(sources);
   try {
-    if (p.missing.length) await compileAll(p.compiler!, p.flags, p.missing, signal);
+    if (p.missing.length) await compileAll(p.compiler!, p.flags, p.missing, haste);
     return finish(p);
   } catch (error) {
     giveUp(p);

@@ -1,7 +1,8 @@
 /** The system's C compiler: finding it, its flags, and turning texts into shared libraries, several at a time. */
-import { type ExecFileException, execFile, execFileSync } from "node:child_process";
+import { type ChildProcess, type ExecFileException, execFile, execFileSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { platform } from "node:os";
+import type { Socket } from "node:net";
+import { constants, platform, setPriority } from "node:os";
 import { CompileError } from "../../core/errors.js";
 import { cpu } from "../../runtime/cpu.js";
 import { remembered } from "./known.js";
@@ -112,28 +113,71 @@ export const flagsFor = (
   "-pthread",
 ];
 
-/** Compiles every job to `<path>.so`, at most one process per core at a time; the event loop goes on. */
-export async function compileAll(compiler: Compiler, flags: readonly string[], jobs: readonly Job[], signal?: AbortSignal): Promise<void> {
-  const waiting = [...jobs];
-  const lane = async (): Promise<void> => {
-    for (let job = waiting.shift(); job; job = waiting.shift()) await compileOne(compiler, flags, job, signal);
-  };
-  const ends = await Promise.allSettled(Array.from({ length: Math.min(cpu().cores, jobs.length) }, lane));
-  for (const job of jobs) rmSync(`${job.path}.c`, { force: true });
+/** How compilers are run for a build. */
+export interface Haste {
+  readonly signal?: AbortSignal | undefined;
+  /** Nobody waits yet: other processes of the machine go first. */
+  readonly later?: boolean;
+}
+/** Compiles every job to `<path>.so`, at most one process per core at a time in all builds together; the event loop goes on. */
+export async function compileAll(compiler: Compiler, flags: readonly string[], jobs: readonly Job[], haste: Haste = {}): Promise<void> {
+  let failed = false;
+  const ends = await Promise.allSettled(
+    jobs.map((job) =>
+      inLane(async () => {
+        if (failed) return;
+        try {
+          await compileOne(compiler, flags, job, haste);
+        } catch (error) {
+          failed = true;
+          throw error;
+        }
+      }),
+    ),
+  );
   for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
-function compileOne(compiler: Compiler, flags: readonly string[], job: Job, signal?: AbortSignal): Promise<void> {
+/** Those who wait for a core, in order, and how many have one. */
+const waiting: (() => void)[] = [];
+let running = 0;
+async function inLane(work: () => Promise<void>): Promise<void> {
+  if (running < cpu().cores) running++;
+  else await new Promise<void>((go) => waiting.push(go));
+  try {
+    await work();
+  } finally {
+    const next = waiting.shift();
+    if (next) next();
+    else running--;
+  }
+}
+function compileOne(compiler: Compiler, flags: readonly string[], job: Job, { signal, later }: Haste): Promise<void> {
   const [file, ...args] = commandFor(compiler, flags, job);
-  return new Promise((resolve, reject) => {
+  const clean = (): void => rmSync(`${job.path}.c`, { force: true });
+  return new Promise<void>((resolve, reject) => {
     const child = execFile(file!, args, { maxBuffer: 1 << 24, ...(signal && { signal }) }, (error, _out, err) => {
       process.off("exit", kill);
       if (error) reject(signal?.aborted ? signal.reason : failure(compiler, error, err));
       else resolve();
     });
+    if (later) stepBack(child);
     // Nobody waits for a compiler whose process has ended.
-    const kill = (): void => void child.kill();
+    const kill = (): void => {
+      child.kill();
+      clean();
+    };
     process.once("exit", kill);
-  });
+  }).finally(clean);
+}
+/** Lets other processes go before this one, and this program end before it. */
+function stepBack(child: ChildProcess): void {
+  child.unref();
+  for (const pipe of [child.stdout, child.stderr]) (pipe as Socket | null)?.unref();
+  try {
+    if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
+  } catch {
+    // It has ended already.
+  }
 }
 
 /** The same, blocking: a shell starts the compilers side by side and waits for all of them. */

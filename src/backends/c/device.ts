@@ -15,8 +15,8 @@ import { profile } from "../../runtime/profile.js";
 import type { HostFunction, Program, TargetKey } from "../../runtime/program.js";
 import { afterwards, breathe, Queue, runBlocking } from "../../runtime/queue.js";
 import { type BlasFile, findBlas } from "./blas.js";
-import { type Built, build, buildSync, unitsOf } from "./build.js";
 import { findCompiler } from "./cc.js";
+import { Code } from "./code.js";
 import { cKey } from "./key.js";
 import { LateDevice } from "./late.js";
 import { CLoaded } from "./loaded.js";
@@ -155,15 +155,17 @@ class CDevice implements Device {
 
   async load(program: Program, options: LoadOptions = {}): Promise<Loaded> {
     const host = this.#check(program, options);
-    const sources = unitsOf(program).map((u) => u.source);
-    const loaded = this.#loaded(program, host, await build(sources, options.signal));
+    const code = new Code(program, this.counters);
+    await code.add(code.missing(options.dims), options);
+    const loaded = this.#loaded(program, host, code);
     if (loaded.unmeasured) await this.#alone(() => this.#measure(loaded));
     return loaded;
   }
   loadSync(program: Program, options: LoadOptions = {}): Loaded {
     const host = this.#check(program, options);
-    const sources = unitsOf(program).map((u) => u.source);
-    const loaded = this.#loaded(program, host, buildSync(sources));
+    const code = new Code(program, this.counters);
+    code.addSync(code.missing(options.dims));
+    const loaded = this.#loaded(program, host, code);
     if (loaded.unmeasured) {
       this.#queue.drain();
       this.#stream.block();
@@ -236,22 +238,14 @@ class CDevice implements Device {
     options.signal?.throwIfAborted();
     return hostSteps(program, options.host);
   }
-  #loaded(program: Program, host: ReadonlyMap<string, HostFunction>, built: Built): CLoaded {
-    this.#blocks.open();
-    this.counters.builds += built.compiled;
+  #loaded(program: Program, host: ReadonlyMap<string, HostFunction>, code: Code): CLoaded {
     const constants: { address: bigint; bytes: number }[] = [];
     const give = (): void => {
       for (const c of constants) this.#memory.give(c.address, c.bytes);
-      for (const l of built.libraries) l.release();
+      code.release();
     };
     try {
-      const where = new Map<string, bigint>();
-      unitsOf(program).forEach((unit, i) => {
-        for (const entry of unit.entries) {
-          if (where.has(entry)) throw new InternalError(`${program.name} has two kernels called ${entry}`);
-          where.set(entry, built.libraries[i]!.library.symbol(entry));
-        }
-      });
+      this.#blocks.open();
       const places = program.buffers.map((b): bigint | undefined => {
         if (b.role !== "constant") return undefined;
         const data = b.data ?? new Uint8Array();
@@ -261,7 +255,7 @@ class CDevice implements Device {
         this.#native.move(address, data, data.length);
         return address;
       });
-      const functions = program.kernels.map((k) => where.get(k.entry)!);
+      const { functions } = code;
       const choices = this.#multiplier && new Choices(program, this.#multiplier, this.#multiplier.found);
       const choose: Chooser = (step, sizes) => {
         const chosen = choices?.choose(step, sizes);
@@ -269,7 +263,7 @@ class CDevice implements Device {
       };
       const table = new Table(program, functions, places, profiled !== undefined, choose);
       const measure = choices?.unknown ? () => choices.measure((i) => measureStep(this.#bench(), program, i, functions)) : undefined;
-      return new CLoaded({ device: this, program, host, give }, table, measure);
+      return new CLoaded({ device: this, program, host, give }, code, table, measure);
     } catch (error) {
       give();
       throw error;

@@ -40,6 +40,9 @@ export class Run implements Job {
   #outcome: Outcome | undefined;
   /** The last segment is under way, and the queue goes on. */
   #left = false;
+  /** Goes on with what waits for kernels; why they could not be built. */
+  #wake: (() => void) | undefined;
+  #refused: { readonly error: unknown } | undefined;
 
   constructor(ground: Ground, loaded: CLoaded, call: Call, resolve: () => void, reject: (error: unknown) => void, signal?: AbortSignal) {
     this.#ground = ground;
@@ -51,6 +54,7 @@ export class Run implements Job {
     if (!signal) return;
     this.#stop = () => {
       if (this.#ticket) ground.stream.abort(this.#ticket);
+      else if (this.#wake) this.#wake();
       else if (ground.queue.remove(this)) this.fail(signal.reason);
     };
     signal.addEventListener("abort", this.#stop, { once: true });
@@ -90,10 +94,12 @@ export class Run implements Job {
       },
       !this.#left,
     );
+    loaded.code.addLater();
     return this.#left ? "done" : "waiting";
   }
   block(): void {
-    this.#ground.stream.block();
+    if (this.#wake) this.#buildNow();
+    else this.#ground.stream.block();
   }
   done(): void {
     if (this.#left) return;
@@ -110,6 +116,7 @@ export class Run implements Job {
     const { stream, places, counters, reserve } = this.#ground;
     const { table, dims } = this.#loaded;
     if (!sameNumbers(dims ?? [-1], this.#call.dims)) {
+      if (!this.#hasKernels(blocking, wake)) return false;
       // For other sizes the arena may have to move, and what is under way has it still.
       if (!stream.alone(blocking, wake)) return false;
       this.#loaded.expected = Number.POSITIVE_INFINITY;
@@ -120,6 +127,28 @@ export class Run implements Job {
     reserve(table.scratchBytes);
     counters.submissions++;
     return true;
+  }
+  /** Whether the kernels that these sizes need are there; if not, they are on their way. */
+  #hasKernels(blocking: boolean, wake: () => void): boolean {
+    const { code } = this.#loaded;
+    this.#wake = undefined;
+    if (this.#refused) throw this.#refused.error;
+    const missing = code.missing(this.#call.dims);
+    if (missing.length && blocking) this.#buildNow();
+    else if (missing.length) {
+      this.#wake = wake;
+      code.add(missing).then(wake, (error: unknown) => {
+        this.#refused = { error };
+        wake();
+      });
+      return false;
+    }
+    return true;
+  }
+  #buildNow(): void {
+    const { code } = this.#loaded;
+    this.#wake = undefined;
+    code.addSync(code.missing(this.#call.dims));
   }
   /** Looks at how a segment ended. */
   #account({ launches, ns, result }: Outcome): void {

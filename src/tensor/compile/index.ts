@@ -117,6 +117,8 @@ export function compile<F extends AnyFunction>(fn: F, options: CompileFunctionOp
     const device = flat.tensors[0]?.cell.device || [...recording.trace.captured.keys()][0]?.device || currentDevice();
     const engine = engineOf(device);
     const { graph, derived } = keepDerived(recording.graph);
+    // What the call reads is on its way while the program is compiled.
+    if (!recording.trace.lazy) realise(engine, flat.tensors, recording);
     const made: Specialization = {
       key,
       plain: flat.plain,
