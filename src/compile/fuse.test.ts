@@ -14,6 +14,7 @@ import {
   cat,
   dropout,
   exp,
+  indexSelect,
   layerNorm,
   matmul,
   mul,
@@ -56,6 +57,21 @@ describe("kernel counts", () => {
   test("layerNorm is 1 kernel", () => {
     const [x, w, b] = [leaf("x", [B, T, C]), leaf("w", [C]), leaf("b", [C])];
     expect(kernels([x, w, b], [layerNorm(x, [C], w, b)])).toEqual(["sum_add"]);
+  });
+  test("rows that an index picks are written once on a CPU, so that the first layer's kernels are those of the others", () => {
+    const [table, index] = [leaf("table", [1000, C]), leaf("index", [T], "i64")];
+    const weights = Array.from({ length: 3 }, (_, i) => leaf(`w${i}`, [C, C]));
+    const layer = (x: Node, w: Node): Node => add(x, matmul(softmax(x, 1), w));
+    const outputs = [weights.reduce(layer, indexSelect(table, 0, index))];
+    /** How often each product's kernel picks rows itself. */
+    const picks = (threads: number): readonly number[] => {
+      const target = { ...codegen.target, threads };
+      const { order } = schedule({ inputs: [table, index, ...weights], state: [], outputs, updates: [] }, { ...codegen, target });
+      const products = order.flatMap(({ group }) => (group?.kind === "claimed" ? [group] : []));
+      return products.map((g) => g.nodes.filter((n) => n.op.name === "gather").length);
+    };
+    expect(picks(1)).toEqual([0, 0, 0]);
+    expect(picks(128)).toEqual([1, 0, 0]);
   });
   test("matmul with bias, activation and residual is 1 kernel", () => {
     const [x, w, b, r] = [leaf("x", [64, 32]), leaf("w", [32, 48]), leaf("b", [48]), leaf("r", [64, 48])];

@@ -55,6 +55,13 @@ describe("normal form", () => {
     expect(div(-1, 8)).toBe(-1);
     expect(mod(-1, 8)).toBe(7);
   });
+  test("what divides both sides of a minimum or a maximum stands before it", () => {
+    const rest = min(sub(4096, mul(x, 352)), 352);
+    expect(rest).toBe(mul(min(sub(128, mul(x, 11)), 11), 32));
+    expect(mod(rest, 16)).toBe(0);
+    expect(mul(div(rest, 16), 16)).toBe(rest);
+    expect(max(mul(x, 6), mul(n, 4))).toBe(mul(max(mul(x, 3), mul(n, 2)), 2));
+  });
   test("symbolic divisors", () => {
     expect(div(n, n)).toBe(1);
     expect(mod(mul(n, m), n)).toBe(0);

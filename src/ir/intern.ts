@@ -9,6 +9,14 @@ import { isOutside } from "./verify.js";
  * canonical text of the node, so a hit is equality, not just an equal hash. Leaves from outside keep their identity.
  */
 export function intern(g: Graph): Graph {
+  if (interned.has(g)) return g;
+  const result = internNow(g);
+  interned.add(result);
+  return result;
+}
+/** Graphs that are as `intern` leaves them. */
+const interned = new WeakSet<Graph>();
+function internNow(g: Graph): Graph {
   const table = new Map<string, Node>();
   const to = new Map<Node, Node>();
   const ids = new Map<Node, number>();
@@ -46,6 +54,12 @@ export function intern(g: Graph): Graph {
  * inputs and state, their names do not count. Equal subexpressions count once only after `intern`.
  */
 export function graphKey(g: Graph): string {
+  let key = keys.get(g);
+  if (key === undefined) keys.set(g, (key = keyOf(g)));
+  return key;
+}
+const keys = new WeakMap<Graph, string>();
+function keyOf(g: Graph): string {
   const ids = new Map<Node, number>();
   const parts: string[] = [];
   const leaf = (n: Node): void => {

@@ -136,6 +136,7 @@ function panels(p: Problem, t: Target, turned = false): Choice {
             if (typeof p.total.m !== "number" && mc > mr * 32) continue;
             if (turned && mc * nc * size * products > l2) continue;
             const [across, down] = [Math.ceil(n / nc), Math.ceil(m / mc)];
+            if (best && batch * (rows * wide * multiply + down * packOnce + sums + leaving) >= best.cost) continue;
             const inPlace = rows * kw * mr * operands.a * (across * once + (wide - across) * tight);
             const afar = Math.max(fresh.a, mc * kcw * size * operands.a > l2 ? cycles.far : cycles.near);
             const readA = (cost: number): number => kw * across * rows * mr * operands.a * (cost + afar);
