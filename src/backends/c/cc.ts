@@ -155,7 +155,8 @@ function compileOne(compiler: Compiler, flags: readonly string[], job: Job, { si
   const [file, ...args] = commandFor(compiler, flags, job);
   const clean = (): void => rmSync(`${job.path}.c`, { force: true });
   return new Promise<void>((resolve, reject) => {
-    const child = execFile(file!, args, { maxBuffer: 1 << 24, ...(signal && { signal }) }, (error, _out, err) => {
+    const options = { maxBuffer: 1 << 24, detached: later === true, ...(signal && { signal }) };
+    const child = execFile(file!, args, options, (error, _out, err) => {
       process.off("exit", kill);
       if (error) reject(signal?.aborted ? signal.reason : failure(compiler, error, err));
       else resolve();
@@ -163,11 +164,20 @@ function compileOne(compiler: Compiler, flags: readonly string[], job: Job, { si
     if (later) stepBack(child);
     // Nobody waits for a compiler whose process has ended.
     const kill = (): void => {
-      child.kill();
+      if (later && child.pid !== undefined) killGroup(child.pid);
+      else child.kill();
       clean();
     };
     process.once("exit", kill);
   }).finally(clean);
+}
+/** Ends a process and those that it started. */
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid);
+  } catch {
+    // All of them have ended already.
+  }
 }
 /** Lets other processes go before this one, and this program end before it. */
 function stepBack(child: ChildProcess): void {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { floatsOf, onState } from "../../../test/support/device-contract.js";
 import { hasCompiler } from "../../../test/support/kernels-in-c.js";
 import { CompileError } from "../../core/errors.js";
@@ -78,6 +78,16 @@ describe.skipIf(!hasCompiler())("a program whose sizes change", () => {
     const calls = [2, 1, 100].map((size) => device.submit(loaded, { buffers: [state], dims: [size] }));
     await Promise.all(calls);
     expect(await value()).toBe(24);
+    loaded.unload();
+  });
+
+  test("is built whole some time after its first call", async () => {
+    const before = device.counters.builds;
+    const loaded = await device.load(twoKernels(), { dims: [1] });
+    await device.submit(loaded, { buffers: [state], dims: [1] });
+    expect(device.counters.builds - before).toBe(1);
+    await vi.waitFor(() => expect(device.counters.builds - before).toBe(2), { timeout: 60_000, interval: 50 });
+    expect(await builds(() => device.submit(loaded, { buffers: [state], dims: [2] }))).toBe(0);
     loaded.unload();
   });
 

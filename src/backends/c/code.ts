@@ -1,4 +1,4 @@
-/** The machine code of one program: what a call needs is there before it runs; what only other sizes need is built meanwhile. */
+/** The machine code of one program: what a call needs is there before it runs; what only other sizes need is built after it. */
 import { InternalError } from "../../core/errors.js";
 import type { Counters } from "../../runtime/device.js";
 import { sizesOf, valueOf } from "../../runtime/encode.js";
@@ -6,6 +6,9 @@ import type { Program } from "../../runtime/program.js";
 import type { Unit } from "../../runtime/units.js";
 import { type Built, build, buildSync, type Held, unitsOf } from "./build.js";
 import type { Haste } from "./cc.js";
+
+/** Milliseconds after the first call in which a program that wanted no more has ended. */
+const soon = 50;
 
 export class Code {
   /** Addresses by kernel; 0 where a kernel is not built yet. */
@@ -72,11 +75,17 @@ export class Code {
   addSync(units: readonly Unit[]): void {
     if (units.length) this.#take(units, buildSync(units.map((u) => u.source)));
   }
-  /** Builds what is missing while nobody waits for it, once. What fails is tried again by the call that needs it. */
+  /**
+   * Builds what is missing while nobody waits for it, once, unless the program ends now. What fails is tried again by the call that
+   * needs it.
+   */
   addLater(): void {
     if (this.#begun || !this.#missing.size) return;
     this.#begun = true;
-    this.add(this.missing(), { later: true }).catch(() => {});
+    const begin = (): void => {
+      if (!this.#released) this.add(this.missing(), { later: true }).catch(() => {});
+    };
+    setTimeout(begin, soon).unref();
   }
   /** Gives everything back. */
   release(): void {

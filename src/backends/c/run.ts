@@ -94,7 +94,6 @@ export class Run implements Job {
       },
       !this.#left,
     );
-    loaded.code.addLater();
     return this.#left ? "done" : "waiting";
   }
   block(): void {
@@ -104,6 +103,7 @@ export class Run implements Job {
   done(): void {
     if (this.#left) return;
     this.#leave();
+    this.#loaded.code.addLater();
     this.#resolve();
   }
   fail(error: unknown): void {
