@@ -220,7 +220,7 @@ bStage1[((ix)((u32)(tid) / (u32)(4)) + 272 * (ix)((u32)(tid) % (u32)(4)) + 204)]
 }
 __syncthreads();
 #pragma unroll 1
-for (ix k = 0; k < least<ix>((-16 * k4 + 40), 16); k++) {
+for (ix k = 0; k < 8 * least<ix>((-2 * k4 + 5), 2); k++) {
 const vec<float, 4> t_3 = *(const vec<float, 4>*)(bStage + (68 * k + 4 * (ix)((u32)(tid) % (u32)(16))));
 br_0 = t_3.v[0];
 br_1 = t_3.v[1];

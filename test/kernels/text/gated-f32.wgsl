@@ -227,7 +227,7 @@ bStage1[(((tid) >> 2u) + 272 * ((tid) & 3) + 136)] = 0.0f;
 bStage1[(((tid) >> 2u) + 272 * ((tid) & 3) + 204)] = 0.0f;
 }
 workgroupBarrier();
-for (var k = 0; k < min(((-16) * k4 + 40), 16); k++) {
+for (var k = 0; k < 8 * min(((-2) * k4 + 5), 2); k++) {
 let t_3_0 = bStage[(68 * k + 4 * ((tid) & 15))]; let t_3_1 = bStage[(68 * k + 4 * ((tid) & 15)) + 1]; let t_3_2 = bStage[(68 * k + 4 * ((tid) & 15)) + 2]; let t_3_3 = bStage[(68 * k + 4 * ((tid) & 15)) + 3];
 br_0 = t_3_0;
 br_1 = t_3_1;

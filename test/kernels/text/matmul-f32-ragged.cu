@@ -152,7 +152,7 @@ bStage[(68 * (ix)((u32)(tid) / (u32)(16)) + 4 * (ix)((u32)(tid) % (u32)(16)) + 3
 }
 __syncthreads();
 #pragma unroll 1
-for (ix k = 0; k < least<ix>((-16 * k4 + 50), 16); k++) {
+for (ix k = 0; k < 2 * least<ix>((-8 * k4 + 25), 8); k++) {
 const vec<float, 4> t_0 = *(const vec<float, 4>*)(bStage + (68 * k + 4 * (ix)((u32)(tid) % (u32)(16))));
 br_0 = t_0.v[0];
 br_1 = t_0.v[1];

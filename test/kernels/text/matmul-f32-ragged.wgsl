@@ -148,7 +148,7 @@ bStage[(68 * ((tid) >> 4u) + 4 * ((tid) & 15) + 3)] = 0.0f;
 }
 }
 workgroupBarrier();
-for (var k = 0; k < min(((-16) * k4 + 50), 16); k++) {
+for (var k = 0; k < 2 * min(((-8) * k4 + 25), 8); k++) {
 let t_0_0 = bStage[(68 * k + 4 * ((tid) & 15))]; let t_0_1 = bStage[(68 * k + 4 * ((tid) & 15)) + 1]; let t_0_2 = bStage[(68 * k + 4 * ((tid) & 15)) + 2]; let t_0_3 = bStage[(68 * k + 4 * ((tid) & 15)) + 3];
 br_0 = t_0_0;
 br_1 = t_0_1;
