@@ -109,7 +109,7 @@ function turns(x: Contract, o: Operand, st: State, width: number, panel: Dim, co
     rows: Math.min(width, rowWords),
   };
   // The same place in the rows of the next panel.
-  const next = axis(`ahead${role}`, width, "loop");
+  const next = axis(`ahead${role}`, width, "unroll");
   const asked = isAsked(x, o) ? loops([next], [ask(x, o, add(first, width, at(next)), add(st.off.k, mul(row, x.pack)))]) : [];
   const i = axis(`i${role}`, width, "loop");
   const element = add(first, at(i));
