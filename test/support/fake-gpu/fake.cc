@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <atomic>
 #include <functional>
 #include <set>
 #include <string>
@@ -71,7 +72,8 @@ api R cuEventSynchronize(P) { here; return 0; }
 api R cuEventElapsedTime(float* ms, P, P) { here; *ms = 0.5f; return 0; }
 api R cuGetErrorName(int, const char** s) { *s = "FAKE"; return 0; }
 api R cuGetErrorString(int c, const char** s) { *s = c == 700 ? "an illegal memory access" : "a fake failure"; return 0; }
-static std::string temporary(const char* end) { char n[64]; static int i; snprintf(n, sizeof n, "/tmp/fake-gpu-%d-%d%s", getpid(), i++, end); return n; }
+/** A path nobody else uses: several copies of this library and several threads of a process write files at once. */
+static std::string temporary(const char* end) { char n[96]; static std::atomic<int> i; snprintf(n, sizeof n, "/tmp/fake-gpu-%d-%p-%d%s", getpid(), (P)&i, i++, end); return n; }
 static void put(const std::string& path, const std::string& s) { FILE* f = fopen(path.c_str(), "wb"); fwrite(s.data(), 1, s.size(), f); fclose(f); }
 static std::string get(const std::string& path) { std::string s; FILE* f = fopen(path.c_str(), "rb"); if (!f) return s; char b[65536]; for (size_t n; (n = fread(b, 1, sizeof b, f)) > 0;) s.append(b, n); fclose(f); return s; }
 api R cuModuleLoadData(P* m, const char* image) {
