@@ -16,7 +16,7 @@ import { lowerBackground } from "./gpu/background.js";
 import { lowerBackwardMatrix } from "./gpu/backward.js";
 import { lowerFew } from "./gpu/few.js";
 import { lowerMatrix } from "./gpu/forward.js";
-import { tileFew, unitFor } from "./gpu/tiling.js";
+import { tileDerivatives, tileFew, tileMatrix, unitFor } from "./gpu/tiling.js";
 import { sizesOf } from "./setup.js";
 import { tileAttention } from "./tiling.js";
 
@@ -82,6 +82,7 @@ function isWidening(x: Node): boolean {
   while (from.op.kind === "movement" && from.inputs.length === 1) from = from.inputs[0]!;
   return from.op.name === "cast" && from.type.dtype === "f32" && isHalf(from.inputs[0]!.type.dtype);
 }
+const sides = ["queries", "keys"] as const;
 function whyNot(node: Node, target: Target): string | undefined {
   if (node.attrs.rows && isCpu(target)) return "results leave head by head";
   if (isCpu(target) && target.vectors !== "native") return "it is written for processors with vector registers, and for GPUs";
@@ -93,6 +94,8 @@ function whyNot(node: Node, target: Target): string | undefined {
     if (!unitFor(target, node)) return `no matrix unit has fragments of ${dtype} in registers`;
     if (depth % 16 || width % 16 || depth > 128 || width > 128)
       return `heads of ${depth} and ${width} are not in whole fragments, or too wide`;
+    const tiles = is(node, attentionOp) ? [tileMatrix(node, target)] : sides.map((side) => tileDerivatives(node, target, side));
+    if (tiles.includes(undefined)) return `tiles of heads of ${depth} and ${width} do not fit ${target.sharedBytes} bytes of shared memory`;
   }
   const missing = node.inputs.find((x) => !target.dtypes.has(x.type.dtype));
   return missing && `the target has no ${missing.type.dtype}`;

@@ -8,7 +8,7 @@ import { type Axis, at, axis, type Buffer } from "../../../kernel.js";
 import { fragmentAt } from "../../../units.js";
 import { type Attention, setUp } from "../setup.js";
 import { pitch, tileBuffer } from "./tile.js";
-import { type DerivativeTiling, tileDerivatives, unitFor } from "./tiling.js";
+import { type DerivativeTiling, tileDerivatives } from "./tiling.js";
 
 /** Whose rows a grid point has. */
 export type Side = "keys" | "queries";
@@ -92,7 +92,7 @@ export function derive(group: Group, target: Target, side: Side): Derivation {
   const keyHeads: Shape = x.batch.length ? [...x.batch.slice(0, -1), div(x.batch.at(-1)!, x.shared)] : [];
   const batch = side === "keys" ? keyHeads : x.batch;
   const heads = numel(batch);
-  const t = tileDerivatives(unitFor(target, root)!, target, side, { heads, rows: ownSize, depth: x.depth, width: x.width });
+  const t = tileDerivatives(root, target, side)!;
   const { unit, tall, rows: BR, block: BC, held } = t;
   const threads = 32 * t.warps;
   const tid = variable("tid", 0, threads - 1);

@@ -14,7 +14,7 @@ import { given, keyBatch, named, position, seen, setUp, standing } from "../setu
 import { fromAccumulators, fromRows } from "./operands.js";
 import { softmaxOf } from "./softmax.js";
 import { fillTile, pitch, roundTile, tileBuffer } from "./tile.js";
-import { tileMatrix, unitFor } from "./tiling.js";
+import { tileMatrix } from "./tiling.js";
 
 export function lowerMatrix(group: Group, target: Target): Kernel {
   if (!hasElements(group)) return emptyKernel(group.name);
@@ -22,7 +22,7 @@ export function lowerMatrix(group: Group, target: Target): Kernel {
   const root = group.root!;
   const [q, k, v] = root.inputs as [typeof root, typeof root, typeof root];
   const heads = numel(x.batch);
-  const t = tileMatrix(unitFor(target, root)!, target, { heads, queries: x.queries, size: Math.max(x.depth, x.width) });
+  const t = tileMatrix(root, target)!;
   const { unit, tall, keys: BC, queries: BR } = t;
   const threads = 32 * t.warps;
   const tid = variable("tid", 0, threads - 1);

@@ -6,6 +6,7 @@ import type { Node } from "../../../../ir/node.js";
 import type { Target } from "../../../codegen.js";
 import type { MatrixUnit } from "../../../kernel.js";
 import { type Attention, sizesOf } from "../setup.js";
+import { pitch } from "./tile.js";
 
 /** Tiles of queries and keys that matrix units work on. */
 export interface MatrixTiling {
@@ -25,16 +26,44 @@ export const unitFor = (target: Target, node: Node): MatrixUnit | undefined => {
   return target.units.find((u) => u.input === dtype && u.layout && fits(u) && (!u.rounds || node.attrs.precision === "tf32"));
 };
 
-/** Tall fragments where they fill the device, flat ones where there are few queries. */
-export function tileMatrix(
+/** Tall fragments where they fill the device, flat ones where there are few queries; undefined where no tile fits into shared memory. */
+export function tileMatrix(node: Node, target: Target): MatrixTiling | undefined {
+  const { batch, queries, depth, width } = sizesOf(node);
+  const unit = unitFor(target, node);
+  if (!unit) return undefined;
+  const { tall, warps } = rowsAbreast(unit, target, { heads: numel(batch), rows: queries, isTall: Math.max(hi(depth), hi(width)) <= 64 });
+  const [key, value] = [depth, width].map((n) => rowBytes(n as number, unit)) as [number, number];
+  return firstFit(warps, [64, 32, 16], target, (some, keys) => {
+    const rows = unit.m * tall * some;
+    return { bytes: rows * key + 2 * keys * (key + value), tiling: { unit, warps: some, tall, queries: rows, keys } };
+  });
+}
+/** Fragments of a warp, one below the other, and warps of a grid point. */
+function rowsAbreast(
   unit: MatrixUnit,
   target: Target,
-  s: { readonly heads: Dim; readonly queries: Dim; readonly size: number },
-): MatrixTiling {
-  const points = (queries: number): number => hi(s.heads) * Math.ceil(hi(s.queries) / queries);
-  const tall = s.size <= 64 && unit.k === 16 && points(128) >= target.parallel ? 2 : 1;
-  const warps = points(64) * 2 >= target.parallel || hi(s.queries) > 1024 ? 4 : hi(s.queries) > 16 ? 2 : 1;
-  return { unit, warps, tall, queries: unit.m * tall * warps, keys: 64 };
+  s: { readonly heads: Dim; readonly rows: Dim; readonly isTall: boolean },
+): { readonly tall: number; readonly warps: number } {
+  const points = (rows: number): number => hi(s.heads) * Math.ceil(hi(s.rows) / rows);
+  const tall = s.isTall && unit.k === 16 && points(128) >= target.parallel ? 2 : 1;
+  const warps = points(64) * 2 >= target.parallel || hi(s.rows) > 1024 ? 4 : hi(s.rows) > 16 ? 2 : 1;
+  return { tall, warps };
+}
+/** Bytes of a row of a tile. */
+const rowBytes = (columns: number, unit: MatrixUnit): number => pitch(columns, unit.input) * bytesOf(unit.input);
+/** The most rows whose tiles fit into shared memory, with the largest blocks of the other side that then do. */
+function firstFit<T>(
+  warps: number,
+  blocks: readonly number[],
+  target: Target,
+  make: (warps: number, block: number) => { readonly bytes: number; readonly tiling: T },
+): T | undefined {
+  for (let some = warps; some >= 1; some /= 2)
+    for (const block of blocks) {
+      const { bytes, tiling } = make(some, block);
+      if (bytes <= target.sharedBytes) return tiling;
+    }
+  return undefined;
 }
 
 /** Tiles for units that work in the background on what is moved in the background. */
@@ -107,23 +136,26 @@ export interface DerivativeTiling {
 /** Registers for accumulators and held rows beside which there is room for what comes and goes. */
 const mostHeld = 192;
 
-/** Tall fragments where they fill the device and their sums fit into registers. */
-export function tileDerivatives(
-  unit: MatrixUnit,
-  target: Target,
-  side: "keys" | "queries",
-  s: { readonly heads: Dim; readonly rows: Dim; readonly depth: number; readonly width: number },
-): DerivativeTiling {
-  const points = (rows: number): number => hi(s.heads) * Math.ceil(hi(s.rows) / rows);
-  const sums = (side === "keys" ? s.depth + s.width : s.depth) / 2;
-  const tall = sums <= 64 && unit.k === 16 && points(128) >= target.parallel ? 2 : 1;
-  const warps = points(64) * 2 >= target.parallel || hi(s.rows) > 1024 ? 4 : hi(s.rows) > 16 ? 2 : 1;
+/** Tall fragments where they fill the device and their sums fit into registers; undefined where no tile fits into shared memory. */
+export function tileDerivatives(node: Node, target: Target, side: "keys" | "queries"): DerivativeTiling | undefined {
+  const s = sizesOf(node);
+  const unit = unitFor(target, node);
+  if (!unit) return undefined;
+  const [depth, width] = [s.depth as number, s.width as number];
+  const sums = (side === "keys" ? depth + width : depth) / 2;
+  const isKeys = side === "keys" && s.batch.length > 0;
+  const heads = isKeys ? mul(numel(s.batch.slice(0, -1)), s.keyHeads) : numel(s.batch);
+  const { tall, warps } = rowsAbreast(unit, target, { heads, rows: side === "keys" ? s.keys : s.queries, isTall: sums <= 64 });
   // Sums, and scores and their cotangents; a row of 16 words is held in four registers of each lane.
-  const own = (4 * (s.depth + s.width)) / unit.k;
+  const own = (4 * (depth + width)) / unit.k;
   const fits = (block: number, kept: number): boolean => tall * (sums + block + kept) <= mostHeld;
   const held = fits(32, own);
-  const block = fits(64, held ? own : 0) ? 64 : 32;
-  return { unit, warps, tall, rows: unit.m * tall * warps, block, held };
+  const pair = rowBytes(depth, unit) + rowBytes(width, unit);
+  return firstFit(warps, fits(64, held ? own : 0) ? [64, 32, 16] : [32, 16], target, (some, block) => {
+    const rows = unit.m * tall * some;
+    // Two blocks of rows, and of two numbers of each.
+    return { bytes: rows * pair + 2 * block * (pair + 8), tiling: { unit, warps: some, tall, rows, block, held } };
+  });
 }
 
 /** How few queries share the keys of a head out over threads. */
