@@ -21,12 +21,20 @@ import { unitWords } from "./units.js";
 
 /** The CUDA backend's compile-time half for a GPU. */
 export function cudaCodegen(gpu: CudaTarget, claims: readonly Template[] = []): Codegen {
+  const target = cudaTarget(gpu);
   return {
     name: "cuda",
     key: cudaKey(gpu.sm),
-    target: cudaTarget(gpu),
+    target,
     prelude: (kernels) => partsFor(parts, kernels.map((k) => k.source).join("\n")).join("\n"),
-    render: (k) => print(k, cuda),
+    render(k) {
+      const code = print(k, cuda);
+      if (hi(code.sharedBytes) > target.sharedBytes)
+        throw new UnsupportedError(
+          `kernel ${k.name}: ${code.sharedBytes} bytes of shared memory, and the GPU has ${target.sharedBytes} for a block; choose smaller tiles`,
+        );
+      return code;
+    },
     claims,
   };
 }

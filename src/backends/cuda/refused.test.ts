@@ -7,6 +7,7 @@ import { findNvrtc } from "../../../test/support/cuda.js";
 import { buildFakeGpu } from "../../../test/support/fake-gpu/build.js";
 import { compile } from "../../compile/index.js";
 import { CompileError } from "../../core/errors.js";
+import type { Kernel } from "../../kernel/kernel.js";
 import { templates } from "../../kernel/templates/index.js";
 import * as o from "../../ops/index.js";
 import type { Program } from "../../runtime/program.js";
@@ -35,6 +36,20 @@ function broken(): { readonly program: Program; readonly entry: string; readonly
   );
   return { program: { ...whole, kernels }, entry: whole.kernels[step.kernel]!.entry, line };
 }
+
+test("a kernel that needs more shared memory than a block gets is refused with both numbers", () => {
+  const codegen = cudaCodegen({ sm: 86, sharedBytes: 48 << 10 });
+  const made = (size: number): Kernel => ({
+    name: "wide",
+    buffers: [{ name: "s", dtype: "f32", space: "shared", size }],
+    dims: [],
+    grid: 1,
+    threads: 32,
+    body: [],
+  });
+  expect(codegen.render(made(12 << 10)).sharedBytes).toBe(48 << 10);
+  expect(() => codegen.render(made(13 << 10))).toThrow(/wide: 53248 bytes of shared memory, and the GPU has 49152/);
+});
 
 const compilers = { "a stand-in": fake && join(fake, "libnvrtc.so.1"), NVRTC: findNvrtc() };
 describe.each(Object.entries(compilers))("%s", (_, path) => {
