@@ -1,5 +1,4 @@
 /* Intel's tile instructions on memory: what processors without them can test. */
-#include <immintrin.h>
 #include <stdint.h>
 #include <string.h>
 static __thread uint32_t emulated[8][16][16];
@@ -31,13 +30,6 @@ static inline void emulated_load(int t, const void *from, long stride) {
 static inline void emulated_store(int t, void *to, long stride) {
   for (int i = 0; i < 16; i++) memcpy((char *)to + i * stride, emulated[t][i], 64);
 }
-#undef _tile_loadconfig
-#undef _tile_zero
-#undef _tile_loadd
-#undef _tile_stream_loadd
-#undef _tile_stored
-#undef _tile_dpbf16ps
-#undef _tile_dpbssd
 #define _tile_loadconfig(config) ((void)(config))
 #define _tile_zero(t) memset(emulated[t], 0, sizeof emulated[t])
 #define _tile_loadd(t, from, stride) emulated_load(t, from, stride)
