@@ -9,6 +9,8 @@ const x: Buffer = { name: "x", dtype: "f32", space: "global", size: n };
 const y: Buffer = { name: "y", dtype: "f32", space: "global", size: n, writes: true };
 const ids: Buffer = { name: "ids", dtype: "i64", space: "global", size: 8 };
 const r: Buffer = { name: "r", dtype: "f32", space: "reg", size: 4 };
+const half: Buffer = { name: "half", dtype: "bf16", space: "global", size: 512 };
+const wide: Buffer = { name: "wide", dtype: "f32", space: "shared", size: 256 };
 const i = axis("i", n, "loop");
 const kernel = (body: readonly Stmt[], more: Partial<Kernel> = {}): Kernel => ({
   name: "k",
@@ -56,6 +58,12 @@ describe("a kernel is accepted", () => {
       ),
     ],
     ["lanes into registers", kernel(loops([axis("l", 4, "vector")], [store(r, indexOn("l", 4), one)]))],
+    [
+      "a turn of words of halves",
+      kernel([{ kind: "turn", to: ref({ ...wide, dtype: "u32" }, 0), toStride: 16, from: ref(half, 0), fromStride: 32, rows: 16 }], {
+        buffers: [{ ...wide, dtype: "u32" }, half],
+      }),
+    ],
     ["code that never runs", kernel([{ kind: "if", test: below(5, 3), body: [store(y, 7000, one)] }])],
   ];
   test.each(good)("%s", (_name, k) => {
@@ -103,6 +111,16 @@ describe("a kernel is refused", () => {
     ],
     ["one that may run twice", { ...kernel([]), runs: min(2, n) }, /whether it runs is .*, neither 0 nor 1/],
     ["a copy that runs over", kernel([{ kind: "copy", to: ref(r, 1), from: ref(ids, 0), count: 4 }]), /may be beyond 4/],
+    [
+      "a copy that would have to convert",
+      kernel([{ kind: "copy", to: ref(r, 0), from: ref(ids, 0), count: 2 }]),
+      /ids \(i64\) is moved into r \(f32\)/,
+    ],
+    [
+      "a turn that would have to widen",
+      kernel([{ kind: "turn", to: ref(wide, 0), toStride: 16, from: ref(half, 0), fromStride: 32, rows: 16 }], { buffers: [wide, half] }),
+      /half \(bf16\) is moved into wide \(f32\)/,
+    ],
   ];
   test.each(bad)("%s", (_name, k, message) => {
     expect(() => verifyKernel(k)).toThrow(message);

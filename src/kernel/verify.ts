@@ -129,6 +129,12 @@ class Checker {
     if (b?.space === "global" && !b.writes) this.say(`${b.name} is written and not declared so`);
   }
 
+  /** Bytes are moved as they stand: what they mean stays. */
+  moved(from: Buffer | undefined, to: Buffer | undefined, agree: (from: DType, to: DType) => boolean): void {
+    this.writable(to);
+    if (from && to && !agree(from.dtype, to.dtype)) this.say(`${from.name} (${from.dtype}) is moved into ${to.name} (${to.dtype})`);
+  }
+
   value(v: Value, s: Scope): void {
     switch (v.kind) {
       case "const":
@@ -271,15 +277,15 @@ class Checker {
         return s;
       }
       case "copy":
-        this.ref(x.from, s, x.count);
-        this.writable(this.ref(x.to, s, x.count));
+        this.moved(this.ref(x.from, s, x.count), this.ref(x.to, s, x.count), (from, to) => from === to);
         return s;
       case "turn": {
         const block = (r: Ref, rows: number, stride: Dim): Buffer | undefined =>
           this.ref(r, s, add(mul(stride, rows - 1), 64 / bytesOf(this.buffers.get(r.buffer)?.dtype ?? "u32")));
         const [from, to] = [block(x.from, x.rows, x.fromStride), block(x.to, 16, x.toStride)];
         if (!(x.rows >= 1 && x.rows <= 16)) this.say(`a turn of ${x.rows} rows`);
-        this.writable(to);
+        // Narrow elements are moved as the words that they are part of.
+        this.moved(from, to, (a, b) => a === b || a === "u32" || b === "u32");
         for (const b of [from, to])
           if (b && (b.space === "reg" || bytesOf(b.dtype) > 4)) this.say(`a turn of ${b.name}, which has no words`);
         return s;

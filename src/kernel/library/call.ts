@@ -49,7 +49,7 @@ export function operandAt(group: Group, input: 0 | 1, library: ProductLibrary): 
     at(axis("j", columns, "loop")),
   ];
   const place = placeOf(group, group.root!.inputs[input]!, index, library);
-  return place?.row === 0 ? undefined : place;
+  return place?.row === 0 || place?.dtype !== group.root!.inputs[input]!.type.dtype ? undefined : place;
 }
 
 /** The group as a call. */

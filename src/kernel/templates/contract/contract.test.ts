@@ -329,6 +329,16 @@ describe.skipIf(!hasCompiler())("matmul template in C", () => {
     check(words.slice(0, 1), inWords, interpretKernels);
     check(words, inWords);
   });
+  it("operands that are widened as they are read are no bytes to be moved: rows along k of half floats in an f32 product", () => {
+    const target = cTarget({ arch: "x86-64", features: wideFeatures, parallel: 2 });
+    const widened = (left: DType, right: DType): Case => {
+      const [a, b] = [input({ shape: [40, 96], dtype: left }), input({ shape: [70, 96], dtype: right })];
+      return { name: `${left} and ${right}`, inputs: [a, b], outputs: [dot(cast(a, "f32"), permute(cast(b, "f32"), [1, 0]))] };
+    };
+    const cases = [widened("f32", "bf16"), widened("bf16", "f32"), widened("bf16", "bf16"), widened("f16", "f16")];
+    check(cases, target, interpretKernels);
+    check(cases, target);
+  });
   it("rows of a panel that fill no vector are stored whole, over the beginning of the next", { timeout: 120_000 }, () => {
     const target: Target = { ...cTarget({ arch: "x86-64", features: wideFeatures, parallel: 2 }), dots: new Set<DType>(["bf16"]) };
     const cases = [

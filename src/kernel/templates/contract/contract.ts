@@ -21,6 +21,7 @@ import {
   productsOf,
   type Rows,
   side,
+  storedView,
   stridesOf,
   wholeRows,
   wordsOf,
@@ -137,8 +138,10 @@ export interface Contract {
   readonly strides: Readonly<Record<Role, readonly [across: number, k: number] | undefined>>;
   /** Words of a role's operands are read at once where they lie. */
   readonly words: Readonly<Record<Role, boolean>>;
-  /** The operand is bytes of a buffer as they stand: it can be copied without being computed. */
+  /** The operand is only a view of a buffer. */
   isPlain(o: Operand): boolean;
+  /** It is bytes of the buffer as they stand: it can be copied without being computed. */
+  isStored(o: Operand): boolean;
   /** A role's plain operands as rows of buffers. */
   rows(role: Role): readonly Rows[] | undefined;
   /** Partial sums of a grid point's tile, when k is cut into blocks, one product's after the other's; those of threads lie as their accumulators. */
@@ -305,8 +308,9 @@ export function contract(group: Group, t: ContractTiling): Contract {
     if (v.kind !== "load") throw new Error(`operand ${o.role} of ${group.name} is not a view of a buffer`);
     return { buffer: v.buffer, index: v.index };
   }
-  const isPlain = (o: Operand): boolean =>
-    plainView(group, buffers, o.node, operandIndex(o.role, variable("i", 0, 1 << 20), variable("k", 0, 1 << 20))) !== undefined;
+  const anywhere = (o: Operand): readonly Dim[] => operandIndex(o.role, variable("i", 0, 1 << 20), variable("k", 0, 1 << 20));
+  const isPlain = (o: Operand): boolean => plainView(group, buffers, o.node, anywhere(o)) !== undefined;
+  const isStored = (o: Operand): boolean => storedView(group, buffers, o.node, anywhere(o)) !== undefined;
   const rows = (role: Role): readonly Rows[] | undefined => wholeRows(group, role, batchIndex);
   // Rows of a tile that lie a power of two apart would share a few lines of the cache.
   const partialWidth = (t.levels.findLast((l) => l.axis === "n" && l.on === "grid")?.tile ?? nr) + (isOpaque(unit) ? rowWords : 0);
@@ -368,6 +372,7 @@ export function contract(group: Group, t: ContractTiling): Contract {
     strides,
     words: { a: wordsOf(group, "a", pack, t.turned), b: wordsOf(group, "b", pack, t.turned) },
     isPlain,
+    isStored,
     rows,
     partial,
     partialWidth,

@@ -88,7 +88,7 @@ export function feedOf(x: Contract, role: Role): Feed {
   const minor = known ?? (widest("across") > widest("k") ? "across" : "k");
   const wide = widest(minor);
   const { dtype } = x.t[role]!;
-  const plain = !x.unit!.rounds && x.operands[role].every((o) => x.isPlain(o) && o.node.type.dtype === dtype);
+  const plain = !x.unit!.rounds && x.operands[role].every((o) => x.isStored(o) && o.node.type.dtype === dtype);
   return { minor, wide, copied: plain && wide * bytesOf(dtype) === 16 };
 }
 const dtypeOf = (x: Contract, buffer: string): Buffer["dtype"] => [...x.buffers.values()].find((b) => b.name === buffer)!.dtype;

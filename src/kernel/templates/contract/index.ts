@@ -21,7 +21,7 @@ import { fed } from "./feed.js";
 import { sweep } from "./leave.js";
 import { micro } from "./micro.js";
 import { isShared, lowerOpaque } from "./opaque.js";
-import { dotShape, operandsOf, orient, productsOf, runsOf, stridesOf, wholeRows, wordsOf } from "./operands.js";
+import { dotShape, isStored, operandsOf, orient, productsOf, runsOf, stridesOf, wholeRows, wordsOf } from "./operands.js";
 import { alone, mayPart, partsOf } from "./parts.js";
 import { addParts, partBuffers, partsOfK } from "./split.js";
 import { fedByWarp, pipelined, synchronous } from "./stage.js";
@@ -141,10 +141,11 @@ function problemOf(group: Group, turned?: boolean): Problem {
   const word = Math.max(1, perWord(input));
   const words = { a: wordsOf(group, "a", word, turned), b: wordsOf(group, "b", word, turned) };
   const runs = { a: runsOf(group, "a", word, turned), b: runsOf(group, "b", word, turned) };
+  const stored = { a: isStored(group, "a", turned), b: isStored(group, "b", turned) };
   const products = { products: productsOf(group).length, operands: { a: a.length, b: b.length } };
   const whole = hi(numel(group.root!.type.shape));
   const reads = [...epilogueInputs(group)].filter((n) => hi(numel(n.type.shape)) >= whole).length;
-  return { batch: numel(batch), total, dtype, input, strides, reads, words, runs, ...products };
+  return { batch: numel(batch), total, dtype, input, strides, reads, words, runs, stored, ...products };
 }
 /** What a group's results are computed from beside its products. */
 function epilogueInputs(group: Group): ReadonlySet<Node> {
@@ -164,10 +165,10 @@ const takes = (u: MatrixUnit, root: Node): boolean =>
   (!u.rounds || (is(root, dotOp) && root.attrs.precision === "tf32"));
 
 /** Whether tiles can be copied as a unit reads them: operands that are not computed, in rows of k or, where it turns b, of n, each row aligned. */
-function copies(u: MatrixUnit, { strides: { a, b }, input }: Problem): boolean {
+function copies(u: MatrixUnit, { strides: { a, b }, stored, input }: Problem): boolean {
   const piece = 16 / bytesOf(u.input);
   const inner = u.turned ? 0 : 1;
-  return input === u.input && a?.[1] === 1 && a[0] % piece === 0 && b?.[inner] === 1 && b[1 - inner]! % piece === 0;
+  return input === u.input && stored.a && stored.b && a?.[1] === 1 && a[0] % piece === 0 && b?.[inner] === 1 && b[1 - inner]! % piece === 0;
 }
 
 /** The kernels that a tiling describes: one, or two where k is shared out over grid points. */

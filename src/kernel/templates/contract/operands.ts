@@ -65,6 +65,26 @@ export function plainView(
   return into.length === 0 && v.kind === "load" ? v : undefined;
 }
 
+/** The same where the buffer holds the operand's own dtype, so that bytes can be moved as they stand: half floats that are read as f32 are no such. */
+export function storedView(
+  group: Group,
+  buffers: ReadonlyMap<Node, Buffer>,
+  node: Node,
+  index: readonly Dim[],
+): (Value & { kind: "load" }) | undefined {
+  const v = plainView(group, buffers, node, index);
+  return v && [...buffers.values()].find((b) => b.name === v.buffer)?.dtype === node.type.dtype ? v : undefined;
+}
+/** Whether all operands of a role are that. */
+export function isStored(group: Group, role: Role, turned?: boolean): boolean {
+  const { batch, total } = orient(dotShape(group.root!), turned);
+  const buffers = groupBuffers(group);
+  const index = batch.map((d, i) => at(axis(`b${i}`, d, "loop")));
+  const inner = [at(axis("i", role === "a" ? total.m : total.n, "loop")), at(axis("k", total.k, "loop"))];
+  const place = [...index, ...(side(role, turned) === 0 ? inner : inner.reverse())];
+  return operandsOf(group, turned)[role].every((o) => storedView(group, buffers, o.node, place) !== undefined);
+}
+
 /** An operand as rows of a buffer: all its elements along k are in one row, or all those across. */
 export interface Rows {
   readonly from: string;
@@ -84,7 +104,7 @@ export function wholeRows(group: Group, role: Role, batches?: readonly Dim[]): r
   const buffers = groupBuffers(group);
   const index = batches ?? batch.map((d, i) => at(axis(`b${i}`, d, "loop")));
   const rowsOf = (o: Operand): Rows | undefined => {
-    const v = plainView(group, buffers, o.node, [...index, 0, 0]);
+    const v = storedView(group, buffers, o.node, [...index, 0, 0]);
     if (!v || lo(v.index) < 0) return undefined;
     const { buffer: from, index: start } = v;
     if (inner === 1 && hi(start) + hi(width) <= Math.max(columns, hi(width))) return { from, columns, first: [0, start] };

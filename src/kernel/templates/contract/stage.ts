@@ -27,7 +27,7 @@ function stage(x: Contract, o: Operand, st: State, slot: Dim): readonly Stmt[] {
   const kInner = x.kInner(role);
   const inner = kInner ? kTile : width;
   const whole = divides(width, total[name]) && divides(kTile, total.k);
-  const plain = whole && x.isPlain(o) && o.node.type.dtype === dtype;
+  const plain = whole && x.isStored(o) && o.node.type.dtype === dtype;
   const v = plain && t.depth > 1 ? 16 / bytesOf(dtype) : Math.min(4, x.vector, (width * kTile) / t.threads);
   const u = axis(`copy_${role}`, (width * kTile) / (t.threads * v), "unroll");
   const l = axis(`lane_${role}`, v, "vector");

@@ -106,6 +106,8 @@ export interface Problem {
   readonly reads: number;
   /** Strides of an operand across (m or n) and along k where it is a plain affine view of a buffer: nothing to compute, no masks. */
   readonly strides: Readonly<Record<Role, readonly [across: number, k: number] | undefined>>;
+  /** Whether an operand's buffers hold it as it is: nothing is widened. */
+  readonly stored: Readonly<Record<Role, boolean>>;
   /** Narrow neighbours along k are words in memory, whatever rows look like. */
   readonly words: Readonly<Record<Role, boolean>>;
   /** So are those that are whole, where k may end within one. */

@@ -205,7 +205,8 @@ const page = 4096;
 const isStreamed = (p: Problem): boolean => p.reads > 1 && one(most(p.total.n)) * bytesOf(p.dtype) >= page;
 /** Whether panels of an operand are words of its rows, transposed; a's words of four change on their way. */
 function inTurns(p: Problem, role: Role, pack: number, t: Target): boolean {
-  const words = pack > 1 ? p.runs[role] && !(pack === 4 && role === "a") : bytesOf(p.input) === 4 && bytesOf(p.dtype) === 4;
+  const words =
+    pack > 1 ? p.runs[role] && !(pack === 4 && role === "a") : p.stored[role] && bytesOf(p.input) === 4 && bytesOf(p.dtype) === 4;
   return t.turns === true && t.vectors === "native" && words && p.strides[role]?.[1] === 1;
 }
 /** Whether lines of so many rows of a meet in so few sets of the first cache that they drive each other out. */
