@@ -6,7 +6,7 @@ import type { Node } from "../ir/node.js";
 import type { Target } from "../kernel/codegen.js";
 import type { Group } from "../kernel/group.js";
 import type { Fusion } from "./fuse.js";
-import { takesRows } from "./lower/inlined.js";
+import { takesRows, withRow } from "./lower/inlined.js";
 
 /** Elements of a row, what columns of a few others are summed up to, and readers, that are not too many. */
 const longest = 1 << 13;
@@ -30,9 +30,8 @@ export function inlineRows(fusion: Fusion, target: Target): Fusion {
     gone.add(row);
     for (const u of users) {
       const old = now.get(u) ?? u;
-      const rest = old.inputs.filter((x) => !row.outputs.includes(x));
       const why = `${row.name} is computed again by each grid point`;
-      now.set(u, { ...old, inputs: [...new Set([...rest, ...row.inputs])], rows: [...(old.rows ?? []), row], why: [...old.why, why] });
+      now.set(u, { ...withRow(old, row), why: [...old.why, why] });
     }
   }
   if (!gone.size) return fusion;

@@ -2,9 +2,11 @@
  * Sums over leading axes on GPUs, where rows are contiguous: products of a vector and a matrix, sums over a batch. A grid point takes few
  * columns; its threads share out the rows, and put together in shared memory what they found.
  */
+import { bytesOf, computeDType } from "../../core/dtype.js";
 import { add, ceilDiv, type Dim, div, divides, hi, indexOn, min, mod, mul, sub, variable } from "../../core/expr.js";
 import { numel } from "../../core/type.js";
 import type { Target } from "../../kernel/codegen.js";
+import type { Group } from "../../kernel/group.js";
 import { at, axis, type Buffer, below, indexValue, type Kernel, load, loops, ref, type Stmt, store } from "../../kernel/kernel.js";
 import { lanesFor } from "../../kernel/tiling.js";
 import { finishKernel, substituteStmts } from "../../kernel/walk.js";
@@ -31,6 +33,14 @@ const single = 32;
 /** Sums whose accumulators a thread has registers for. */
 const mostSums = 16;
 
+/** What combining over threads takes of shared memory. */
+const spare = 2048;
+/** Bytes of shared memory that a group's rows leave to its kernel. */
+export const roomBesideRows = (group: Group, t: Target): number =>
+  (group.rows ?? [])
+    .flatMap((row) => row.outputs)
+    .reduce((room, { type }) => room - hi(numel(type.shape)) * bytesOf(type.dtype), t.sharedBytes - spare);
+
 /** The tiling, or undefined where other kernels do better. */
 export function tileColumns(p: Plan, lane: MergedAxis | undefined, t: Target): ColumnTiling | undefined {
   const reduced = p.merged.filter((m) => m.reduced);
@@ -46,10 +56,14 @@ export function tileColumns(p: Plan, lane: MergedAxis | undefined, t: Target): C
   // Single columns are worth it where a line of memory is.
   const across = vector > 1 ? few : single;
   if (vector === 1 && points < single * busy) return undefined;
-  const threads = Math.min(t.threads, rows / (256 / across) >= 8 ? 512 : 256);
+  const width = across * vector;
+  const bytes = p.reductions.reduce((sum, r) => sum + (width + 1) * bytesOf(computeDType(r.node.type.dtype)), 0);
+  const room = roomBesideRows(p.group, t);
+  let threads = Math.min(t.threads, rows / (256 / across) >= 8 ? 512 : 256);
+  while (threads > width && (threads / across) * bytes > room) threads /= 2;
+  if ((threads / across) * bytes > room) return undefined;
   const turns = Math.ceil((rows * across) / threads);
   // Where threads meet at barriers, all of them take part.
-  const width = across * vector;
   const each = t.warp ? Math.min(t.warp, threads / width) : threads / width;
   return { vector, across, threads, each, unroll: Math.ceil(turns / Math.ceil(turns / 8)) };
 }

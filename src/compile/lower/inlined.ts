@@ -1,12 +1,13 @@
 /** Kernels whose grid points first compute rows that all of them read, in shared memory. */
 import { numel } from "../../core/type.js";
 import type { Node } from "../../ir/node.js";
+import { bindings } from "../../kernel/bindings.js";
 import type { Target } from "../../kernel/codegen.js";
 import { type Group, groupBuffers } from "../../kernel/group.js";
 import { at, axis, type Buffer, type Kernel, loops, type Stmt } from "../../kernel/kernel.js";
 import { lanesFor, type SpaceTiling, tileKept } from "../../kernel/tiling.js";
 import { finishKernel, renamed, substituteStmts } from "../../kernel/walk.js";
-import { tileColumns } from "./columns.js";
+import { roomBesideRows, tileColumns } from "./columns.js";
 import { lowerKept } from "./kept.js";
 import { alongReduced, bestLane, sizesOf } from "./lanes.js";
 import { lowerReduced } from "./reduced.js";
@@ -21,7 +22,15 @@ export function takesRows(group: Group, row: Group, target: Target): boolean {
   const { cols, rows } = sizes;
   if (typeof cols !== "number" || typeof rows !== "number" || rows < 64 || p.passes !== 1 || p.outputs.some((o) => !o.perRow)) return false;
   if (!row.outputs.every((o) => numel(o.type.shape) === cols) || rows > mostRows) return false;
-  return tileColumns(p, bestLane(p), target) !== undefined || (alongReduced(p) && chunksOf(p, target) === 1);
+  const now = withRow(group, row);
+  const bound = [...now.inputs, ...now.outputs].reduce((n, { type }) => n + bindings(numel(type.shape), type.dtype, target), 0);
+  if (bound > target.maxBuffers || roomBesideRows(now, target) < 0) return false;
+  return tileColumns({ ...p, group: now }, bestLane(p), target) !== undefined || (alongReduced(p) && chunksOf(p, target) === 1);
+}
+/** A group that computes a row for itself. */
+export function withRow(group: Group, row: Group): Group {
+  const others = group.inputs.filter((x) => !row.outputs.includes(x));
+  return { ...group, inputs: [...new Set([...others, ...row.inputs])], rows: [...(group.rows ?? []), row] };
 }
 /** Rows beyond which computing the row again costs as much as reading it. */
 const mostRows = 1 << 14;
