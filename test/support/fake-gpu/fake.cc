@@ -192,7 +192,7 @@ api R nvrtcCompileProgram(P p, int, const char**) {
   for (auto& f : spellings) replace(s, f[0], std::string(f[0]) + f[1]);
   const std::string path = temporary("");
   put(path + ".cc", "#include \"" FAKE_HEADER "\"\n#line 1 \"kernels.cu\"\n" + s + wrappers(s, meets));
-  const int failed = system(("g++ -Og -w -fPIC -shared -ffp-contract=off -fno-strict-aliasing -std=c++17 -o " + path + ".so " + path + ".cc 2>" + path + ".log").c_str());
+  const int failed = system(("g++ " FAKE_FLAGS " -shared -o " + path + ".so " + path + ".cc 2>" + path + ".log").c_str());
   x->log = get(path + ".log");
   const std::string library = get(path + ".so");
   uint64_t n = library.size();
