@@ -1,8 +1,19 @@
 import { defineConfig } from "vitest/config";
 import { LongestFirst } from "./test/support/order.js";
 
-/** Folders whose tests share processes: code without devices, of which each test starts anew. The setup file `shared.ts` holds them to it. */
-const shared = ["core", "ir", "ops", "autodiff", "kernel", "compile"].map((layer) => `src/${layer}/**/*.test.ts`);
+/** Short tests on devices that no file of them sets up otherwise than the next. */
+const tensors = ["autocast", "autograd", "compile/form", "compile/held", "compile/repeat", "derived", "pending", "tensor"];
+const runtime = ["index", "inline", "safetensors", "session", "sha256"];
+/**
+ * Tests that share processes: folders of code without devices, of which each test starts anew, and files that are short beside loading
+ * what they test. The setup file `shared.ts` holds them to it.
+ */
+const shared = [
+  ...["core", "ir", "ops", "autodiff", "kernel", "compile", "nn", "optim", "data"].map((layer) => `src/${layer}/**/*.test.ts`),
+  ...tensors.map((name) => `src/tensor/${name}.test.ts`),
+  ...runtime.map((name) => `src/runtime/${name}.test.ts`),
+  "test/golden/{nn,ops}.test.ts",
+];
 const every = "test/support/typed-arrays.ts";
 
 export default defineConfig({
