@@ -8,6 +8,7 @@ import { runCases } from "../../../test/conformance/run.js";
 import { batched, type Leaves, libraryCase, libraryUses } from "../../../test/gpu/library.js";
 import { judgeProduct } from "../../../test/gpu/products.js";
 import { buildFakeGpu } from "../../../test/support/fake-gpu/build.js";
+import { movingCalls } from "../../../test/support/moving.js";
 import { explain } from "../../compile/explain.js";
 import { compile } from "../../compile/index.js";
 import { fromBytes, toBytes } from "../../core/convert.js";
@@ -128,29 +129,8 @@ describe.skipIf(!fake)("the library on a device", () => {
     const entries = readdirSync(cache).length;
     const loaded = await device.load(p);
     expect([device.counters.builds, readdirSync(cache).length]).toEqual([builds, entries]);
-    const [leaves, sets] = [[...c.feeds], [0, 1, 2].map(() => new Map<string, ReturnType<Device["alloc"]>>())];
-    for (const set of sets) {
-      for (const [leaf, x] of leaves) {
-        const data = toBytes("bf16", x.data);
-        const a = device.alloc(data.length);
-        device.write(a, 0, data);
-        set.set(String(leaf.attrs.name), a);
-      }
-      set.set("out", device.alloc(m * n * 2));
-    }
     // The first run launches one by one, the second makes a graph; then it takes turns with more places than there are graphs for.
-    for (let i = 0; i < 30; i++) {
-      const of = (name: string): ReturnType<Device["alloc"]> => sets[(i * (name.length + 1)) % 3]!.get(name)!;
-      const buffers = p.buffers.map((_, b) => {
-        const port = [...p.inputs, ...p.outputs].find((x) => x.buffer === b);
-        return port && (port.name.startsWith("out") ? of("out") : of(port.name));
-      });
-      device.write(of("out"), 0, new Uint8Array(m * n * 2));
-      void device.submit(loaded, { buffers, dims: [] });
-      const got = fromBytes("bf16", await device.read(of("out"), 0, m * n * 2));
-      expect(judgeProduct(c, [new NdArray("bf16", [m, n], got)]).wrong).toEqual([]);
-    }
-    for (const set of sets) for (const a of set.values()) device.free(a);
+    for await (const got of movingCalls(device, p, loaded, [...c.feeds.values()], 30)) expect(judgeProduct(c, got).wrong).toEqual([]);
     loaded.unload();
   });
 

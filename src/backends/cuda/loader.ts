@@ -53,11 +53,22 @@ const dynamicShared = 8;
 /** Of a GPU's memory, what the workspace of one call of attention may take. */
 const workspaceShare = 1 / 128;
 
+function openLt(): Lt | null {
+  const path = findLibrary(productLibrary);
+  return path ? new Lt(path) : null;
+}
+function openCudnn(driver: Driver): Cudnn | null {
+  const path = findLibrary(attentionLibrary);
+  const why = path && whyNotCudnn(path);
+  if (why) warnOnce(`${path}: ${why}; kernels compute attention`);
+  return path && !why ? new Cudnn(path, driver) : null;
+}
+
 export class Loader {
   readonly #site: Site;
   readonly #flags: readonly string[];
-  #lt: Lt | undefined;
-  /** Null: the one that was found is not used. */
+  /** Null: there is none, or it is not used. Each is looked for when a program first has calls for it. */
+  #lt: Lt | null | undefined;
   #cudnn: Cudnn | null | undefined;
   readonly #products = new Map<string, Choice<Algorithm>>();
   readonly #attention = new Map<string, Choice<Plan>>();
@@ -94,8 +105,7 @@ export class Loader {
     return [...(has("product") ? this.#byLt(program) : []), ...(has("attention") ? this.#byCudnn(program) : [])];
   }
   #byLt(program: Program): readonly Caller[] {
-    const path = this.#lt ? undefined : findLibrary(productLibrary);
-    if (path) this.#lt = new Lt(path);
+    if (this.#lt === undefined) this.#lt = openLt();
     const lt = this.#lt;
     if (!lt) return [];
     const made = callerOf(program, ltMultiplier(lt, this.#site.gpu.name), this.#products, (_, { way, call: { sized, types } }) => {
@@ -106,12 +116,7 @@ export class Loader {
   }
   #byCudnn(program: Program): readonly Caller[] {
     const { gpu, driver, margin } = this.#site;
-    const path = this.#cudnn === undefined ? findLibrary(attentionLibrary) : undefined;
-    if (path) {
-      const why = whyNotCudnn(path);
-      if (why) warnOnce(`${path}: ${why}; kernels compute attention`);
-      this.#cudnn = why ? null : new Cudnn(path, driver);
-    }
+    if (this.#cudnn === undefined) this.#cudnn = openCudnn(driver);
     const cudnn = this.#cudnn;
     if (!cudnn) return [];
     const library = attentionChoices(cudnn, [gpu.name, driver.version], Math.floor(gpu.bytes * workspaceShare), margin);

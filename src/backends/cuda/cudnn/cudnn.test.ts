@@ -8,10 +8,9 @@ import { runCases } from "../../../../test/conformance/run.js";
 import { attentionCase, type Shape } from "../../../../test/gpu/attention.js";
 import { blockCase } from "../../../../test/gpu/library.js";
 import { buildFakeGpu } from "../../../../test/support/fake-gpu/build.js";
+import { movingCalls } from "../../../../test/support/moving.js";
 import { explain } from "../../../compile/explain.js";
 import { compile } from "../../../compile/index.js";
-import { fromBytes, toBytes } from "../../../core/convert.js";
-import { NdArray } from "../../../core/ndarray.js";
 import type { Codegen } from "../../../kernel/codegen.js";
 import { templates } from "../../../kernel/templates/index.js";
 import type { Device } from "../../../runtime/device.js";
@@ -156,34 +155,7 @@ describe.skipIf(!fake)("cuDNN on a device", () => {
     // All of its kernels are spare.
     const loaded = await device.load(p);
     expect([device.counters.builds, readdirSync(cache).length]).toEqual([builds, entries]);
-    const leaves = [...c.feeds];
-    const sets = [0, 1, 2].map(() => new Map<string, ReturnType<Device["alloc"]>>());
-    for (const set of sets) {
-      for (const [i, [, x]] of leaves.entries()) {
-        const data = toBytes("bf16", x.data);
-        const a = device.alloc(data.length);
-        device.write(a, 0, data);
-        set.set(p.inputs[i]!.name, a);
-      }
-      for (const [i, r] of c.roots.entries())
-        set.set(p.outputs[i]!.name, device.alloc(2 * r.type.shape.reduce<number>((x, y) => x * (y as number), 1)));
-    }
-    for (let i = 0; i < 8; i++) {
-      const of = (name: string): ReturnType<Device["alloc"]> => sets[(i * name.length) % 3]!.get(name)!;
-      const buffers = p.buffers.map((_, b) => {
-        const port = [...p.inputs, ...p.outputs].find((x) => x.buffer === b);
-        return port && of(port.name);
-      });
-      void device.submit(loaded, { buffers, dims: [] });
-      const got: NdArray[] = [];
-      for (const [j, r] of c.roots.entries()) {
-        const shape = r.type.shape as readonly number[];
-        const bytes = await device.read(of(p.outputs[j]!.name), 0, 2 * shape.reduce((x, y) => x * y, 1));
-        got.push(new NdArray("bf16", shape, fromBytes("bf16", bytes)));
-      }
-      expect(judge(c, got, true).wrong).toEqual([]);
-    }
-    for (const set of sets) for (const a of set.values()) device.free(a);
+    for await (const got of movingCalls(device, p, loaded, [...c.feeds.values()], 8)) expect(judge(c, got, true).wrong).toEqual([]);
     loaded.unload();
   });
 
