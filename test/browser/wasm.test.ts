@@ -90,9 +90,9 @@ describe.skipIf(why).each([
     );
 
   test("conformance", async () => {
-    // Node runs every case on the same bytes (src/backends/wasm): a page the first sample of each op, and with threads in every dtype.
+    // Node runs every case on the same bytes (src/backends/wasm): a page the first sample of each op, with threads and without.
     const samples = full ? {} : { samples: 1 };
-    const dtypes = full || isolated ? undefined : (["f32", "i32", "bool"] as const);
+    const dtypes = full ? undefined : (["f32", "bf16", "i32", "bool"] as const);
     const derivatives = full || isolated;
     const { cases, compared, notCompared, problems } = await here("conformance", { ...samples, ...(dtypes && { dtypes }), derivatives });
     const wanted = allCases({ ...samples, ...(dtypes && { dtypes: new Set(dtypes) }), derivatives: derivatives ? ["f32"] : [] });
