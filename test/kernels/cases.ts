@@ -44,7 +44,7 @@ export const everywhere: readonly Case[] = [
   sum("sum-split", 1 << 17, "f32"),
   gated("gated-f32", 70, 40, 90, "f32"),
 ];
-export const sm80: Codegen = cudaCodegen({ sm: 80 });
+export const sm80: Codegen = cudaCodegen({ sm: 80, sharedBytes: 163 << 10 });
 export const sm90: Codegen = cudaCodegen({ sm: 90 });
 export const web: Codegen = webgpuCodegen();
 export const webHalves: Codegen = webgpuCodegen({ f16: true });
