@@ -8,6 +8,7 @@ import { runCases } from "../../../test/conformance/run.js";
 import { batched, type Leaves, libraryCase, libraryUses } from "../../../test/gpu/library.js";
 import { judgeProduct } from "../../../test/gpu/products.js";
 import { buildFakeGpu } from "../../../test/support/fake-gpu/build.js";
+import { loadedAgain } from "../../../test/support/loaded-again.js";
 import { movingCalls } from "../../../test/support/moving.js";
 import { explain } from "../../compile/explain.js";
 import { compile } from "../../compile/index.js";
@@ -123,12 +124,7 @@ describe.skipIf(!fake)("the library on a device", () => {
   test("what was measured is known the next time, and nothing is compiled; graphs follow buffers that move", async () => {
     const c = caseOf("residual", "bf16", libraryUses["residual"]![0]);
     const p = programOf(c);
-    (await device.load(p)).unload();
-    await device.sync();
-    const { builds } = device.counters;
-    const entries = readdirSync(cache).length;
-    const loaded = await device.load(p);
-    expect([device.counters.builds, readdirSync(cache).length]).toEqual([builds, entries]);
+    const loaded = await loadedAgain(device, p, cache);
     // The first run launches one by one, the second makes a graph; then it takes turns with more places than there are graphs for.
     for await (const got of movingCalls(device, p, loaded, [...c.feeds.values()], 30)) expect(judgeProduct(c, got).wrong).toEqual([]);
     loaded.unload();

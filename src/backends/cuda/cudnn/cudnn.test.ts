@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
@@ -8,6 +8,7 @@ import { runCases } from "../../../../test/conformance/run.js";
 import { attentionCase, type Shape } from "../../../../test/gpu/attention.js";
 import { blockCase } from "../../../../test/gpu/library.js";
 import { buildFakeGpu } from "../../../../test/support/fake-gpu/build.js";
+import { loadedAgain } from "../../../../test/support/loaded-again.js";
 import { movingCalls } from "../../../../test/support/moving.js";
 import { explain } from "../../../compile/explain.js";
 import { compile } from "../../../compile/index.js";
@@ -148,13 +149,8 @@ describe.skipIf(!fake)("cuDNN on a device", () => {
   test("a plan is made once; nothing is compiled for it; graphs follow buffers that move", async () => {
     const c = attentionCase(short);
     const p = programOf(c);
-    (await device.load(p)).unload();
-    await device.sync();
-    const { builds } = device.counters;
-    const entries = readdirSync(cache).length;
     // All of its kernels are spare.
-    const loaded = await device.load(p);
-    expect([device.counters.builds, readdirSync(cache).length]).toEqual([builds, entries]);
+    const loaded = await loadedAgain(device, p, cache);
     for await (const got of movingCalls(device, p, loaded, [...c.feeds.values()], 8)) expect(judge(c, got, true).wrong).toEqual([]);
     loaded.unload();
   });

@@ -76,14 +76,10 @@ export function storedView(
   return v && [...buffers.values()].find((b) => b.name === v.buffer)?.dtype === node.type.dtype ? v : undefined;
 }
 /** Whether all operands of a role are that. */
-export function isStored(group: Group, role: Role, turned?: boolean): boolean {
-  const { batch, total } = orient(dotShape(group.root!), turned);
-  const buffers = groupBuffers(group);
-  const index = batch.map((d, i) => at(axis(`b${i}`, d, "loop")));
-  const inner = [at(axis("i", role === "a" ? total.m : total.n, "loop")), at(axis("k", total.k, "loop"))];
-  const place = [...index, ...(side(role, turned) === 0 ? inner : inner.reverse())];
-  return operandsOf(group, turned)[role].every((o) => storedView(group, buffers, o.node, place) !== undefined);
-}
+export const isStored = (group: Group, role: Role, turned?: boolean): boolean =>
+  operandsOf(group, turned)[role].every(
+    (o) => storedView(group, groupBuffers(group), o.node, anyIndex(group, side(role, turned) === 0)) !== undefined,
+  );
 
 /** An operand as rows of a buffer: all its elements along k are in one row, or all those across. */
 export interface Rows {
@@ -113,6 +109,12 @@ export function wholeRows(group: Group, role: Role, batches?: readonly Dim[]): r
   const all = operandsOf(group)[role].map(rowsOf);
   return all.every((r) => r !== undefined) ? all : undefined;
 }
+/** The index of any element of a product's left or right input, by the names of its axes. */
+function anyIndex(group: Group, left: boolean): readonly Dim[] {
+  const { batch, total } = dotShape(group.root!);
+  const names: readonly Name[] = left ? ["m", "k"] : ["k", "n"];
+  return [...batch.map((d, i) => at(axis(`b${i}`, d, "loop"))), ...names.map((x) => at(axis(x, total[x], "loop")))];
+}
 type Strides = readonly [across: number, k: number];
 /** Strides across (m or n) and along k of a role's operands, where they are plain affine views of buffers that lie alike. */
 export function stridesOf(group: Group, role: Role, turned?: boolean): Strides | undefined {
@@ -120,10 +122,7 @@ export function stridesOf(group: Group, role: Role, turned?: boolean): Strides |
   return more.every((s) => s && first && s[0] === first[0] && s[1] === first[1]) ? first : undefined;
 }
 function stridesOfOne(group: Group, node: Node, left: boolean): Strides | undefined {
-  const { batch, total } = dotShape(group.root!);
-  const names: readonly Name[] = left ? ["m", "k"] : ["k", "n"];
-  const index = [...batch.map((d, i) => at(axis(`b${i}`, d, "loop"))), ...names.map((x) => at(axis(x, total[x], "loop")))];
-  const v = plainView(group, groupBuffers(group), node, index);
+  const v = plainView(group, groupBuffers(group), node, anyIndex(group, left));
   if (!v) return undefined;
   const by = (x: Name): number | undefined => stride(v.index, x);
   const [s, k] = [by(left ? "m" : "n"), by("k")];
